@@ -100,6 +100,7 @@ def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, names: list[str]) -> No
 
 
 def test_of_many_that_start_at_once_one_migrates_and_the_others_find_it_done(tmp_path: Path) -> None:
+    migrate(database(tmp_path / "a.db"), schema(tmp_path / "sql", FIRST), part="vault")
     files = schema(tmp_path / "sql", FIRST, SECOND)
     start = threading.Barrier(16)
     reached: list[int] = []
