@@ -1,0 +1,115 @@
+"""One request, one response, and the form encoding between them (RFC 6749 appendix B)."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
+
+from grantflow.protocol.errors import InvalidClient, InvalidRequest, RequestTooLarge
+from grantflow.protocol.secret import Secret
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+
+#: The most that a form may hold, in bytes: sixteen times the largest honest one.
+FORM_LIMIT = 64 * 1024
+FORM_FIELDS_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``headers`` have lower-case names. The body is kept out of the repr: it may hold secrets."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def media_type(self) -> str:
+        return media_type(self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """``headers`` have lower-case names. The body is kept out of the repr: it may hold secrets."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def media_type(self) -> str:
+        return media_type(self.headers)
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """The content type without parameters, lower case; empty where none was sent."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def write_form(fields: Iterable[tuple[str, str]]) -> bytes:
+    return urlencode(list(fields), quote_via=quote, safe="").encode("ascii")
+
+
+def read_form(body: bytes, *, limit: int = FORM_LIMIT) -> dict[str, str]:
+    """Read a form or a query string.
+
+    A parameter without value counts as absent, a repeated one is an error (RFC 6749 section 3.1 and 3.2).
+
+    Raises:
+        RequestTooLarge: more than ``limit`` bytes or more than 100 fields.
+        InvalidRequest: not UTF-8, or a parameter occurs twice.
+    """
+    if len(body) > limit:
+        raise RequestTooLarge(f"The request is larger than {limit} bytes; an OAuth request needs far less.")
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=FORM_FIELDS_LIMIT,
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The parameters are not valid UTF-8; encode them as UTF-8 first.") from error
+    except ValueError as error:
+        raise RequestTooLarge(f"More than {FORM_FIELDS_LIMIT} parameters were sent.") from error
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise InvalidRequest(f"The parameter {shown(name)} occurs more than once; send it once.")
+        fields[name] = value
+    return {name: value for name, value in fields.items() if value}
+
+
+def shown(name: str) -> str:
+    """A parameter's name as it may be repeated to the sender: short and plain."""
+    plain = "".join(c for c in name if c.isascii() and (c.isalnum() or c in "_-."))
+    return f"'{plain[:40]}'"
+
+
+def write_basic_credentials(client_id: str, client_secret: Secret) -> str:
+    """The value of the Authorization header (RFC 6749 section 2.3.1: both parts are form-encoded first)."""
+    pair = f"{quote(client_id, safe='')}:{quote(client_secret.reveal(), safe='')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+
+def read_basic_credentials(header: str) -> tuple[str, Secret]:
+    """Read ``Basic ...``.
+
+    Raises:
+        InvalidClient: the header is not well-formed.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient("The Authorization header must be Basic with client_id and client_secret.")
+    try:
+        client_id, colon, client_secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidClient("The Basic credentials are not valid base64 of client_id:client_secret.") from error
+    if not colon:
+        raise InvalidClient("The Basic credentials lack the colon between client_id and client_secret.")
+    return unquote_plus(client_id), Secret(unquote_plus(client_secret))

@@ -1,0 +1,317 @@
+"""The token request and its answer, which travel between the two servers (RFC 6749 sections 4.1.3, 5, 6).
+
+Side by side: ``exchange_request`` / ``refresh_request`` and ``read_token_request``; ``tokens_response`` and
+``read_tokens``; ``error_response`` and what ``read_tokens`` raises.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from grantflow.protocol.errors import (
+    InvalidRequest,
+    OAuthError,
+    UnsupportedGrantType,
+    UnsupportedMediaType,
+    printable,
+)
+from grantflow.protocol.http import (
+    FORM,
+    JSON,
+    NO_STORE,
+    Request,
+    Response,
+    read_basic_credentials,
+    read_form,
+    write_basic_credentials,
+    write_form,
+)
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
+
+AUTHORIZATION_CODE = "authorization_code"
+REFRESH_TOKEN = "refresh_token"
+_REFUSED_GRANT_TYPES = {
+    "password": "The password grant is not offered (RFC 9700 section 2.4): the person's password stays here.",
+    "client_credentials": "Integrations act for a person; client_credentials is not offered.",
+    "implicit": "The implicit grant is not offered (RFC 9700 section 2.1.2); use authorization_code.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """Who asks. ``basic`` tells whether the Authorization header was used (it then appears in the challenge)."""
+
+    client_id: str
+    client_secret: Secret | None = None
+    basic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodeExchange:
+    credentials: ClientCredentials
+    code: Secret
+    redirect_uri: str | None = None
+    code_verifier: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    credentials: ClientCredentials
+    refresh_token: Secret
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A token answer. Lifetimes are in seconds from when it was made; None where the server names none."""
+
+    access_token: Secret
+    expires_in: int | None = None
+    refresh_token: Secret | None = None
+    refresh_token_expires_in: int | None = None
+    scope: Scopes | None = None
+    token_type: str = "Bearer"
+
+
+@dataclass(eq=False)
+class TokenRefusal(Exception):
+    """The token endpoint answered, and not with tokens. Classified by status and shape, never by wording.
+
+    ``error`` is RFC 6749's member where there was one; ``webex_shape`` says that the body was JSON with
+    ``message`` and ``trackingId``; ``is_json`` that it was a JSON object at all; ``retry_after`` is in seconds.
+    """
+
+    status: int
+    error: str | None = None
+    description: str | None = None
+    is_json: bool = False
+    webex_shape: bool = False
+    retry_after: int | None = None
+    tracking_id: str | None = None
+
+    def __str__(self) -> str:
+        words = self.description or self.error or "no readable reason"
+        tracking = f" (tracking id {self.tracking_id})" if self.tracking_id else ""
+        return f"the token endpoint answered {self.status}: {words}{tracking}"
+
+
+# --- the request -----------------------------------------------------------------------------------------------
+
+
+def exchange_request(endpoint: str, exchange: CodeExchange) -> Request:
+    """POST the code (RFC 6749 section 4.1.3; W26)."""
+    fields = {
+        "grant_type": AUTHORIZATION_CODE,
+        "code": exchange.code.reveal(),
+        "redirect_uri": exchange.redirect_uri,
+        "code_verifier": exchange.code_verifier.reveal() if exchange.code_verifier else None,
+    }
+    return _token_request(endpoint, exchange.credentials, fields)
+
+
+def refresh_request(endpoint: str, refresh: Refresh) -> Request:
+    """POST the refresh token (RFC 6749 section 6; W33)."""
+    fields = {
+        "grant_type": REFRESH_TOKEN,
+        "refresh_token": refresh.refresh_token.reveal(),
+        "scope": refresh.scope,
+    }
+    return _token_request(endpoint, refresh.credentials, fields)
+
+
+def _token_request(endpoint: str, credentials: ClientCredentials, fields: Mapping[str, str | None]) -> Request:
+    headers, identity = authenticate(credentials)
+    pairs = [*fields.items(), *identity.items()]
+    return Request(
+        "POST",
+        endpoint,
+        {"content-type": FORM, "accept": JSON, **headers},
+        write_form((name, value) for name, value in pairs if value is not None),
+    )
+
+
+def authenticate(credentials: ClientCredentials) -> tuple[dict[str, str], dict[str, str]]:
+    """The headers and the form fields that name the client: one method a request (RFC 6749 section 2.3)."""
+    secret = credentials.client_secret
+    if secret is None:
+        return {}, {"client_id": credentials.client_id}
+    if credentials.basic:
+        return {"authorization": write_basic_credentials(credentials.client_id, secret)}, {}
+    return {}, {"client_id": credentials.client_id, "client_secret": secret.reveal()}
+
+
+def read_token_request(request: Request, *, accept_json: bool = False) -> CodeExchange | Refresh:
+    """Read and sort a token request; whether it may succeed is for the rules.
+
+    Raises:
+        InvalidRequest: a parameter is missing or repeated, or the client names itself in two ways.
+        UnsupportedMediaType: the body is not form-encoded (415).
+        InvalidClient: malformed Basic credentials.
+        UnsupportedGrantType: any grant type but authorization_code and refresh_token.
+    """
+    fields = read_body(request, accept_json=accept_json)
+    credentials = read_credentials(request, fields)
+    grant_type = _required(fields, "grant_type")
+    if grant_type == AUTHORIZATION_CODE:
+        verifier = fields.get("code_verifier")
+        return CodeExchange(
+            credentials,
+            Secret(_required(fields, "code")),
+            fields.get("redirect_uri"),
+            Secret(verifier) if verifier else None,
+        )
+    if grant_type == REFRESH_TOKEN:
+        return Refresh(credentials, Secret(_required(fields, "refresh_token")), fields.get("scope"))
+    raise UnsupportedGrantType(
+        _REFUSED_GRANT_TYPES.get(grant_type, "grant_type must be authorization_code or refresh_token.")
+    )
+
+
+def read_body(request: Request, *, accept_json: bool = False) -> dict[str, str]:
+    """The fields of a POST to the token or revocation endpoint.
+
+    Raises:
+        UnsupportedMediaType: neither a form nor, where ``accept_json`` says so, JSON.
+        InvalidRequest: not readable as what it claims to be.
+    """
+    if request.media_type == FORM:
+        return read_form(request.body)
+    if request.media_type == JSON and accept_json:
+        return _read_json_fields(request.body)
+    raise UnsupportedMediaType(f"The body must be {FORM}; send that Content-Type with form-encoded parameters.")
+
+
+def _read_json_fields(body: bytes) -> dict[str, str]:
+    fields = read_json_object(body)
+    if fields is None:
+        raise InvalidRequest("The body is not a JSON object.")
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise InvalidRequest("Every member of the JSON body must be a string.")
+    return {name: value for name, value in fields.items() if value}
+
+
+def read_credentials(request: Request, fields: Mapping[str, str]) -> ClientCredentials:
+    """Who asks, from header or body.
+
+    Raises:
+        InvalidRequest: both methods were used, or neither names a client_id.
+        InvalidClient: malformed Basic credentials.
+    """
+    header = request.headers.get("authorization")
+    secret = fields.get("client_secret")
+    if header is None:
+        return ClientCredentials(_required(fields, "client_id"), Secret(secret) if secret else None)
+    if secret:
+        raise InvalidRequest(
+            "The client authenticated twice: Authorization header and client_secret; use one (RFC 6749 2.3)."
+        )
+    client_id, basic_secret = read_basic_credentials(header)
+    if fields.get("client_id", client_id) != client_id:
+        raise InvalidRequest("client_id in the body differs from the one in the Authorization header.")
+    return ClientCredentials(client_id, basic_secret, basic=True)
+
+
+def _required(fields: Mapping[str, str], name: str) -> str:
+    value = fields.get(name)
+    if value is None:
+        raise InvalidRequest(f"The parameter '{name}' is missing.")
+    return value
+
+
+# --- the answer ------------------------------------------------------------------------------------------------
+
+
+def tokens_response(tokens: Tokens) -> Response:
+    """200 with the four fields of W27, token_type and scope; never cached (RFC 6749 section 5.1)."""
+    members = {
+        "access_token": tokens.access_token.reveal(),
+        "expires_in": tokens.expires_in,
+        "refresh_token": tokens.refresh_token.reveal() if tokens.refresh_token else None,
+        "refresh_token_expires_in": tokens.refresh_token_expires_in,
+        "token_type": tokens.token_type,
+        "scope": str(tokens.scope) if tokens.scope is not None else None,
+    }
+    body = json.dumps({name: value for name, value in members.items() if value is not None})
+    return Response(200, {"content-type": JSON, **NO_STORE}, body.encode())
+
+
+def read_tokens(response: Response) -> Tokens:
+    """Success is 2xx and an access_token, nothing less; unknown members are ignored (RFC 6749 section 5.1).
+
+    Raises:
+        TokenRefusal: anything else, sorted by status and shape.
+    """
+    members = read_json_object(response.body)
+    if not 200 <= response.status < 300 or members is None:
+        raise _refusal(response, members)
+    access_token = members.get("access_token")
+    if not isinstance(access_token, str) or not access_token:
+        raise _refusal(response, members)
+    refresh_token, scope = members.get("refresh_token"), members.get("scope")
+    return Tokens(
+        access_token=Secret(access_token),
+        expires_in=_seconds(members.get("expires_in")),
+        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
+        refresh_token_expires_in=_seconds(members.get("refresh_token_expires_in")),
+        scope=Scopes.of(*scope.split()) if isinstance(scope, str) else None,
+        token_type=members["token_type"] if isinstance(members.get("token_type"), str) else "Bearer",
+    )
+
+
+def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefusal:
+    retry_after = response.headers.get("retry-after", "")
+    refusal = TokenRefusal(response.status, retry_after=int(retry_after) if retry_after.isdecimal() else None)
+    if members is None:
+        return refusal
+    error, message = members.get("error"), members.get("message")
+    description = members.get("error_description") or _first_description(members.get("errors")) or message
+    tracking_id = members.get("trackingId") or members.get("trackingID")
+    return replace(
+        refusal,
+        is_json=True,
+        error=printable(error)[:100] if isinstance(error, str) else None,
+        description=printable(description)[:500] if isinstance(description, str) else None,
+        webex_shape=isinstance(message, str),
+        tracking_id=printable(tracking_id)[:100] if isinstance(tracking_id, str) else None,
+    )
+
+
+def _first_description(errors: object) -> object:
+    if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
+        return errors[0].get("description")
+    return None
+
+
+def _seconds(value: object) -> int | None:
+    """A lifetime: servers send numbers, some send text; what is neither, or not positive, says nothing."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 < value < 10**10 else None
+
+
+def read_json_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object in a body, or None where there is none (HTML, a list, nothing, nonsense)."""
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def error_response(error: OAuthError, *, tracking_id: str, webex_only: bool = False) -> Response:
+    """Webex's message/errors/trackingId, and (unless ``webex_only``) RFC 6749's error and error_description."""
+    members: dict[str, Any] = {
+        "message": error.description,
+        "errors": [{"description": error.description}],
+        "trackingId": tracking_id,
+    }
+    if not webex_only:
+        members |= {"error": error.code, "error_description": error.description}
+    headers = {"content-type": JSON, "trackingid": tracking_id, **NO_STORE}
+    if error.retry_after is not None:
+        headers["retry-after"] = str(error.retry_after)
+    return Response(error.status, headers, json.dumps(members).encode())
