@@ -21,6 +21,11 @@ BEGIN
 END;
 INSERT INTO people VALUES ('ada', 'Ada; Countess')
 """
+SLOW = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 100000)
+SELECT max(n) FROM numbers;
+CREATE TABLE late (id TEXT);
+"""
 BROKEN = """
 CREATE TABLE half (id TEXT);
 CREATE TABLE half (id TEXT);
@@ -101,7 +106,7 @@ def test_a_gap_in_the_numbers_is_refused(tmp_path: Path, names: list[str]) -> No
 
 def test_of_many_that_start_at_once_one_migrates_and_the_others_find_it_done(tmp_path: Path) -> None:
     migrate(database(tmp_path / "a.db"), schema(tmp_path / "sql", FIRST), part="vault")
-    files = schema(tmp_path / "sql", FIRST, SECOND)
+    files = schema(tmp_path / "sql", FIRST, SLOW)
     start = threading.Barrier(16)
     reached: list[int] = []
 
