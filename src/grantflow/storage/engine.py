@@ -1,0 +1,50 @@
+"""What every engine offers: reads at once, and units of work that commit together or not at all.
+
+A unit of work is a generator that yields one ``Statement`` at a time and is sent its rows. The engine drives it
+inside a transaction, so the same function serves a driver that blocks and one that awaits; raising undoes all that
+the unit did.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+Row: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with ``:name`` placeholders. The values stay out of the repr: they may be personal."""
+
+    sql: str
+    values: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+Work: TypeAlias = Generator[Statement, Sequence[Row], T]
+
+
+class StorageUnavailable(Exception):
+    """The database cannot take the work now (full disk, locked, gone); answer 503 with Retry-After.
+
+    ``retry_after`` is in seconds. Nothing of the unit of work was kept.
+    """
+
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Engine(Protocol):
+    async def read(self, statement: Statement) -> Sequence[Row]:
+        """The rows of one SELECT, as of the last commit."""
+
+    async def write(self, work: Work[T]) -> T:
+        """Drive the unit of work in a transaction; answers after its commit is on disk.
+
+        Raises:
+            StorageUnavailable: nothing was kept; try again later.
+        """
+
+    async def close(self) -> None: ...
