@@ -1,0 +1,57 @@
+"""The order of the tests, the parts of the machine that they need, and what a skip means."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from tests.parts import require
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium, for Playwright's `executable_path`. A test that takes it is a browser test."""
+    return require("chromium")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first, then slow ones, and the browser's last: after synchronous Playwright, asyncio is spoilt."""
+    for item in items:
+        if "chromium" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+    items.sort(key=lambda item: (is_marked(item, "browser"), is_marked(item, "slow")))
+
+
+def is_marked(item: pytest.Item, name: str) -> bool:
+    return item.get_closest_marker(name) is not None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI=true a skip is a failure; only `skipif` (another platform, another Python) may leave a test out."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and not is_marked(item, "skipif"):
+        fail_in_ci(report, call)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file that leaves itself out."""
+    report = yield
+    if report.skipped:
+        fail_in_ci(report, getattr(report, "call", None))
+    return report
+
+
+def fail_in_ci(report: pytest.TestReport | pytest.CollectReport, call: pytest.CallInfo[object] | None) -> None:
+    if os.environ.get("CI") != "true":
+        return
+    reason = call.excinfo.value if call is not None and call.excinfo is not None else "no reason given"
+    report.outcome = "failed"
+    report.longrepr = f"With CI=true nothing may be skipped: {reason}"

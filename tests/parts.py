@@ -1,0 +1,57 @@
+"""The parts of a machine that some tests cannot do without, and what to do where one is missing."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A program: its names on PATH or its full paths, the first that exists is taken, and how to come by it."""
+
+    programs: Sequence[str]
+    fix: str
+
+
+PARTS = {
+    "chromium": Part(
+        programs=[
+            "chromium",
+            "chromium-browser",
+            "google-chrome",
+            "/Applications/Chromium.app/Contents/MacOS/Chromium",
+            "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        ],
+        fix="Chromium is missing: run ./dev test as root on Debian, or install Chromium or Chrome.",
+    ),
+    "curl": Part(
+        programs=["curl"],
+        fix="curl is missing: run ./dev test as root on Debian, or install curl.",
+    ),
+    "git": Part(
+        programs=["git"],
+        fix="git is missing: run ./dev test as root on Debian, or install git.",
+    ),
+    "uv": Part(
+        programs=["uv", str(ROOT / ".tools/bin/uv")],
+        fix="uv is missing: run the tests by ./dev test, which fetches it, or install uv.",
+    ),
+}
+
+
+def require(name: str) -> str:
+    """The path of the program that the part is.
+
+    Where it is missing the test is skipped with the one sentence that says what to do; with CI=true that skip is a
+    failure, as every skip is (conftest.py).
+    """
+    part = PARTS[name]
+    for program in part.programs:
+        if found := shutil.which(program):
+            return found
+    pytest.skip(part.fix)
