@@ -261,8 +261,7 @@ def read_tokens(response: Response) -> Tokens:
 
 
 def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefusal:
-    retry_after = response.headers.get("retry-after", "")
-    refusal = TokenRefusal(response.status, retry_after=int(retry_after) if retry_after.isdecimal() else None)
+    refusal = TokenRefusal(response.status, retry_after=_whole_number(response.headers.get("retry-after", "")))
     if members is None:
         return refusal
     error, message = members.get("error"), members.get("message")
@@ -286,11 +285,16 @@ def _first_description(errors: object) -> object:
 
 def _seconds(value: object) -> int | None:
     """A lifetime: servers send numbers, some send text; what is neither, or not positive, says nothing."""
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
+    if isinstance(value, str):
+        value = _whole_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 < value < 10**10 else None
+
+
+def _whole_number(text: str) -> int | None:
+    """Up to ten digits; a Retry-After that is a date, or nonsense, says nothing."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
 def read_json_object(body: bytes) -> dict[str, Any] | None:
