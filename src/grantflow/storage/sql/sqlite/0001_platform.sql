@@ -148,12 +148,13 @@ CREATE INDEX access_tokens_by_expiry ON access_tokens (expires_at);
 -- Failures of client authentication and of sign-in alone; the right key from elsewhere is never slowed.
 CREATE TABLE failures (
   what      TEXT NOT NULL,                       -- 'client' or 'person'
-  subject   TEXT NOT NULL,                       -- client id or email, lower case
+  subject   TEXT NOT NULL,                       -- SHA-256 in hex of client id or email: people mistype passwords here
   address   TEXT NOT NULL,
   count     INTEGER NOT NULL,
   last_at   INTEGER NOT NULL,
   PRIMARY KEY (what, subject, address)
 ) WITHOUT ROWID;
+CREATE INDEX failures_by_age ON failures (what, last_at);
 
 CREATE TABLE rooms (
   id            TEXT PRIMARY KEY,                -- UUID
