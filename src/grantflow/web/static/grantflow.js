@@ -77,7 +77,6 @@ const closeMenus = (event) => each("details[data-menu][open]", (menu) => {
 showTheme(recall());
 each("[data-copy], [data-show-password], [data-theme-toggle]", (button) => { button.hidden = false; });
 each("time[datetime]", relate);
-each(".error-summary", (summary) => summary.focus());
 setInterval(() => each("time[datetime]", relate), 60000);
 
 addEventListener("click", (event) => {
