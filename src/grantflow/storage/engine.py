@@ -9,6 +9,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from grantflow.protocol.errors import TemporarilyUnavailable
+
 Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -24,16 +26,19 @@ class Statement:
 Work: TypeAlias = Generator[Statement, Sequence[Row], T]
 
 
-class StorageUnavailable(Exception):
-    """The database cannot take the work now (full disk, locked, gone); answer 503 with Retry-After.
+class StorageUnavailable(TemporarilyUnavailable):
+    """The database cannot take the work now (full disk, locked, gone); nothing of the unit of work was kept.
 
-    ``retry_after`` is in seconds. Nothing of the unit of work was kept.
+    It is one of the wire's errors, so a role that answers 503 to TemporarilyUnavailable needs no word of storage.
+    ``reason`` is for the log and the operator, ``retry_after`` is in seconds.
     """
 
     def __init__(self, reason: str, *, retry_after: int = 1) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.retry_after = retry_after
+        description = "The service cannot reach its records at the moment; nothing was changed. Try again shortly."
+        super().__init__(description, reason=reason, retry_after=retry_after)
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Engine(Protocol):
