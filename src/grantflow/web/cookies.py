@@ -8,6 +8,10 @@ from starlette.responses import Response
 
 from grantflow.web.site import Site
 
+#: The short name of the platform's session cookie: its value is 32 random bytes as base64url text, of which the
+#: sessions table keeps the SHA-256 alone.
+SESSION = "session"
+
 
 @dataclass(frozen=True, slots=True)
 class Cookies:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from grantflow.web.headers import page_headers
-from grantflow.web.pages import Message, Pages
+from grantflow.web.pages import Message, MessageKind, Pages
 from grantflow.web.site import Link
 
 log = logging.getLogger("grantflow.web")
@@ -22,7 +22,8 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 class PageError(Exception):
     """Ends a request with a page for the person.
 
-    `why` and `next_step` are shown; `reason` goes to the log alone and may say more, but never a secret.
+    `why` and `next_step` are shown; `reason` goes to the log alone and may say more, but never a secret. `kind` is
+    the page's colour: something that merely came too late need not look like an accident.
     """
 
     def __init__(
@@ -33,12 +34,13 @@ class PageError(Exception):
         why: str,
         next_step: str,
         actions: tuple[Link, ...] = (),
+        kind: MessageKind = "danger",
         reason: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(title)
         self.status = status
-        self.message = Message(title, why=why, next_step=next_step, kind="danger", actions=actions)
+        self.message = Message(title, why=why, next_step=next_step, kind=kind, actions=actions)
         self.reason = reason
         self.headers = dict(headers or {})
 
