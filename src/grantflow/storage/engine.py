@@ -11,8 +11,6 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from grantflow.protocol.errors import TemporarilyUnavailable
 
-from grantflow.protocol.errors import TemporarilyUnavailable
-
 Row: TypeAlias = Mapping[str, Any]
 T = TypeVar("T")
 
