@@ -25,6 +25,8 @@ class AuthorizationRequest:
     login_hint: str | None = None
     nonce: str | None = None
     max_age: str | None = None
+    request: str | None = None
+    request_uri: str | None = None
 
 
 #: In the order of the portal's OAuth Authorization URL (W20); the rest follows.
@@ -47,10 +49,14 @@ def read_authorization_request(query: bytes) -> AuthorizationRequest:
     """Read the query of ``GET /authorize``; unknown parameters are ignored, empty ones absent (RFC 6749 3.1).
 
     Raises:
-        InvalidRequest: a parameter occurs twice, or the query is not UTF-8.
+        RepeatedParameter: a parameter occurs twice.
+        InvalidRequest: the query is not UTF-8.
         RequestTooLarge: over 64 KiB.
     """
-    fields = read_form(query)
+    return authorization_request(read_form(query))
+
+
+def authorization_request(fields: Mapping[str, str]) -> AuthorizationRequest:
     return AuthorizationRequest(**{name: fields.get(name) for name in PARAMETERS})
 
 

@@ -4,6 +4,7 @@
 
     OAuthError
     ├── InvalidRequest            a parameter is missing, repeated or malformed
+    │   ├── RepeatedParameter     it occurs twice, so that nobody can say which one counts
     │   ├── UnsupportedMediaType  415: the body is not form-encoded (W26)
     │   └── RequestTooLarge       413
     ├── UntrustedRequest          client or redirect URI cannot be trusted: shown, never redirected
@@ -17,12 +18,15 @@
     ├── AccessDenied              the person declined
     ├── LoginRequired             prompt=none without a session (OpenID Connect Core 3.1.2.6)
     ├── ConsentRequired           prompt=none without consent
+    ├── RequestNotSupported       a request object (OpenID Connect Core 3.1.2.6)
+    ├── RequestUriNotSupported    the address of one
     ├── InvalidToken              401 of the resource server
     ├── InsufficientScope         403 of the resource server
     ├── ServerError
     └── TemporarilyUnavailable    503 with Retry-After
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -58,6 +62,15 @@ class OAuthError(Exception):
 
 class InvalidRequest(OAuthError):
     code = "invalid_request"
+
+
+class RepeatedParameter(InvalidRequest):
+    """``names`` occurred more than once; ``others`` are the fields that did not."""
+
+    def __init__(self, description: str, *, names: frozenset[str], others: Mapping[str, str]) -> None:
+        super().__init__(description)
+        self.names = names
+        self.others = others
 
 
 class UnsupportedMediaType(InvalidRequest):
@@ -119,6 +132,14 @@ class LoginRequired(OAuthError):
 
 class ConsentRequired(OAuthError):
     code = "consent_required"
+
+
+class RequestNotSupported(OAuthError):
+    code = "request_not_supported"
+
+
+class RequestUriNotSupported(OAuthError):
+    code = "request_uri_not_supported"
 
 
 class InvalidToken(OAuthError):

@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
-from grantflow.protocol.errors import InvalidClient, InvalidRequest, RequestTooLarge
+from grantflow.protocol.errors import InvalidClient, InvalidRequest, RepeatedParameter, RequestTooLarge
 from grantflow.protocol.secret import Secret
 
 FORM = "application/x-www-form-urlencoded"
@@ -61,7 +62,8 @@ def read_form(body: bytes, *, limit: int = FORM_LIMIT) -> dict[str, str]:
 
     Raises:
         RequestTooLarge: more than ``limit`` bytes or more than 100 fields.
-        InvalidRequest: not UTF-8, or a parameter occurs twice.
+        RepeatedParameter: a parameter occurs twice.
+        InvalidRequest: not UTF-8.
     """
     if len(body) > limit:
         raise RequestTooLarge(f"The request is larger than {limit} bytes; an OAuth request needs far less.")
@@ -77,12 +79,20 @@ def read_form(body: bytes, *, limit: int = FORM_LIMIT) -> dict[str, str]:
         raise InvalidRequest("The parameters are not valid UTF-8; encode them as UTF-8 first.") from error
     except ValueError as error:
         raise RequestTooLarge(f"More than {FORM_FIELDS_LIMIT} parameters were sent.") from error
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise InvalidRequest(f"The parameter {shown(name)} occurs more than once; send it once.")
-        fields[name] = value
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise _repeated(pairs)
     return {name: value for name, value in fields.items() if value}
+
+
+def _repeated(pairs: list[tuple[str, str]]) -> RepeatedParameter:
+    times = Counter(name for name, _ in pairs)
+    names = [name for name in times if times[name] > 1]
+    return RepeatedParameter(
+        f"The parameter {shown(names[0])} occurs more than once; send it once.",
+        names=frozenset(names),
+        others={name: value for name, value in pairs if value and times[name] == 1},
+    )
 
 
 def shown(name: str) -> str:
