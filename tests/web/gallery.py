@@ -1,12 +1,11 @@
-"""Every component in use on pages like the real ones, to be looked at, searched for barriers, and printed.
-
-Run alone:  python tests/web/gallery.py  (serves the platform's half on a free port, the integration's on another)
-"""
+"""Every component in use on pages like the real ones, to be looked at and searched for barriers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import anyio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +13,7 @@ from starlette.routing import Route
 
 from grantflow.protocol.scope import meaning
 from grantflow.web.errors import PageError, error_handlers
+from grantflow.web.forms import read_form
 from grantflow.web.pages import Message, Pages
 from grantflow.web.site import Account, Link, Role, Site
 
@@ -40,8 +40,8 @@ ERRORS = {
     "password": "Enter your password",
 }
 
-#: path: (template, role, context, status)
-PLATFORM = {
+#: path: (template, what it is given)
+PLATFORM: dict[str, tuple[str, dict[str, Any]]] = {
     "/sign-in": ("sign_in.html", {}),
     "/sign-in-wrong": ("sign_in.html", {"errors": ERRORS}),
     "/consent": ("consent.html", {"account": ACCOUNT, "app": "Lockbot"}),
@@ -52,7 +52,7 @@ PLATFORM = {
     "/new": ("new.html", {"account": ACCOUNT, "errors": {"name": "Another integration has this name."}}),
     "/components": ("components_in_use.html", {"account": ACCOUNT}),
 }
-INTEGRATION = {
+INTEGRATION: dict[str, tuple[str, dict[str, Any]]] = {
     "/": ("landing.html", {}),
     "/connected": ("landing_connected.html", {}),
     "/by-hand": ("by_hand.html", {}),
@@ -84,9 +84,9 @@ MESSAGES = {
 }
 
 
-def _template(pages: Pages, name: str, context: dict[str, object]) -> Callable[[Request], Response]:
+def _template(pages: Pages, name: str, context: dict[str, Any]) -> Callable[[Request], Response]:
     given = {"now": NOW, "scopes": SCOPES, "form_token": TOKEN, **context}
-    return lambda request: pages.page(request, name, form_action=["https://lockbot.example/oauth"], **given)
+    return lambda request: pages.page(request, name, **given)
 
 
 def _message(pages: Pages, message: Message) -> Callable[[Request], Response]:
@@ -101,7 +101,15 @@ def _crash(_: Request) -> Response:
     raise RuntimeError("a secret detail that nobody may see")
 
 
-def gallery(role: Role, base_url: str = "http://127.0.0.1:9000") -> Starlette:
+def gallery(role: Role, base_url: str = "http://127.0.0.1:9000", decisions: list[str] | None = None) -> Starlette:
+    """One half of the gallery. Its consent form is answered after half a second; `decisions` collects what it sent."""
+
+    async def decide(request: Request) -> Response:
+        form = await read_form(request)
+        (decisions if decisions is not None else []).append(form.get("decision", "nothing"))
+        await anyio.sleep(0.5)
+        return pages.redirect("/connected")
+
     site = Site(
         name="Grantflow platform" if role == "platform" else "Lockbot",
         base_url=base_url,
@@ -115,6 +123,12 @@ def gallery(role: Role, base_url: str = "http://127.0.0.1:9000") -> Starlette:
     if role == "integration":
         routes += [Route(path, _message(pages, message)) for path, message in MESSAGES.items()]
     return Starlette(
-        routes=[*routes, Route("/refused", _refuse), Route("/broken", _crash), pages.static.route()],
+        routes=[
+            *routes,
+            Route("/decide", decide, methods=["POST"]),
+            Route("/refused", _refuse),
+            Route("/broken", _crash),
+            pages.static.route(),
+        ],
         exception_handlers=error_handlers(pages, new_reference=lambda: "GF-7K3M-9QXT"),
     )
