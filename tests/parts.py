@@ -1,6 +1,7 @@
 """The parts of a machine that some tests cannot do without, and what to do where one is missing."""
 
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,3 +56,11 @@ def require(name: str) -> str:
         if found := shutil.which(program):
             return found
     pytest.skip(part.fix)
+
+
+def committed_files() -> list[Path]:
+    """The files that git keeps, as they are in the work tree."""
+    # safe.directory: a checkout that belongs to somebody else is read all the same.
+    listing = [require("git"), "-c", "safe.directory=*", "ls-files", "--cached", "-z"]
+    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return [ROOT / name for name in names if name and (ROOT / name).is_file()]

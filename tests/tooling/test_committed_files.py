@@ -1,8 +1,6 @@
 """What no committed file may hold."""
 
-import subprocess
-
-from tests.parts import ROOT, require
+from tests.parts import ROOT, committed_files
 
 # In pieces, so that this file does not hold what it looks for.
 REGISTRY_HOSTS = [
@@ -23,10 +21,7 @@ REGISTRY_HOSTS = [
 
 
 def test_no_committed_file_names_the_host_of_a_package_registry() -> None:
-    # safe.directory: a checkout that belongs to somebody else is read all the same.
-    listing = [require("git"), "-c", "safe.directory=*", "ls-files", "--cached", "-z"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
-    files = [ROOT / name for name in names if name and (ROOT / name).is_file()]
+    files = committed_files()
     assert ROOT / "pyproject.toml" in files
     found = [
         f"{file.relative_to(ROOT)}: {host}"

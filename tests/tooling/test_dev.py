@@ -1,0 +1,62 @@
+"""./dev in a fresh copy of the committed files, in a folder whose name has a space."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.parts import ROOT, committed_files, require
+
+SAY_WHERE = ["python", "-c", "import grantflow; print(grantflow.__file__)"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "a checkout"
+    for file in committed_files():
+        copy = folder / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    return folder
+
+
+def dev(checkout: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    programs = [Path(require("uv")).parent, "/usr/bin", "/bin"]
+    finished = subprocess.run(
+        [checkout / "dev", *arguments],
+        cwd=checkout.parent,
+        env={**os.environ, "PATH": os.pathsep.join(map(str, programs))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert finished.returncode == code, finished.stdout + finished.stderr
+    return finished
+
+
+@pytest.mark.slow
+def test_a_checkout_is_set_up_once_and_again_where_it_moved_or_changed(checkout: Path) -> None:
+    first = dev(checkout, *SAY_WHERE)
+    assert first.stdout.strip() == str(checkout / "src/grantflow/__init__.py")
+    assert "packages of requirements/dev.lock ... " in first.stderr
+    assert dev(checkout, *SAY_WHERE).stderr == ""
+
+    moved = checkout.rename(checkout.with_name("moved"))
+    assert dev(moved, *SAY_WHERE).stdout.strip() == str(moved / "src/grantflow/__init__.py")
+    assert dev(moved, "pytest", "--version").stderr == ""
+
+    project = moved / "pyproject.toml"
+    project.write_text(f"{project.read_text()}\n# a change\n")
+    assert "grantflow itself ... " in dev(moved, *SAY_WHERE).stderr
+
+    assert "no command named 'horse'" in dev(moved, "horse", code=1).stderr
+
+
+def test_help_needs_no_environment(checkout: Path) -> None:
+    assert "./dev test" in dev(checkout, "help").stdout
+    assert dev(checkout).stdout == dev(checkout, "help").stdout
+    assert not (checkout / ".venv").exists()
