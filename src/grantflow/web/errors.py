@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.web.headers import page_headers
 from grantflow.web.pages import Message, MessageKind, Pages
 from grantflow.web.site import Link
@@ -77,10 +78,19 @@ def error_handlers(pages: Pages, *, new_reference: Callable[[], str]) -> dict[An
         assert isinstance(error, HTTPException)
         return await answer(request, _page_error(error))
 
+    async def on_unavailable(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TemporarilyUnavailable)
+        return await answer(request, _unavailable(error))
+
     async def on_crash(request: Request, error: Exception) -> Response:
         return await answer(request, _CRASH, cause=error)
 
-    return {PageError: on_page_error, HTTPException: on_http_exception, Exception: on_crash}
+    return {
+        PageError: on_page_error,
+        HTTPException: on_http_exception,
+        TemporarilyUnavailable: on_unavailable,
+        Exception: on_crash,
+    }
 
 
 _HOME = (Link("Go to the start page", "/", "primary"),)
@@ -111,6 +121,18 @@ _KNOWN: dict[int, tuple[str, str, str]] = {
         "Go back and send something smaller.",
     ),
 }
+
+
+def _unavailable(error: TemporarilyUnavailable) -> PageError:
+    return PageError(
+        503,
+        "This does not work just now",
+        why="The service cannot reach its records at the moment. Nothing was changed.",
+        next_step="Wait a moment, then try again.",
+        kind="warning",
+        reason=error.reason,
+        headers={"Retry-After": str(error.retry_after or 1)},
+    )
 
 
 def _page_error(error: HTTPException) -> PageError:

@@ -1,0 +1,25 @@
+"""What the resource owner's pages are told when they are put together."""
+
+from dataclasses import dataclass, field
+
+from grantflow.resource_owner.paths import CONNECTED_APPS
+from grantflow.web.site import Link
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOwnerSettings:
+    """`form_key` (32 bytes or more) is the same on every node; lifetimes are in seconds.
+
+    `api_url` ends in `/v1`. `own_pages` are the paths where a person may be sent after signing in, with what lies
+    below them; the first is where those go who came for nothing else. `account_links` is the avatar's menu.
+    """
+
+    form_key: bytes = field(repr=False)
+    api_url: str
+    access_token_lifetime: int
+    refresh_token_lifetime: int
+    session_lifetime: int = 12 * 3_600
+    own_pages: tuple[str, ...] = (CONNECTED_APPS,)
+    account_links: tuple[Link, ...] = (Link("Connected apps", CONNECTED_APPS),)
+    authorize_path: str = "/v1/authorize"
+    metadata_path: str = "/.well-known/oauth-authorization-server/v1"

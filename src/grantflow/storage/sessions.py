@@ -1,0 +1,65 @@
+"""Sessions of people's browsers: the hash of the cookie's value, and who signed in when."""
+
+from datetime import datetime
+
+from grantflow.resource_owner.records import Session
+from grantflow.storage.engine import Engine, Statement, Work
+from grantflow.storage.times import from_milliseconds, milliseconds
+
+_FIND = """
+SELECT s.person_id, p.email, p.display_name, s.authenticated_at, s.expires_at
+FROM sessions s JOIN people p ON p.id = s.person_id
+WHERE s.token_hash = :token_hash AND s.expires_at > :now
+"""
+_BEGIN = """
+INSERT INTO sessions (token_hash, person_id, authenticated_at, expires_at)
+VALUES (:token_hash, :person_id, :now, :expires_at)
+"""
+_END = "DELETE FROM sessions WHERE token_hash = :token_hash"
+_FORGET = "DELETE FROM sessions WHERE expires_at <= :now"
+
+
+class SessionStore:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, token_hash: bytes, *, now: datetime) -> Session | None:
+        rows = await self._engine.read(Statement(_FIND, {"token_hash": token_hash, "now": milliseconds(now)}))
+        if not rows:
+            return None
+        row = rows[0]
+        return Session(
+            token_hash,
+            person_id=row["person_id"],
+            email=row["email"],
+            display_name=row["display_name"],
+            authenticated_at=from_milliseconds(row["authenticated_at"]),
+            expires_at=from_milliseconds(row["expires_at"]),
+        )
+
+    async def begin(
+        self, token_hash: bytes, *, person_id: str, now: datetime, expires_at: datetime, instead_of: bytes | None
+    ) -> None:
+        """Expired sessions, of whomever, go in the same unit of work: there is no other sweeper."""
+
+        def work() -> Work[None]:
+            yield Statement(_FORGET, {"now": milliseconds(now)})
+            if instead_of is not None:
+                yield Statement(_END, {"token_hash": instead_of})
+            yield Statement(
+                _BEGIN,
+                {
+                    "token_hash": token_hash,
+                    "person_id": person_id,
+                    "now": milliseconds(now),
+                    "expires_at": milliseconds(expires_at),
+                },
+            )
+
+        await self._engine.write(work())
+
+    async def end(self, token_hash: bytes) -> None:
+        def work() -> Work[None]:
+            yield Statement(_END, {"token_hash": token_hash})
+
+        await self._engine.write(work())
