@@ -41,6 +41,16 @@ class StorageUnavailable(TemporarilyUnavailable):
         return self.reason
 
 
+class IntegrityError(Exception):
+    """A statement broke a constraint (a duplicate, a reference to nothing). It is thrown into the unit of work where it
+    stood; the unit must end with an error then, since not every database goes on after one.
+    """
+
+
+class Stale(Exception):
+    """What the unit of work was decided on is no longer so. Raised in a unit it undoes it: load and decide again."""
+
+
 class Engine(Protocol):
     async def read(self, statement: Statement) -> Sequence[Row]:
         """The rows of one SELECT, as of the last commit."""
@@ -50,6 +60,7 @@ class Engine(Protocol):
 
         Raises:
             StorageUnavailable: nothing was kept; try again later.
+            Whatever the unit raises; nothing was kept of it then.
         """
 
     async def close(self) -> None: ...

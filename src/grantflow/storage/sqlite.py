@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grantflow.migrations import migrate
-from grantflow.storage.engine import Row, Statement, StorageUnavailable, T, Work
+from grantflow.storage.engine import IntegrityError, Row, Statement, StorageUnavailable, T, Work
 
 #: How long the writer waits for another process's lock, in seconds.
 LOCK_TIMEOUT = 10.0
@@ -40,9 +40,12 @@ class SqliteEngine:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._reader = _connect(path)
         self._writer = _connect(path)
+        self._reader = _connect(path)
+        self._reader.execute("PRAGMA busy_timeout = 0")  # it runs on the event loop, where nobody may wait for a lock
+        self._reader.execute("PRAGMA query_only = ON")
         self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=QUEUE_LIMIT)
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="grantflow-writer", daemon=True)
         self._thread.start()
 
@@ -63,12 +66,18 @@ class SqliteEngine:
         return cls(path)
 
     async def read(self, statement: Statement) -> Sequence[Row]:
+        if self._closed:
+            raise StorageUnavailable(f"the database {self._path} was closed")
         try:
             return self._reader.execute(statement.sql, statement.values).fetchall()
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if not _is_trouble(error):
+                raise
             raise StorageUnavailable(f"the database could not be read: {error}") from error
 
     async def write(self, work: Work[T]) -> T:
+        if self._closed:
+            raise StorageUnavailable(f"the database {self._path} was closed")
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
         try:
@@ -79,7 +88,11 @@ class SqliteEngine:
         return result
 
     async def close(self) -> None:
-        self._jobs.put(None)
+        """Finish what was accepted, then close. Later reads and writes are refused."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.to_thread(self._jobs.put, None)
         await asyncio.to_thread(self._thread.join)
         self._reader.close()
         self._writer.close()
@@ -119,9 +132,9 @@ class SqliteEngine:
             self._writer.execute("SAVEPOINT unit")
             try:
                 job.result = drive(self._writer, job.work)
-            except sqlite3.OperationalError:
-                raise
             except BaseException as error:
+                if _is_trouble(error):
+                    raise
                 self._writer.execute("ROLLBACK TO unit")
                 job.error = error
             self._writer.execute("RELEASE unit")
@@ -140,12 +153,26 @@ def drive(connection: sqlite3.Connection, work: Work[T]) -> T:
             try:
                 rows = connection.execute(statement.sql, statement.values).fetchall()
             except sqlite3.IntegrityError as error:
-                statement = work.throw(error)
+                statement = work.throw(_translated(error))
                 continue
             statement = work.send(rows)
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+def _translated(error: sqlite3.IntegrityError) -> IntegrityError:
+    translated = IntegrityError(str(error))
+    translated.__cause__ = error
+    return translated
+
+
+def _is_trouble(error: BaseException) -> bool:
+    """Whether the database itself is in trouble (locked, full, gone, damaged), and not the statement wrong."""
+    return (
+        type(error) in (sqlite3.DatabaseError, sqlite3.OperationalError, sqlite3.InternalError)
+        and getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -157,7 +184,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise StorageUnavailable(f"the database {path} cannot be opened: {error}") from error
     return connection
 

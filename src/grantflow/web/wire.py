@@ -1,12 +1,14 @@
 """Between Starlette's requests and responses and the protocol's: bounded bytes in, bytes out, a tracking id on each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
+from starlette.types import Receive, Scope, Send
 
 from grantflow.protocol.errors import InvalidRequest, RequestTooLarge
 from grantflow.protocol.http import FORM_LIMIT, Request, Response
@@ -58,6 +60,19 @@ async def _read_body(request: HttpRequest, limit: int) -> bytes:
 
 def write_response(response: Response) -> HttpResponse:
     return HttpResponse(response.body, status_code=response.status, headers=dict(response.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class AnyMethod:
+    """For ``Route(path, AnyMethod(handler))``: the handler is asked whatever the method, HEAD and OPTIONS too, and
+    refuses in its own words. (A handler alone would be given HEAD with GET, and 405 answered without it.)
+    """
+
+    handler: Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self.handler(HttpRequest(scope, receive))
+        await response(scope, receive, send)
 
 
 def tracking_id(request: HttpRequest, *, mint_uuid: Callable[[], UUID]) -> str:

@@ -3,7 +3,7 @@
 CREATE TABLE people (
   id             TEXT PRIMARY KEY,               -- UUID
   email          TEXT NOT NULL UNIQUE COLLATE NOCASE,
-  display_name   TEXT NOT NULL,
+  display_name   TEXT NOT NULL COLLATE NOCASE,
   first_name     TEXT,
   last_name      TEXT,
   nick_name      TEXT,
@@ -13,6 +13,7 @@ CREATE TABLE people (
   password_hash  TEXT,                           -- Argon2id PHC string; NULL: cannot sign in
   created_at     INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX people_by_name ON people (org_id, display_name, id);
 
 CREATE TABLE sessions (
   token_hash       BLOB PRIMARY KEY,
@@ -118,7 +119,6 @@ CREATE TABLE refresh_tokens (
   issued_at      INTEGER NOT NULL,
   expires_at     INTEGER NOT NULL,
   revoked_at     INTEGER,
-  version        INTEGER NOT NULL DEFAULT 1,
   -- Rotation (strict profile): what the next holder of this token was answered, sealed under a key derived from the
   -- presented token, and the hash of the successor; both NULL while this is the living one.
   replaced_at    INTEGER,
@@ -129,6 +129,7 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id);
 CREATE INDEX refresh_tokens_by_family ON refresh_tokens (family);
 CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
+CREATE INDEX sealed_answers_by_age ON refresh_tokens (replaced_at) WHERE sealed_answer IS NOT NULL;
 
 CREATE TABLE access_tokens (
   token_hash   BLOB PRIMARY KEY,
@@ -139,7 +140,8 @@ CREATE TABLE access_tokens (
   scopes       TEXT NOT NULL,
   issued_at    INTEGER NOT NULL,
   expires_at   INTEGER NOT NULL,
-  revoked_at   INTEGER
+  revoked_at   INTEGER,
+  refresh_hash BLOB                              -- the successor that a rotation issued with it; its first use counts
 ) WITHOUT ROWID;
 CREATE INDEX access_tokens_by_grant ON access_tokens (grant_id);
 CREATE INDEX access_tokens_by_family ON access_tokens (family);
@@ -187,6 +189,8 @@ CREATE TABLE messages (
   text       TEXT NOT NULL,
   markdown   TEXT,
   created_at INTEGER NOT NULL,
-  updated_at INTEGER
+  updated_at INTEGER,
+  edits      INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX messages_by_room ON messages (room_id, created_at, id);
+CREATE INDEX messages_by_parent ON messages (parent_id, created_at, id) WHERE parent_id IS NOT NULL;

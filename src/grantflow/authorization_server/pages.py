@@ -1,0 +1,230 @@
+"""GET /authorize: where a person's browser comes and goes until the integration has its answer."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs, quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from grantflow.authorization_server.authorization import Asked, read
+from grantflow.authorization_server.code import issue_code
+from grantflow.authorization_server.dispatch import AskConsent, Ended, IssueCode, Refuse, SignIn, Step, next_step
+from grantflow.authorization_server.minting import Mint, mint_request_id
+from grantflow.authorization_server.ports import AuthorizationRequests
+from grantflow.authorization_server.records import NewPendingRequest, Situation
+from grantflow.authorization_server.settings import Settings
+from grantflow.protocol.authorization import authorization_redirect, error_redirect
+from grantflow.protocol.errors import InvalidRequest, TemporarilyUnavailable, UntrustedRequest
+from grantflow.protocol.registration import CLIENT_ID
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
+from grantflow.web.cookies import SESSION, Cookies
+from grantflow.web.errors import PageError
+from grantflow.web.headers import page_headers
+from grantflow.web.pages import Pages
+
+log = logging.getLogger("grantflow.authorization_server")
+
+#: Where the person's pages take over; each leads back here with the same id.
+SIGN_IN, CONSENT = "/signin", "/consent"
+#: How often what was loaded may turn out to be outdated before the person is asked to come again.
+ATTEMPTS = 8
+_LOGIN_HINT_LIMIT = 254
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationEndpoint:
+    settings: Settings
+    requests: AuthorizationRequests
+    pages: Pages
+    clock: Callable[[], datetime]
+    mint: Mint
+
+    async def authorize(self, request: Request) -> Response:
+        """A fresh request, or one that comes back from sign-in or consent as ``?request=ID``."""
+        if request.method != "GET":
+            raise _method_not_allowed()
+        try:
+            for _ in range(ATTEMPTS):
+                if (response := await self._attempt(request)) is not None:
+                    return response
+        except TemporarilyUnavailable as error:
+            raise _unavailable(error) from error
+        raise _unavailable(TemporarilyUnavailable("Too many requests for this grant at once.", retry_after=1))
+
+    async def _attempt(self, request: Request) -> Response | None:
+        """One round of load, decide, save; None where what was loaded is no longer so."""
+        now, waiting = self.clock(), _waiting_id(request)
+        cookie = Cookies(self.pages.site).read(request, SESSION)
+        session = Secret(cookie).digest() if cookie else None
+        if waiting is None:
+            query = _query(request)
+            asked = _read(query)
+            situation = await self._situation(asked, session=session)
+        else:
+            situation = await self.requests.pending(waiting.digest(), session=session)
+            if situation.pending is None:
+                raise _ended(Ended(answered=False))
+            query = situation.pending.query
+            asked = _read(query)
+        try:
+            step = next_step(asked, situation, now=now)
+        except UntrustedRequest as error:
+            raise _untrusted(error, situation) from error
+        return await self._take(step, asked=asked, query=query, situation=situation, waiting=waiting, now=now)
+
+    async def _situation(self, asked: Asked, *, session: bytes | None) -> Situation:
+        client_id = asked.request.client_id
+        if client_id is None or not CLIENT_ID.fullmatch(client_id):
+            return Situation()
+        return await self.requests.situation(client_id, session=session)
+
+    # --- the steps -------------------------------------------------------------------------------------------------
+
+    async def _take(
+        self, step: Step, *, asked: Asked, query: str, situation: Situation, waiting: Secret | None, now: datetime
+    ) -> Response | None:
+        match step:
+            case Ended():
+                raise _ended(step)
+            case Refuse():
+                return await self._refuse(step, situation=situation, now=now)
+            case IssueCode():
+                return await self._issue(step, now=now)
+            case SignIn():
+                waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=step.scopes, now=now)
+                return self._send_to(SIGN_IN, waiting)
+            case AskConsent():
+                scopes = step.checked.scopes
+                waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=scopes, now=now)
+                return self._send_to(CONSENT, waiting)
+
+    async def _wait(
+        self, step: SignIn | AskConsent, *, asked: Asked, query: str, scopes: Scopes, now: datetime
+    ) -> Secret:
+        """Keep the request while the person acts; only the hash of its id is stored."""
+        waiting = mint_request_id(self.mint)
+        await self.requests.save(
+            NewPendingRequest(
+                digest=waiting.digest(),
+                query=query,
+                client_id=step.trusted.registration.client_id,
+                scopes=scopes,
+                redirect_uri=step.trusted.redirect_uri,
+                login_hint=_login_hint(asked.request.login_hint),
+                created_at=now,
+                expires_at=now + self.settings.request_lifetime,
+            )
+        )
+        return waiting
+
+    async def _refuse(self, step: Refuse, *, situation: Situation, now: datetime) -> Response | None:
+        if situation.pending and not await self.requests.answer(situation.pending.digest, now=now):
+            return None
+        client_id = step.trusted.registration.client_id
+        log.info("authorization request of %s refused with %s: %s", client_id, step.error.code, step.error.reason)
+        trusted = step.trusted
+        return self._redirect(
+            error_redirect(trusted.redirect_uri, step.error, state=trusted.state, issuer=self.settings.issuer)
+        )
+
+    async def _issue(self, step: IssueCode, *, now: datetime) -> Response | None:
+        code, kept = issue_code(step, settings=self.settings, now=now, mint=self.mint)
+        if not await self.requests.issue(kept):
+            return None
+        trusted = step.trusted
+        return self._redirect(
+            authorization_redirect(trusted.redirect_uri, code=code, state=trusted.state, issuer=self.settings.issuer)
+        )
+
+    def _send_to(self, page: str, waiting: Secret) -> Response:
+        return self.pages.redirect(f"{page}?request={quote(waiting.reveal(), safe='')}")
+
+    def _redirect(self, address: str) -> Response:
+        """303, so that nothing that was posted goes along (RFC 9700 section 4.12)."""
+        headers = page_headers(self.pages.site, referrer="no-referrer")
+        return Response(status_code=303, headers={**headers, "location": address})
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def _query(request: Request) -> str:
+    raw: bytes = request.scope["query_string"]
+    return raw.decode("latin-1")
+
+
+def _read(query: str) -> Asked:
+    try:
+        return read(query.encode("latin-1"))
+    except InvalidRequest as error:
+        raise PageError(
+            error.status,
+            "This request cannot be read",
+            why=error.description,
+            next_step="Go back to the integration and start again there. Its developer must mend the address.",
+        ) from error
+
+
+def _waiting_id(request: Request) -> Secret | None:
+    """The id of a request that waited. With a client_id beside it, ``request`` is OpenID Connect's, and refused."""
+    fields = parse_qs(_query(request))
+    waiting = fields.get("request", [])
+    return Secret(waiting[0]) if len(waiting) == 1 and "client_id" not in fields else None
+
+
+def _login_hint(hint: str | None) -> str | None:
+    """What the email field is filled with; anything that cannot be an email is dropped."""
+    return hint if hint and hint.isprintable() and len(hint) <= _LOGIN_HINT_LIMIT else None
+
+
+# --- pages -------------------------------------------------------------------------------------------------------
+
+
+def _untrusted(error: UntrustedRequest, situation: Situation) -> PageError:
+    """Never a redirect (RFC 6749 section 4.1.2.1). What is registered is shown to the integration's owner alone."""
+    next_step = error.fix
+    session, registration = situation.session, situation.registration
+    if session and registration and session.person_id == situation.owner_id:
+        next_step += f" Registered are: {', '.join(registration.redirect_uris)}."
+    return PageError(
+        400,
+        f"The {error.parameter} of this request cannot be trusted",
+        why=f"{error.description} Nothing was sent anywhere.",
+        next_step=next_step,
+        reason=f"{error.parameter}: {error.reason}",
+    )
+
+
+def _ended(step: Ended) -> PageError:
+    if step.answered:
+        title, why = "This request was answered already", "The integration has been told, and each request counts once."
+    else:
+        title, why = "This request has expired", "It was not finished in time, or this address is not complete."
+    return PageError(
+        400, title, why=why, next_step="To connect again, go back to the integration and start from there."
+    )
+
+
+def _method_not_allowed() -> PageError:
+    return PageError(
+        405,
+        "This address cannot be opened like that",
+        why="An authorization request is a GET (RFC 6749 section 3.1).",
+        next_step="Go back to the integration and start again there.",
+        headers={"allow": "GET"},
+    )
+
+
+def _unavailable(error: TemporarilyUnavailable) -> PageError:
+    return PageError(
+        503,
+        "This does not work just now",
+        why="The platform cannot reach its records at the moment. Nothing was changed.",
+        next_step="Wait a moment, then reload this page.",
+        reason=error.reason,
+        headers={"retry-after": str(error.retry_after or 1)},
+    )

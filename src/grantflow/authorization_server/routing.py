@@ -1,0 +1,43 @@
+"""Which address leads where."""
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from starlette.routing import BaseRoute, Route
+
+from grantflow.authorization_server.endpoints import TokenEndpoints, metadata_endpoint
+from grantflow.authorization_server.minting import Mint
+from grantflow.authorization_server.pages import AuthorizationEndpoint
+from grantflow.authorization_server.ports import AuthorizationRequests, Tokens
+from grantflow.authorization_server.settings import Settings
+from grantflow.protocol.metadata import metadata_url
+from grantflow.web.pages import Pages
+from grantflow.web.throttle import Throttle
+from grantflow.web.wire import AnyMethod
+
+#: The second is where Webex's identity service has them, and its JavaScript SDK looks.
+PREFIXES = ("/v1", "/idb/oauth2/v1")
+
+
+def routes(
+    *,
+    settings: Settings,
+    requests: AuthorizationRequests,
+    tokens: Tokens,
+    throttle: Throttle,
+    pages: Pages,
+    clock: Callable[[], datetime],
+    mint: Mint,
+) -> list[BaseRoute]:
+    """All that the authorization server answers. ``mint(n)`` makes n unguessable bytes."""
+    person = AuthorizationEndpoint(settings, requests, pages, clock, mint)
+    client = TokenEndpoints(settings, tokens, throttle, clock, mint)
+    found: list[BaseRoute] = [Route(urlsplit(metadata_url(settings.issuer)).path, metadata_endpoint(settings))]
+    for prefix in PREFIXES:
+        found += [
+            Route(f"{prefix}/authorize", AnyMethod(person.authorize)),
+            Route(f"{prefix}/access_token", AnyMethod(client.access_token)),
+            Route(f"{prefix}/revoke", AnyMethod(client.revoke)),
+        ]
+    return found
