@@ -5,8 +5,11 @@ from datetime import datetime, timedelta
 from grantflow.storage.engine import Engine, Statement, Work
 from grantflow.storage.times import milliseconds
 
-#: How long a row outlives its expiry: so long its late use is still told from one that never was.
+#: How long a row outlives its expiry: so long its late use is still told from one that never was. A spent code that
+#: comes back within that time ends what it led to (S34).
 KEPT = timedelta(days=1)
+#: How long the answer to a rotated refresh token can be fetched again at the most; nothing sealed outlives that.
+ANSWERS_KEPT = timedelta(days=1)
 #: Rows that one unit of work takes away at the most.
 PORTION = 500
 
@@ -17,6 +20,14 @@ _TABLES = {
     "refresh_tokens": "token_hash",
     "sessions": "token_hash",
 }
+_FORGET_ANSWERS = """
+UPDATE refresh_tokens SET sealed_answer = NULL
+WHERE token_hash IN (
+  SELECT token_hash FROM refresh_tokens
+  WHERE sealed_answer IS NOT NULL AND replaced_at <= :before ORDER BY replaced_at LIMIT :portion
+)
+RETURNING 1
+"""
 
 
 class Housekeeping:
@@ -24,19 +35,23 @@ class Housekeeping:
         self._engine = engine
 
     async def sweep(self, *, now: datetime) -> int:
-        """Delete all that expired more than a day ago; answers how many rows."""
+        """Delete all that expired more than a day ago, and sealed answers of that age; answers how many rows."""
         before = milliseconds(now - KEPT)
-        return sum([await self._sweep(table, key, before) for table, key in _TABLES.items()])
+        deleted = sum([await self._repeat(_delete(table, key), before) for table, key in _TABLES.items()])
+        return deleted + await self._repeat(_FORGET_ANSWERS, milliseconds(now - ANSWERS_KEPT))
 
-    async def _sweep(self, table: str, key: str, before: int) -> int:
-        # Table and key are names of this module.
-        expired = f"SELECT {key} FROM {table} WHERE expires_at <= :before ORDER BY expires_at LIMIT {PORTION}"  # noqa: S608
-        delete = f"DELETE FROM {table} WHERE {key} IN ({expired}) RETURNING 1"  # noqa: S608
-
-        def work() -> Work[int]:
-            return len((yield Statement(delete, {"before": before})))
-
+    async def _repeat(self, sql: str, before: int) -> int:
         total = 0
-        while (gone := await self._engine.write(work())) == PORTION:
+        while gone := await self._engine.write(_run(Statement(sql, {"before": before, "portion": PORTION}))):
             total += gone
-        return total + gone
+        return total
+
+
+def _delete(table: str, key: str) -> str:
+    # Table and key are names of this module.
+    expired = f"SELECT {key} FROM {table} WHERE expires_at <= :before ORDER BY expires_at LIMIT :portion"  # noqa: S608
+    return f"DELETE FROM {table} WHERE {key} IN ({expired}) RETURNING 1"  # noqa: S608
+
+
+def _run(statement: Statement) -> Work[int]:
+    return len((yield statement))
