@@ -6,7 +6,7 @@ How it is composed::
         settings=Settings(issuer="http://127.0.0.1:9000/v1"),
         requests=storage.AuthorizationRequests(engine),
         tokens=storage.Tokens(engine),
-        throttle=Throttle(failures, what="client"),
+        failures=FailuresInMemory(),
         pages=pages, clock=clock, mint=mint,
     )
 """

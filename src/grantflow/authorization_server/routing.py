@@ -13,11 +13,16 @@ from grantflow.authorization_server.ports import AuthorizationRequests, Tokens
 from grantflow.authorization_server.settings import Settings
 from grantflow.protocol.metadata import metadata_url
 from grantflow.web.pages import Pages
-from grantflow.web.throttle import Throttle
+from grantflow.web.throttle import FailureLog, Throttle
 from grantflow.web.wire import AnyMethod
 
 #: The second is where Webex's identity service has them, and its JavaScript SDK looks.
 PREFIXES = ("/v1", "/idb/oauth2/v1")
+
+#: Wrong secrets for one client from one address before it must wait.
+FREE_FAILURES = 10
+#: In seconds; short, since many people's grants may wait behind one address until somebody mends its wrong secret.
+LONGEST_WAIT = 60
 
 
 def routes(
@@ -25,13 +30,14 @@ def routes(
     settings: Settings,
     requests: AuthorizationRequests,
     tokens: Tokens,
-    throttle: Throttle,
+    failures: FailureLog,
     pages: Pages,
     clock: Callable[[], datetime],
     mint: Mint,
 ) -> list[BaseRoute]:
     """All that the authorization server answers. ``mint(n)`` makes n unguessable bytes."""
     person = AuthorizationEndpoint(settings, requests, pages, clock, mint)
+    throttle = Throttle(failures, what="client", free=FREE_FAILURES, longest=LONGEST_WAIT)
     client = TokenEndpoints(settings, tokens, throttle, clock, mint)
     found: list[BaseRoute] = [Route(urlsplit(metadata_url(settings.issuer)).path, metadata_endpoint(settings))]
     for prefix in PREFIXES:

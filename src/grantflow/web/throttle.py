@@ -44,6 +44,29 @@ class FailureLog(Protocol):
     async def clear(self, what: What, subject: str, *, address: str) -> None: ...
 
 
+class FailuresInMemory:
+    """A failure log of this process alone, for what is asked thousands of times a second and guessed in vain: client
+    secrets have 256 bits. At most ``capacity`` are kept; those longest without a failure go first.
+    """
+
+    def __init__(self, *, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._failures: dict[tuple[What, str, str], Failures] = {}
+
+    async def find(self, what: What, subject: str, *, address: str) -> Failures | None:
+        return self._failures.get((what, subject, address))
+
+    async def add(self, what: What, subject: str, *, address: str, now: datetime, forget_before: datetime) -> None:
+        known = self._failures.pop((what, subject, address), None)
+        count = known.count if known and known.last_at >= forget_before else 0
+        while len(self._failures) >= self._capacity:
+            del self._failures[next(iter(self._failures))]
+        self._failures[what, subject, address] = Failures(count + 1, now)
+
+    async def clear(self, what: What, subject: str, *, address: str) -> None:
+        self._failures.pop((what, subject, address), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Throttle:
     """`free` failures cost nothing, each further one doubles the wait up to `longest` seconds; after `forget_after`
