@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
 from grantflow.authorization_server.records import Integration, NewSecret
 from grantflow.protocol.registration import ClientType, Profile, Registration
@@ -36,6 +37,10 @@ FROM integrations i JOIN redirect_uris u ON u.client_id = i.client_id
 """
 _FIND = f"{_SELECT} WHERE i.client_id = :client_id ORDER BY u.position"
 _FIND_BY_NAME = f"{_SELECT} WHERE i.name = :name ORDER BY u.position"
+_NAMES = "SELECT name FROM integrations WHERE name > :after ORDER BY name LIMIT :limit"
+_LIST = f"{_SELECT} WHERE i.name IN ({_NAMES}) ORDER BY i.name, u.position"
+_MOVE = "UPDATE redirect_uris SET uri = :to WHERE client_id = :client_id AND uri = :redirect_uri RETURNING client_id"
+_MOVE_SITE = "UPDATE integrations SET site_url = :site_url, version = version + 1 WHERE client_id = :client_id"
 
 
 class RegistrationStore:
@@ -74,6 +79,27 @@ class RegistrationStore:
     async def find_by_name(self, name: str) -> Integration | None:
         """Upper and lower case alike."""
         return _integration(await self._engine.read(Statement(_FIND_BY_NAME, {"name": name})))
+
+    async def list(self, *, limit: int, after: str = "") -> Sequence[Integration]:
+        """Up to `limit` integrations in the order of their names, beginning behind the name `after`."""
+        rows = await self._engine.read(Statement(_LIST, {"after": after, "limit": limit}))
+        each = [_integration(list(group)) for _, group in groupby(rows, key=lambda row: row["client_id"])]
+        return [integration for integration in each if integration is not None]
+
+    async def move(self, client_id: str, redirect_uri: str, *, to: str, site_url: str) -> bool:
+        """Where it is served elsewhere: put one redirect URI, checked already, in another's place, and its site.
+
+        False where the old one is not registered; then nothing changes.
+        """
+        values = {"client_id": client_id, "redirect_uri": redirect_uri, "to": to, "site_url": site_url}
+
+        def work() -> Work[bool]:
+            if not (yield Statement(_MOVE, values)):
+                return False
+            yield Statement(_MOVE_SITE, values)
+            return True
+
+        return await self._engine.write(work())
 
 
 def _add_secret(client_id: str, secret: NewSecret) -> Statement:

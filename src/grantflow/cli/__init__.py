@@ -1,0 +1,28 @@
+"""The command line: what people type, what they read, and what the shell is told (the exit code)."""
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+EXTRA = ("cyclopts", "rich")
+INSTALL_EXTRA = 'The grantflow command needs two more packages. Install them: pip install "grantflow[cli]"'
+
+
+def main() -> None:
+    """The ``grantflow`` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Perform one command; answers the exit code. Help comes first: it is plain text and loads nothing else."""
+    if not all(map(find_spec, EXTRA)):
+        print(INSTALL_EXTRA, file=sys.stderr)
+        return 1
+    from grantflow.cli.help import page
+
+    if (text := page(arguments)) is not None:
+        print(text)
+        return 0
+    from grantflow.cli.program import perform
+
+    return perform(arguments)

@@ -1,0 +1,302 @@
+"""The help pages: plain text, so that they come up at once. A test holds them against the commands as they are."""
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.resources import files
+
+_OVERVIEW = """\
+Grantflow: both halves of an OAuth integration.
+
+Examples
+  grantflow up                        start a sandbox with people and an integration
+  grantflow up --open                 ... and open the integration in the browser
+  grantflow status                    where everything answers, and who can sign in
+  grantflow serve --tls               your own integration's pages, over https
+  grantflow platform serve            the platform alone
+
+Commands
+  up                                  start platform and sample integration
+  status                              show what `up` showed
+  serve                               serve the pages of your own integration
+  key new                             make a key that seals tokens
+
+  platform serve                      serve a platform
+  platform person add | list          the people who can sign in
+  platform app add | list             the integrations that are registered
+  platform grant list | revoke        what people have granted
+
+Everywhere
+  -h, --help                          this page, or a command's own
+  --version                           versions of Grantflow, Python and the schemas
+  --verbose                           log each request, without codes and tokens
+  --debug                             log everything and show tracebacks
+
+Flags come before environment variables, and these before grantflow.toml.
+Results go to stdout, all else to stderr; --json makes results one line of JSON.
+NO_COLOR, CLICOLOR and CLICOLOR_FORCE are obeyed.
+
+Exit codes
+  0 done   1 failed   2 wrong usage, or cancelled   4 a person must grant first
+  5 refused by the other side, or out of order for now   130 interrupted"""
+
+_UP = """\
+grantflow up [OPTIONS]
+
+Start a sandbox on this machine: a Webex-compatible platform with people, rooms
+and messages, and a sample integration that is registered there. It needs
+neither internet nor a Webex account. Stop it with Ctrl-C.
+
+Examples
+  grantflow up
+  grantflow up --open
+  grantflow up --access-token-lifetime 60        tokens that die in a minute
+  grantflow up --port 0 --integration-port 0 --json --data /tmp/sandbox
+
+Options
+  --data DIR                   where state is kept: people, passwords, grants
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -p, --port PORT              of the platform; 0 takes a free one [9000]
+  --integration-port PORT      of the sample integration; 0 takes a free one [8000]
+  --access-token-lifetime S    seconds that an access token lives [1209600]
+  --refresh-token-lifetime S   seconds that an unused refresh token lives [7776000]
+  -o, --open                   open the sample integration in the browser
+  --json                       one line of JSON on stdout, once everything answers
+
+The first start makes up passwords and credentials and keeps them in the data
+directory, readable by you alone. Later starts find them again."""
+
+_STATUS = """\
+grantflow status [OPTIONS]
+
+Show where a running `grantflow up` answers, and with which credentials.
+
+Examples
+  grantflow status
+  eval "$(grantflow status -o env)"       set GRANTFLOW_CLIENT_ID and the like
+
+Options
+  --data DIR                   the data directory of `grantflow up`
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -o, --output text|env|json   how to show it [text]
+  --json                       the same as --output json
+
+Exit code 1: it does not run."""
+
+_SERVE = """\
+grantflow serve [OPTIONS]
+
+Serve the pages of your own integration: landing page, redirect URI, and what
+follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
+below --public-url.
+
+Examples
+  export GRANTFLOW_CLIENT_ID=C0ffee... GRANTFLOW_CLIENT_SECRET_FILE=secret.txt
+  export GRANTFLOW_SCOPES="spark:people_read" GRANTFLOW_KEY=$(grantflow key new)
+  grantflow serve
+  grantflow serve --tls
+  grantflow serve --public-url https://example.ngrok.app
+
+Options
+  --host HOST                  where to listen [GRANTFLOW_HOST; localhost]
+  -p, --port PORT              0 takes a free one [GRANTFLOW_PORT; 8000]
+  --public-url URL             how people and the platform reach it, behind a
+                               proxy or tunnel [GRANTFLOW_PUBLIC_URL]
+  --tls                        speak https, with a certificate made on the spot
+  --data DIR                   where vault and certificates are kept
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -o, --open                   open the landing page in the browser
+  --json                       one line of JSON on stdout, once it answers
+
+Settings (environment, or [integration] in grantflow.toml in lower case and
+without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
+  GRANTFLOW_CLIENT_ID          from the platform, when it was registered
+  GRANTFLOW_CLIENT_SECRET      the same; or GRANTFLOW_CLIENT_SECRET_FILE
+  GRANTFLOW_SCOPES             what to ask for, separated by spaces
+  GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
+  GRANTFLOW_VAULT              the file that keeps grants [DIR/vault.db]
+  GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
+  GRANTFLOW_API_URL            [https://webexapis.com/v1]
+  GRANTFLOW_NAME               what the pages call the integration"""
+
+_KEY_NEW = """\
+grantflow key new
+
+Make a new random key for GRANTFLOW_KEY and print it. Keep it in a secret store,
+apart from the vault: whoever has both can read the tokens, and without the key
+nobody can.
+
+Example
+  export GRANTFLOW_KEY=$(grantflow key new)"""
+
+_PLATFORM_SERVE = """\
+grantflow platform serve [OPTIONS]
+
+Serve a platform: authorization server, sign-in and consent, and the API.
+
+Examples
+  grantflow platform serve
+  grantflow platform serve --public-url https://id.example.com --data /srv/id
+
+Options (each also GRANTFLOW_PLATFORM_..., such as GRANTFLOW_PLATFORM_PORT, or
+under [platform] in grantflow.toml)
+  --host HOST                  where to listen [127.0.0.1]
+  -p, --port PORT              0 takes a free one [9000]
+  --public-url URL             how people and integrations reach it, behind a
+                               proxy; https but on this machine
+  --data DIR                   where the database is kept
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  --access-token-lifetime S    seconds [1209600]
+  --refresh-token-lifetime S   seconds unused; each use starts them anew [7776000]
+  --error-body superset|webex  Webex's error bodies with the standard's members,
+                               or exactly Webex's [superset]
+  --token-endpoint-accepts-json
+                               take JSON where only forms are due
+  --report-countdown           tell a refresh token's remaining life, as Webex
+                               has been seen to do
+  --sandbox, --no-sandbox      banner and rules of a sandbox [as data was begun]
+  --json                       one line of JSON on stdout, once it answers"""
+
+_DATA = """\
+  --data DIR                   the platform's data directory
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]"""
+
+_PERSON_ADD = f"""\
+grantflow platform person add EMAIL --name NAME [OPTIONS]
+
+Add a person who can sign in, also while the platform runs. The password is
+asked for on a terminal; without one it is made up and shown this one time.
+
+Examples
+  grantflow platform person add ada@example.com --name "Ada Lovelace"
+  grantflow platform person add ops@example.com --name Ops --admin \\
+      --password-stdin < password.txt
+
+Options
+  --name NAME                  as others see it
+  --admin                      may take away what others granted
+  --password-stdin             read the password from standard input
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_PERSON_LIST = f"""\
+grantflow platform person list [OPTIONS]
+
+List the people who can sign in.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_APP_ADD = f"""\
+grantflow platform app add NAME --redirect-uri URI --scopes "..." [OPTIONS]
+
+Register an integration, also while the platform runs. Its client secret is
+shown this one time.
+
+Examples
+  grantflow platform app add "Space Helper" \\
+      --redirect-uri https://app.example.com/oauth \\
+      --scopes "spark:people_read spark:rooms_read"
+
+Options
+  --redirect-uri URI           where people come back to; may be given repeatedly
+  --scopes "SCOPE ..."         what it may ask for at most, separated by spaces
+  --profile webex|strict       Webex's habits, or PKCE and rotation (RFC 9700)
+                               [webex; a public one is strict]
+  --public                     without a secret: an app on people's own devices
+  --description TEXT           what it does
+  --contact-email EMAIL        for the platform's staff, shown nowhere publicly
+  --site-url URL               its landing page
+  --owner EMAIL                the person who publishes it
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_APP_LIST = f"""\
+grantflow platform app list [OPTIONS]
+
+List the integrations that are registered.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_GRANT_LIST = f"""\
+grantflow platform grant list [OPTIONS]
+
+List what people have granted.
+
+Options
+  --person EMAIL               only what this person granted
+  --app APP                    only to this integration: its client ID or name
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_GRANT_REVOKE = f"""\
+grantflow platform grant revoke --person EMAIL [OPTIONS]
+
+Take away what a person granted: all its tokens die at once, and the person has
+to grant again. Other people's grants stay.
+
+Examples
+  grantflow platform grant revoke --person ada@example.com --app "Space Helper"
+
+Options
+  --person EMAIL               whose grants
+  --app APP                    only this integration's: its client ID or name
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+PAGES = {
+    (): _OVERVIEW,
+    ("up",): _UP,
+    ("status",): _STATUS,
+    ("serve",): _SERVE,
+    ("key",): _KEY_NEW,
+    ("key", "new"): _KEY_NEW,
+    ("platform",): _OVERVIEW,
+    ("platform", "serve"): _PLATFORM_SERVE,
+    ("platform", "person"): f"{_PERSON_ADD}\n\n\n{_PERSON_LIST}",
+    ("platform", "person", "add"): _PERSON_ADD,
+    ("platform", "person", "list"): _PERSON_LIST,
+    ("platform", "app"): f"{_APP_ADD}\n\n\n{_APP_LIST}",
+    ("platform", "app", "add"): _APP_ADD,
+    ("platform", "app", "list"): _APP_LIST,
+    ("platform", "grant"): f"{_GRANT_LIST}\n\n\n{_GRANT_REVOKE}",
+    ("platform", "grant", "list"): _GRANT_LIST,
+    ("platform", "grant", "revoke"): _GRANT_REVOKE,
+}
+GROUPS = {(), ("key",), ("platform",), ("platform", "person"), ("platform", "app"), ("platform", "grant")}
+
+
+def page(arguments: Sequence[str]) -> str | None:
+    """The page that these arguments ask for, if they ask for one: by --help, or by naming a group alone."""
+    if "--version" in arguments[:1]:
+        return versions()
+    words = tuple(argument for argument in arguments if not argument.startswith("-"))
+    if words[:1] == ("help",):
+        return PAGES[_command(words[1:])]
+    if {"--help", "-h"} & set(arguments) or (words in GROUPS and len(words) == len(arguments)):
+        return PAGES[_command(words)]
+    return None
+
+
+def _command(words: tuple[str, ...]) -> tuple[str, ...]:
+    """As many of the words as name a command or a group."""
+    length = len(words)
+    while words[:length] not in PAGES:
+        length -= 1
+    return words[:length]
+
+
+def versions() -> str:
+    schemas = {
+        "platform": files("grantflow.storage") / "sql" / "sqlite",
+        "vault": files("grantflow.client") / "vault" / "sql" / "sqlite",
+    }
+    counted = ", ".join(
+        f"{part} schema {sum(1 for file in folder.iterdir() if file.name.endswith('.sql'))}"
+        for part, folder in schemas.items()
+    )
+    return f"grantflow {version('grantflow')} (Python {platform.python_version()}, {counted})"

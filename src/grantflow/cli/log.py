@@ -1,0 +1,54 @@
+"""What the servers log while they run: short lines on stderr, with every secret struck out, whatever wrote them."""
+
+import logging
+import re
+import sys
+
+#: A parameter, JSON member or header that carries a secret; a token, key, client secret or code by its shape.
+_SECRETS = re.compile(
+    r"""
+    (?P<named> (?: code | state | code_verifier | access_token | refresh_token | id_token | token | client_secret
+                 | password | form_token | note ) ["']? \s* [=:] \s* ["']? ) [^\s&"',;)}]+
+    | (?P<scheme> \b (?: Bearer | Basic ) \s+ ) [A-Za-z0-9+/=_.~-]+
+    | \b gfk_ [A-Za-z0-9_-]+
+    | \b [A-Za-z0-9+/=]{64} _ [A-Z0-9]{4} _ [0-9a-f-]{36}
+    | \b [0-9a-f]{64} \b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def set_up(*, verbose: bool, debug: bool) -> None:
+    """Warnings by default, one line a request with ``verbose``, everything and tracebacks with ``debug``."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Redacting(tracebacks=debug))
+    handler.addFilter(lambda record: debug or not _is_told_already(record))
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    if not debug:
+        for chatty in ("uvicorn.error", "httpx2", "httpcore2", "asyncio"):
+            logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+def redacted(text: str) -> str:
+    return _SECRETS.sub(lambda found: f"{found['named'] or found['scheme'] or ''}***", text)
+
+
+class _Redacting(logging.Formatter):
+    def __init__(self, *, tracebacks: bool) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+        self._tracebacks = tracebacks
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 (logging's name)
+        if self._tracebacks:
+            return super().formatException(ei)  # type: ignore[arg-type]
+        error = ei[1] if isinstance(ei, tuple) else ei
+        return f"  {type(error).__name__}: {error} (start with --debug to see where)"
+
+
+def _is_told_already(record: logging.LogRecord) -> bool:
+    """The error page has logged the crash under its reference; the server would log it once more."""
+    return record.name == "uvicorn.error" and record.getMessage().startswith("Exception in ASGI application")

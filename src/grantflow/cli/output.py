@@ -1,0 +1,104 @@
+"""What the command line writes: results to stdout, everything else to stderr, colour only where it is wanted."""
+
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+OK, FAILED, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 5, 130
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32"}
+_WIDEST = 100
+
+
+class Failure(Exception):
+    """Ends a command: what happened and why, a line each for details, and what to do. ``code`` is the exit code."""
+
+    def __init__(
+        self, what: str, *, fix: str = "", details: Iterable[tuple[str, str]] = (), code: int = FAILED
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+        self.details = tuple(details)
+        self.code = code
+
+
+def has_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """As no-color.org and bixense.com/clicolors have it."""
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    plain = environ.get("CLICOLOR") == "0" or environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
+
+
+def styled(text: str, style: str, *, stream: TextIO) -> str:
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if text and has_colour(stream) else text
+
+
+def say(text: str) -> None:
+    """Chatter: to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_failure(failure: Failure) -> None:
+    label = "error: "
+    say(styled(label, "red", stream=sys.stderr) + _wrapped(failure.what, indent=len(label)))
+    if failure.details:
+        say("")
+        for line in aligned(failure.details, width=_width(sys.stderr)):
+            say(line)
+        say("")
+    if failure.fix:
+        say(" " * len(label) + _wrapped(failure.fix, indent=len(label)))
+
+
+def _wrapped(text: str, *, indent: int) -> str:
+    """Broken at the terminal's width, but never within a word: commands and addresses stay whole."""
+    lines = textwrap.wrap(text, _width(sys.stderr) - indent, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)
+
+
+def _width(stream: TextIO) -> int:
+    return min(shutil.get_terminal_size().columns, _WIDEST) if stream.isatty() else _WIDEST
+
+
+def aligned(rows: Iterable[tuple[str, str]], *, width: int | None = None) -> list[str]:
+    """Labels in one column, texts in the next; with ``width`` long texts go on below themselves."""
+    rows = list(rows)
+    column = 2 + max(len(label) for label, _ in rows) + 2
+    lines = []
+    for label, text in rows:
+        parts = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False) if width else [text]
+        lines.append(f"  {label}".ljust(column) + ("\n" + " " * column).join(parts))
+    return lines
+
+
+def write(text: str) -> None:
+    """A result: to stdout, at once, since it may be a pipe that somebody waits at."""
+    print(text, flush=True)
+
+
+def write_json(value: Any) -> None:
+    """One line; keys keep their order."""
+    write(json.dumps(value, ensure_ascii=False))
+
+
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table for people on a terminal; for programs tab-separated lines without headings."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            write("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    Console(no_color=not has_colour(sys.stdout), highlight=False, markup=False).print(table)

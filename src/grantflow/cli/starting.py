@@ -1,0 +1,55 @@
+"""What every command that serves has in common: sockets, addresses, the browser, and how a start fails."""
+
+import webbrowser
+from collections.abc import Callable, Sequence
+from socket import socket
+from threading import Thread
+
+from grantflow import serving
+from grantflow.cli.output import INTERRUPTED, OK, Failure, say
+from grantflow.cli.ports import holder_of
+from grantflow.serving import Listener, PortUnavailable
+
+
+def bind(host: str, port: int, *, flag: str = "--port") -> list[socket]:
+    """Listening sockets; ``flag`` is what sets the port.
+
+    Raises:
+        Failure: the address cannot be listened at, with who does, and what to do.
+    """
+    try:
+        return serving.bind(host, port)
+    except PortUnavailable as error:
+        if not error.taken:
+            raise Failure(
+                f"{host}:{port} cannot be listened at: {error.reason}.", fix="Choose another --host or port."
+            ) from error
+        holder = holder_of(error.port) or "another program"
+        raise Failure(
+            f"Port {error.port} on {host} is taken by {holder}.",
+            fix=f"Stop it, or choose another port: {flag} {error.port + 1}, or {flag} 0 for any that is free.",
+        ) from error
+
+
+def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
+    """Where this machine finds what listens there: a server on all addresses is found on loopback."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"{scheme}://{name}:{serving.port_of(sockets)}"
+
+
+def serve(listeners: Sequence[Listener], *, on_ready: Callable[[], None], log_requests: bool) -> int:
+    """Serve until a signal ends it; answers the exit code."""
+    import signal
+
+    ended_by = serving.run(listeners, on_ready=on_ready, log_requests=log_requests)
+    return INTERRUPTED if ended_by == signal.SIGINT else OK
+
+
+def open_browser(url: str) -> None:
+    """In a thread of its own: some browsers block until they are closed."""
+
+    def show() -> None:
+        if not webbrowser.open(url):
+            say(f"No browser could be opened; go to {url}")
+
+    Thread(target=show, daemon=True).start()

@@ -1,0 +1,123 @@
+"""The data directory: what lies in it, readable by its owner alone, each file written whole or not at all.
+
+::
+
+    platform.db        the platform: people, integrations, grants, rooms
+    form.key           binds the platform's forms to the browser they were shown in
+    sandbox.json       what grantflow up made up: passwords, the sample integration's credentials and keys
+    integration.db     the sample integration's grants, sealed
+    tls/               the development certificates of grantflow serve --tls
+    running.json       where everything answers, while grantflow up runs
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+VARIABLES = ("GRANTFLOW_PLATFORM_DATA", "GRANTFLOW_DATA")
+
+
+class DirectoryInUse(Exception):
+    """Another process serves from this directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    path: Path
+
+    @classmethod
+    def find(cls, named: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> "DataDirectory":
+        """The one that was named, or that the environment names, or ``grantflow`` among the person's data (XDG)."""
+        if named is not None:
+            return cls(named.expanduser().absolute())
+        for variable in VARIABLES:
+            if environ.get(variable):
+                return cls(Path(environ[variable]).expanduser().absolute())
+        home = environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+        return cls(Path(home) / "grantflow")
+
+    def create(self) -> None:
+        """Make it, for its owner alone, if it is not there yet."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def database(self) -> Path:
+        return self.path / "platform.db"
+
+    @property
+    def sandbox(self) -> Path:
+        return self.path / "sandbox.json"
+
+    @property
+    def vault(self) -> Path:
+        return self.path / "integration.db"
+
+    @property
+    def certificates(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def running(self) -> Path:
+        return self.path / "running.json"
+
+    def form_key(self, *, mint: Callable[[int], bytes]) -> bytes:
+        """32 random bytes, the same for every process over this directory."""
+        path = self.path / "form.key"
+        if not path.exists():
+            write_private(path, mint(32).hex().encode(), only_if_missing=True)
+        return bytes.fromhex(path.read_text(encoding="ascii"))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold it while ``grantflow up`` runs: two would change each other's redirect URIs.
+
+        Raises:
+            DirectoryInUse: another one holds it.
+        """
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DirectoryInUse(str(self.path)) from error
+            yield
+
+
+def read_json(path: Path) -> Any:
+    """What the file holds; None where there is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def write_private(path: Path, content: bytes, *, only_if_missing: bool = False) -> None:
+    """Write a file of mode 0600 in one step: whoever reads it meanwhile sees the old content or the new.
+
+    With ``only_if_missing``, what another process wrote first stays.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if only_if_missing:
+            _link_if_missing(draft, path)
+        else:
+            os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _link_if_missing(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return

@@ -1,0 +1,265 @@
+"""Serves ASGI apps on sockets that are bound beforehand, in one event loop, until a signal ends it.
+
+The sockets come first because the apps need to know their own addresses: with port 0 only the bound socket does.
+"""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+access_log = logging.getLogger("grantflow.access")
+
+#: Seconds that requests under way have to end, once the server is told to stop.
+GRACE = 1
+#: Seconds that the head of a request may take to arrive, and bytes that it may have.
+HEAD_SECONDS = 10.0
+HEAD_LIMIT = 64 * 1024
+CONNECTION_LIMIT = 10_000
+_BACKLOG = 2_048
+
+
+class PortUnavailable(Exception):
+    """Nothing can listen at this address; ``taken`` says that somebody else does already."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        super().__init__(f"{host}:{port} cannot be listened at: {error.strerror}")
+        self.host = host
+        self.port = port
+        self.taken = error.errno == errno.EADDRINUSE
+        self.reason = error.strerror or str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app, the sockets it is reached by, and its TLS context where it speaks https."""
+
+    app: Starlette
+    sockets: Sequence[socket.socket]
+    tls: ssl.SSLContext | None = None
+
+
+# --- sockets -----------------------------------------------------------------------------------------------------
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for each address of ``host``, all on one port; 0 picks a free one.
+
+    A browser that is sent to localhost may try ::1 first and 127.0.0.1 second: both must be ours.
+
+    Raises:
+        PortUnavailable: the address is taken, forbidden or not of this machine.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in _addresses(host):
+            port = port_of(sockets) if sockets else port
+            sockets.append(_listen(family, address, port))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise PortUnavailable(host, port, error) from error
+    return sockets
+
+
+def port_of(sockets: Sequence[socket.socket]) -> int:
+    port: int = sockets[0].getsockname()[1]
+    return port
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    if host == "localhost":  # whatever the hosts file says, browsers know both
+        both = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+        return [(family, address) for family, address in both if _is_here(family, address)]
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((family, str(address[0])) for family, _, _, _, address in found))
+
+
+def _is_here(family: socket.AddressFamily, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a restart waits out TIME_WAIT
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind((address, port))
+        opened.listen(_BACKLOG)  # at once: with SO_REUSEADDR two may bind one port, but only one can listen
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+# --- servers -----------------------------------------------------------------------------------------------------
+
+
+def run(listeners: Sequence[Listener], *, on_ready: Callable[[], None], log_requests: bool = False) -> signal.Signals:
+    """Serve until SIGINT or SIGTERM, which is answered; ``on_ready`` is called once every app answers.
+
+    Requests under way get ``GRACE`` seconds; a second signal cuts them off.
+    """
+    servers = [_server(listener, log_requests=log_requests) for listener in listeners]
+    with asyncio.Runner(loop_factory=servers[0].config.get_loop_factory()) as runner:
+        return runner.run(_serve(listeners, servers, on_ready=on_ready))
+
+
+async def _serve(
+    listeners: Sequence[Listener], servers: Sequence["_Server"], *, on_ready: Callable[[], None]
+) -> signal.Signals:
+    async with AsyncExitStack() as running:
+        for listener in listeners:
+            await running.enter_async_context(listener.app.router.lifespan_context(listener.app))
+        ended = _until_signal(servers)
+        async with asyncio.TaskGroup() as tasks:
+            for listener, server in zip(listeners, servers, strict=True):
+                tasks.create_task(server.serve(sockets=list(listener.sockets)))
+            for server in servers:
+                await server.answering.wait()
+            on_ready()
+            watch = tasks.create_task(_cut_off_slow_heads(servers))
+            received = await ended
+            watch.cancel()
+    return received
+
+
+def _until_signal(servers: Sequence["_Server"]) -> asyncio.Future[signal.Signals]:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def stop(received: signal.Signals) -> None:
+        for server in servers:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+        if not ended.done():
+            ended.set_result(received)
+
+    for received in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(received, stop, received)
+    return ended
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Several servers share one process here: signals are handled once, by ``run``."""
+        yield
+
+
+def _server(listener: Listener, *, log_requests: bool) -> _Server:
+    tls = listener.tls
+    return _Server(
+        uvicorn.Config(
+            AccessLog(listener.app) if log_requests else listener.app,
+            http=_BoundedHead,
+            ws="none",
+            lifespan="off",  # entered by _serve, so that what goes wrong there reaches the caller
+            log_config=None,
+            access_log=False,  # it would print the code of ?code=
+            server_header=False,
+            proxy_headers=False,  # public addresses come from settings, never from a request
+            limit_concurrency=CONNECTION_LIMIT,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=GRACE,
+            ssl_context_factory=(lambda config, default: tls) if tls else None,
+        )
+    )
+
+
+class _BoundedHead(HttpToolsProtocol):
+    """Refuses a request whose head is too large or too slow: the parser by itself waits and grows for ever."""
+
+    head_began: float | None = None
+    _head_size = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self.head_began is not None:
+            self._head_size += len(data)
+        super().data_received(data)
+        if self.head_began is not None and self._head_size > HEAD_LIMIT:
+            self._refuse_head("431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        self.head_began = None
+        super().on_headers_complete()
+
+    def give_up_waiting(self) -> None:
+        if self._head_size:
+            self._refuse_head("408 Request Timeout")
+        else:  # a browser's connection in advance: an answer without a question would confuse it
+            self.transport.close()
+
+    def _refuse_head(self, status: str) -> None:
+        self.transport.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        self.transport.close()
+
+    def _begin_head(self) -> None:
+        self.head_began = self.loop.time()
+        self._head_size = 0
+
+
+async def _cut_off_slow_heads(servers: Sequence[_Server]) -> None:
+    while True:
+        await asyncio.sleep(1)
+        latest = asyncio.get_running_loop().time() - HEAD_SECONDS
+        for server in servers:
+            for connection in list(server.server_state.connections):
+                if isinstance(connection, _BoundedHead) and (connection.head_began or latest) < latest:
+                    connection.give_up_waiting()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """One line a request: method, path without its query (there stand codes and states), status, milliseconds."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            taken = (time.perf_counter() - began) * 1000
+            access_log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, taken)

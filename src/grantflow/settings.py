@@ -1,0 +1,188 @@
+"""What an operator sets: flags before environment before file, each value checked and each mistake named.
+
+The platform's ``access_token_lifetime`` is the flag ``--access-token-lifetime``, the environment variable
+``GRANTFLOW_PLATFORM_ACCESS_TOKEN_LIFETIME``, or ``access_token_lifetime`` under ``[platform]`` in ``grantflow.toml``
+(in the current directory, or the file that ``GRANTFLOW_CONFIG`` names). The integration's variables begin with
+``GRANTFLOW_``, and its table is ``[integration]``.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+CONFIG_VARIABLE = "GRANTFLOW_CONFIG"
+CONFIG_FILE = "grantflow.toml"
+
+WEBEX_API_URL = "https://webexapis.com/v1"
+_DAY = 86_400
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong. ``problems`` tells where each is set and what is wrong; it quotes no secret."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("\n".join(f"{where}: {what}" for where, what in problems.items()))
+        self.problems = dict(problems)
+
+
+def read_address(text: str) -> str:
+    """An http or https address without the slash at its end; plain http is for this machine alone.
+
+    Raises:
+        ValueError: it is none.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("is not an address like https://host or https://host/prefix")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("is plain http, which leaves passwords and tokens readable on the network: use https")
+    return text.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(read_address)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[int, Field(ge=1, le=3_650 * _DAY)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="forbid", frozen=True)
+
+    #: What to do about a setting that is missing.
+    remedies: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls, config_file())
+
+
+class PlatformSettings(_Settings):
+    """``grantflow platform serve``. Lifetimes are in seconds; ``sandbox`` None: as the data directory was begun."""
+
+    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_", pyproject_toml_table_header=("platform",))
+
+    host: Text = "127.0.0.1"
+    port: Port = 9000
+    public_url: Address | None = None
+    access_token_lifetime: Seconds = 14 * _DAY
+    refresh_token_lifetime: Seconds = 90 * _DAY
+    error_body: Literal["superset", "webex"] = "superset"
+    token_endpoint_accepts_json: bool = False
+    report_countdown: bool = False
+    sandbox: bool | None = None
+
+
+class IntegrationSettings(_Settings):
+    """``grantflow serve``: the pages of one's own integration. ``scopes`` are separated by spaces.
+
+    ``vault`` is the file that keeps the grants, sealed under ``key``. ``public_url`` is where people and the platform
+    find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. Instead of
+    ``client_secret`` and ``key``, a file that holds nothing else can be named: ``client_secret_file``, ``key_file``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_", pyproject_toml_table_header=("integration",))
+    remedies: ClassVar[Mapping[str, str]] = {
+        "client_id": "the Client ID that the platform gave the integration, when it was registered",
+        "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else",
+        "scopes": "what people are asked to grant, separated by spaces, such as: spark:people_read spark:rooms_read",
+        "key": "the key that seals people's tokens; make one with: grantflow key new",
+    }
+
+    client_id: Text
+    client_secret: SecretStr
+    client_secret_file: Path | None = None
+    scopes: Text
+    key: SecretStr
+    key_file: Path | None = None
+    vault: Path | None = None
+    redirect_uri: Address | None = None
+    public_url: Address | None = None
+    api_url: Address = WEBEX_API_URL
+    name: Text = "Grantflow"
+    host: Text = "localhost"
+    port: Port = 8000
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in ("client_secret", "key"):
+            if path := values.get(f"{name}_file"):
+                if name in values:
+                    raise SettingsError({_variable(cls, name): f"set it, or {_variable(cls, name)}_FILE, not both"})
+                values = {**values, name: _read_secret(Path(str(path)), where=_variable(cls, f"{name}_file"))}
+        return values
+
+
+S = TypeVar("S", bound=_Settings)
+
+
+def read_settings(kind: type[S], **flags: object) -> S:
+    """Settings from flags (None: not given), environment and file.
+
+    Raises:
+        SettingsError: all that is missing or wrong.
+    """
+    try:
+        return kind(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError(dict(_explain(kind, details, flags) for details in error.errors())) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError({str(config_file()): f"it is not valid TOML: {error}"}) from None
+
+
+def config_file() -> Path:
+    """The file that settings are read from, if there is one.
+
+    Raises:
+        SettingsError: ``GRANTFLOW_CONFIG`` names a file that is not there.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise SettingsError({CONFIG_VARIABLE: f"there is no file {named}; name one, or leave the variable out"})
+    return Path(named or CONFIG_FILE).resolve()
+
+
+def _explain(kind: type[_Settings], details: ErrorDetails, flags: Mapping[str, object]) -> tuple[str, str]:
+    name = str(details["loc"][0]) if details["loc"] else ""
+    where = _variable(kind, name) + (f" (--{name.replace('_', '-')})" if name in flags else "")
+    match details["type"]:
+        case "missing":
+            return where, kind.remedies[name]
+        case "extra_forbidden":
+            return f"{config_file()}: {name}", "there is no such setting; correct its name, or leave it out"
+    what = _WORDS.get(details["type"]) or details["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return where, what if name in kind.remedies else f"{str(details['input'])!r} {what}"
+
+
+_WORDS = {"int_parsing": "is not a whole number", "bool_parsing": "is neither true nor false"}
+
+
+def _variable(kind: type[_Settings], name: str) -> str:
+    return f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _read_secret(path: Path, *, where: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError({where: f"{path} cannot be read: {reason}"}) from None
