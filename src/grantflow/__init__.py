@@ -8,19 +8,81 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grantflow.sealing import KeyRing
+    from grantflow.client.errors import (
+        AccessDenied,
+        AuthorizationResponseError,
+        BodyNotReplayable,
+        ExpiredState,
+        ForeignOrigin,
+        GrantflowError,
+        IntegrationRefused,
+        MismatchingIssuer,
+        MismatchingState,
+        MissingCode,
+        ReauthorizationRequired,
+        RefreshOutcomeUnknown,
+        ReusedState,
+        TokenEndpointError,
+        TransientTokenError,
+        UnknownPerson,
+        WrongAccount,
+    )
+    from grantflow.client.flows.starting import BegunAuthorization
+    from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation, Status
+    from grantflow.client.integration import AsyncIntegration, Integration
+    from grantflow.client.vault.sqlite import SqliteVault
+    from grantflow.sealing import KeyRing, MalformedKey, MissingKey, SealingError, Tampered, WrongKey
 
-__all__ = ["KeyRing"]
+__all__ = [
+    "AccessDenied",
+    "AsyncIntegration",
+    "AuthorizationResponseError",
+    "BegunAuthorization",
+    "BodyNotReplayable",
+    "CompletedGrant",
+    "ExpiredState",
+    "ForeignOrigin",
+    "Grant",
+    "GrantflowError",
+    "Integration",
+    "IntegrationRefused",
+    "KeyRing",
+    "MalformedKey",
+    "MismatchingIssuer",
+    "MismatchingState",
+    "MissingCode",
+    "MissingKey",
+    "Person",
+    "ReauthorizationRequired",
+    "RefreshOutcomeUnknown",
+    "ReusedState",
+    "Revocation",
+    "SealingError",
+    "SqliteVault",
+    "Status",
+    "Tampered",
+    "TokenEndpointError",
+    "TransientTokenError",
+    "UnknownPerson",
+    "WrongAccount",
+    "WrongKey",
+]
 __version__ = "0.1.0"
 
-_HOMES = {"grantflow.sealing": ["KeyRing"]}
+_HOMES = {
+    "grantflow.client.flows.starting": ["BegunAuthorization"],
+    "grantflow.client.grant": ["CompletedGrant", "Grant", "Person", "Revocation", "Status"],
+    "grantflow.client.integration": ["AsyncIntegration", "Integration"],
+    "grantflow.client.vault.sqlite": ["SqliteVault"],
+    "grantflow.sealing": ["KeyRing", "MalformedKey", "MissingKey", "SealingError", "Tampered", "WrongKey"],
+}
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
-    raise AttributeError(f"module 'grantflow' has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module 'grantflow' has no attribute {name!r}")
+    homes = (home for home, names in _HOMES.items() if name in names)
+    return getattr(import_module(next(homes, "grantflow.client.errors")), name)
 
 
 def __dir__() -> list[str]:

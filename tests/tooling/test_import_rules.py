@@ -21,6 +21,14 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
     "grantflow.sealing": ["grantflow.web", "grantflow.storage", "httpx2"],
     "grantflow.migrations": ["grantflow.sealing", "grantflow.storage", "cryptography"],
     "grantflow.web": ["grantflow.sealing", "grantflow.storage", "sqlite3", "cryptography", "httpx2", "uvicorn"],
+    "grantflow.client": [
+        *["grantflow.web", "grantflow.storage", "grantflow.migrations", "grantflow.client.shells"],
+        *["socket", "sqlite3", "asyncio", "threading", "time", "secrets", "random"],
+        *["cryptography", "httpx2", "starlette"],
+    ],
+    "grantflow.client.vault": ["grantflow.web", "grantflow.storage", "cryptography", "httpx2", "starlette"],
+    "grantflow.client.shells": ["grantflow.sealing", "grantflow.client.vault", "sqlite3", "starlette"],
+    "grantflow.client.integration": ["grantflow.sealing", "sqlite3", "httpx2", "starlette"],
     "grantflow.storage": ["grantflow.web", "starlette", "jinja2", "httpx2", "cryptography"],
 }
 CASES = [(importer, imported) for importer, row in FORBIDDEN.items() for imported in row]

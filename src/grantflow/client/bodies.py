@@ -1,0 +1,50 @@
+"""Which request bodies can be sent a second time, and how each is brought back to where it began."""
+
+import inspect
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`files` are rewound to the positions at which they stood when the request was built."""
+
+    replayable: bool
+    files: tuple[tuple[BinaryIO, int], ...] = ()
+
+    def rewind(self) -> None:
+        for file, position in self.files:
+            file.seek(position)
+
+
+def body_of(content: object, files: object) -> Body:
+    """What was given to the HTTP client as `content=` and `files=`; everything else it holds in memory.
+
+    Text, bytes, lists of bytes and seekable files can be sent again; generators, pipes and async streams cannot.
+    """
+    uploads = list(_uploads(files))
+    if not all(isinstance(upload, str | bytes) or _is_seekable(upload) for upload in uploads):
+        return Body(replayable=False)
+    # The HTTP client itself begins each file of a multipart body at its start, the second time as the first.
+    if content is None or isinstance(content, str | bytes | list | tuple):
+        return Body(replayable=True)
+    if _is_seekable(content):
+        return Body(replayable=True, files=((content, content.tell()),))
+    return Body(replayable=False)
+
+
+def _uploads(files: object) -> Iterable[Any]:
+    parts = files.items() if isinstance(files, Mapping) else files or ()
+    assert isinstance(parts, Iterable)
+    for _, part in parts:
+        yield part[1] if isinstance(part, tuple) else part
+
+
+def _is_seekable(file: object) -> TypeGuard[BinaryIO]:
+    seek = getattr(file, "seek", None)
+    if seek is None or inspect.iscoroutinefunction(seek):
+        return False
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if callable(seekable) else isinstance(file, io.IOBase)

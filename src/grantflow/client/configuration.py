@@ -1,0 +1,140 @@
+"""What an integration knows of itself and of its platform, checked once when it is made."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from grantflow.client import webex
+from grantflow.client.grant import Grant
+from grantflow.protocol.redirect_uri import origin
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.token import ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """`deadline` is the most that one call of the token endpoint may take in all, and `lease_margin` by how much
+    the lease outlasts it, both in seconds."""
+
+    credentials: ClientCredentials
+    redirect_uri: str
+    scopes: Scopes
+    api_url: str
+    authorization_endpoint: str
+    token_endpoint: str
+    revocation_url: str | None
+    issuer: str | None
+    api_origins: tuple[str, ...]
+    connect_url: str
+    deadline: float
+    lease_margin: float
+
+    @property
+    def client_id(self) -> str:
+        return self.credentials.client_id
+
+    @property
+    def credentials_name(self) -> str:
+        """Names the client secret in use without telling it: another secret has another standing."""
+        secret = self.credentials.client_secret
+        return secret.fingerprint() if secret else "public"
+
+    @property
+    def lease_seconds(self) -> float:
+        return self.deadline + self.lease_margin
+
+    def grant_url(self, grant: Grant | None) -> str:
+        """Where to send the person: our own page, which begins a fresh authorization on the click."""
+        if grant is None:
+            return self.connect_url
+        separator = "&" if "?" in self.connect_url else "?"
+        return self.connect_url + separator + urlencode({"grant": grant.id})
+
+
+def configure(
+    credentials: ClientCredentials,
+    *,
+    redirect_uri: str,
+    scopes: Scopes,
+    api_url: str = webex.API_URL,
+    authorization_endpoint: str | None = None,
+    token_endpoint: str | None = None,
+    revocation_url: str | None = None,
+    issuer: str | None = None,
+    api_origins: tuple[str, ...] = (),
+    grant_url: str | None = None,
+    deadline: float = 40.0,
+    lease_margin: float = 5.0,
+    allow_plain_http: bool = False,
+) -> Configuration:
+    """Fill in the defaults and check every address.
+
+    Raises ValueError: an address is not https (and not loopback), the client id is empty, or no scope is named.
+    """
+    api_url = api_url.rstrip("/")
+    configuration = Configuration(
+        credentials=credentials,
+        redirect_uri=redirect_uri,
+        scopes=scopes,
+        api_url=api_url,
+        authorization_endpoint=authorization_endpoint or webex.authorization_endpoint(api_url),
+        token_endpoint=token_endpoint or webex.token_endpoint(api_url),
+        revocation_url=revocation_url,
+        issuer=issuer,
+        api_origins=tuple(dict.fromkeys(origin(url) for url in (api_url, *api_origins))),
+        connect_url=grant_url or _connect_url(redirect_uri),
+        deadline=deadline,
+        lease_margin=lease_margin,
+    )
+    _check(configuration, allow_plain_http=allow_plain_http)
+    return configuration
+
+
+def _connect_url(redirect_uri: str) -> str:
+    # A native app's own scheme has no host of its own: mydemoapp://oauth is answered by mydemoapp://connect.
+    base = origin(redirect_uri)
+    return f"{base}//connect" if base.endswith(":") else f"{base}/connect"
+
+
+def _check(configuration: Configuration, *, allow_plain_http: bool) -> None:
+    if not configuration.client_id:
+        raise ValueError("client_id is empty; the platform shows it when the integration is registered.")
+    if not configuration.scopes:
+        raise ValueError('scopes is empty; name what the integration needs, such as "spark:people_read".')
+    addresses = {
+        "api_url": configuration.api_url,
+        "authorization_endpoint": configuration.authorization_endpoint,
+        "token_endpoint": configuration.token_endpoint,
+        "revocation_url": configuration.revocation_url,
+        **{f"api_origins[{number}]": url for number, url in enumerate(configuration.api_origins)},
+    }
+    for name, url in addresses.items():
+        if url is not None:
+            _check_transport(name, url, private_schemes=False, allow_plain_http=allow_plain_http)
+    _check_transport(
+        "redirect_uri", configuration.redirect_uri, private_schemes=True, allow_plain_http=allow_plain_http
+    )
+
+
+def _check_transport(name: str, url: str, *, private_schemes: bool, allow_plain_http: bool) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and parts.hostname and (allow_plain_http or _is_loopback(parts.hostname)):
+        return
+    if private_schemes and parts.scheme not in {"", "http", "https"}:
+        return
+    raise ValueError(
+        f"{name} must be an https:// address, not {url!r}: tokens and codes travel over it. "
+        "Plain http is for this machine alone (localhost, 127.0.0.1); inside a network that you trust, say so with "
+        "allow_plain_http=True."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,171 @@
+"""What an integration's author catches, one tree.
+
+::
+
+    GrantflowError
+    ├── AuthorizationResponseError     what came to the redirect URI gave no grant; nothing was stored
+    │   ├── AccessDenied               the person declined
+    │   ├── MismatchingState           the answer does not belong to this browser
+    │   │   ├── ExpiredState           begun more than ten minutes ago
+    │   │   └── ReusedState            this answer has been used already
+    │   ├── MismatchingIssuer          another server answered than the one that was asked (RFC 9207)
+    │   ├── MissingCode                neither code nor error
+    │   ├── WrongAccount               somebody else granted than the person whose grant was to be renewed
+    │   └── UnknownPerson              granted, but the platform did not say by whom
+    ├── TokenEndpointError             the token endpoint gave no tokens
+    │   ├── TransientTokenError        unreachable, overloaded or out of order: nothing is harmed, `retry_after`
+    │   └── IntegrationRefused         it refuses the integration itself: an operator must look
+    ├── ReauthorizationRequired        the person must grant again, at `grant_url`
+    │   └── RefreshOutcomeUnknown      because an answer was lost on the way
+    ├── ForeignOrigin                  the URL is outside the API: the token is not sent there
+    └── BodyNotReplayable              the body can be sent only once, and would have to be sent again
+
+Every error is picklable and holds no secret.
+"""
+
+from typing import Any, ClassVar
+
+from grantflow.client.grant import Grant
+
+
+class GrantflowError(Exception):
+    """Something that this half raises on purpose; the message says what happened, why, and what to do.
+
+    `code` names the kind for pages and logs. Where it happened while an authorization was completed, `owner` had
+    begun it, `return_to` is the checked path they wanted to go to, and `cookie_name` is the cookie that has served.
+    """
+
+    code: ClassVar[str] = "grantflow_error"
+    owner: str | None = None
+    return_to: str | None = None
+    cookie_name: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[GrantflowError], args: tuple[Any, ...], attributes: dict[str, Any]) -> GrantflowError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+class AuthorizationResponseError(GrantflowError):
+    """`error` is what the platform called it (RFC 6749 section 4.1.2.1), where it did."""
+
+    code = "authorization_refused"
+
+    def __init__(self, message: str, *, error: str | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
+class AccessDenied(AuthorizationResponseError):
+    code = "access_denied"
+
+
+class MismatchingState(AuthorizationResponseError):
+    code = "mismatching_state"
+
+
+class ExpiredState(MismatchingState):
+    code = "expired_state"
+
+
+class ReusedState(MismatchingState):
+    code = "reused_state"
+
+
+class MismatchingIssuer(AuthorizationResponseError):
+    code = "mismatching_issuer"
+
+
+class MissingCode(AuthorizationResponseError):
+    code = "missing_code"
+
+
+class WrongAccount(AuthorizationResponseError):
+    """`expected` is the grant that was to be renewed, untouched; `came` names who granted instead."""
+
+    code = "wrong_account"
+
+    def __init__(self, message: str, *, expected: Grant, came: str) -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.came = came
+
+
+class UnknownPerson(AuthorizationResponseError):
+    code = "unknown_person"
+
+
+class TokenEndpointError(GrantflowError):
+    """`status` is the HTTP status of the answer, None where there was none."""
+
+    code = "token_endpoint_refused"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class TransientTokenError(TokenEndpointError):
+    """Try again after `retry_after` seconds; `grant` is the grant concerned, unharmed, where there is one."""
+
+    code = "token_endpoint_unavailable"
+
+    def __init__(
+        self, message: str, *, retry_after: float, status: int | None = None, grant: Grant | None = None
+    ) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+        self.grant = grant
+
+
+class IntegrationRefused(TokenEndpointError):
+    """The integration's own fault: client id, secret, address or registration. No grant is harmed.
+
+    Asked again after `retry_after` seconds at the earliest, over all callers.
+    """
+
+    code = "integration_refused"
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float = 0) -> None:
+        super().__init__(message, status=status)
+        self.retry_after = retry_after
+
+
+class ReauthorizationRequired(GrantflowError):
+    """Send the person to `grant_url`; `grant` is None where they never granted."""
+
+    code = "reauthorization_required"
+
+    def __init__(self, message: str, *, grant: Grant | None, grant_url: str) -> None:
+        super().__init__(message)
+        self.grant = grant
+        self.grant_url = grant_url
+
+
+class RefreshOutcomeUnknown(ReauthorizationRequired):
+    """An earlier refresh had no answer; the same token was sent again and is refused now.
+
+    With a server that swaps refresh tokens and does not repeat its answer no client can close this window.
+    """
+
+    code = "refresh_outcome_unknown"
+
+
+class ForeignOrigin(GrantflowError):
+    """Nothing was sent. Name further origins of the API as `api_origins=` of the integration."""
+
+    code = "foreign_origin"
+
+
+class BodyNotReplayable(GrantflowError):
+    """The API refused the old access token, so the call had no effect; a new token is in place.
+
+    Call again with a fresh body, or give the body as bytes or as a seekable file.
+    """
+
+    code = "body_not_replayable"

@@ -1,0 +1,151 @@
+"""Finish: from the answer at the redirect URI to a grant in the vault (RFC 6749 section 4.1.2 to 4.1.4).
+
+Everything is checked before anything is sent; the state is spent just before the code is exchanged, so of two answers
+with one state only one gets that far; and nothing is stored before it is known who granted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+
+from grantflow.client import rules, webex
+from grantflow.client.errors import (
+    GrantflowError,
+    IntegrationRefused,
+    ReusedState,
+    TokenEndpointError,
+    TransientTokenError,
+    UnknownPerson,
+    WrongAccount,
+)
+from grantflow.client.flows.answers import check_answer, open_pending, read_answer
+from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.settling import clear_standing, load_standing
+from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
+from grantflow.client.pending import LIFETIME, Pending
+from grantflow.client.rules import Verdict
+from grantflow.client.steps import Flow, Unanswered, current_time, identify, load, save, send
+from grantflow.protocol.http import Request, Response
+from grantflow.protocol.scope import read_scopes
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import CodeExchange, TokenRefusal, Tokens, exchange_request, read_tokens
+
+
+def finish(parts: Parts, answer: str | Mapping[str, str], *, cookies: Mapping[str, str]) -> Flow[CompletedGrant]:
+    """`answer` is the URL that was called, its query, or its parameters; `cookies` those of the same request.
+
+    Raises the tree of AuthorizationResponseError, TokenEndpointError, TransientTokenError, IntegrationRefused; each
+    knows `owner`, `return_to` and `cookie_name` as soon as the browser has proved that the answer is its own.
+    """
+    response = read_answer(answer)
+    now = yield from current_time()
+    pending = open_pending(response, cookies, parts=parts)
+    cookie_name = parts.cookies.name(pending.state)
+    try:
+        code = check_answer(response, pending, configuration=parts.configuration, now=now)
+        yield from _spend(parts, pending, now=now)
+        stored = yield from _redeem(parts, pending, code)
+    except GrantflowError as error:
+        error.owner, error.return_to, error.cookie_name = pending.owner, pending.return_to, cookie_name
+        raise
+    grant = stored.grant
+    logger.info("grant %s given, generation %d", grant.id, grant.generation)
+    values = {each.name: getattr(grant, each.name) for each in fields(Grant)}
+    return CompletedGrant(**values, return_to=pending.return_to, cookie_name=cookie_name)
+
+
+def _spend(parts: Parts, pending: Pending, *, now: datetime) -> Flow[None]:
+    digest, until = pending.state.digest(), pending.created + LIFETIME
+    if not (yield from save(lambda: parts.vault.spend(digest, now=now, until=until))):
+        raise ReusedState(
+            "This answer of the platform has been used already (the page was loaded twice, or the link was opened "
+            "again). Nothing was exchanged; if there is no grant yet, begin again on the landing page."
+        )
+
+
+def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
+    asked_at = yield from current_time()
+    tokens = yield from _exchange(parts, pending, code)
+    person = yield from _identify(parts, tokens.access_token)
+    yield from _check_account(parts, pending, person)
+    key = parts.key(person.person_id, pending.owner)
+    asked = read_scopes(pending.scopes) if pending.scopes else parts.configuration.scopes
+    fresh = rules.granted(parts.mint(16), key, person=person, tokens=tokens, asked=asked, now=asked_at)
+    stored = yield from save(lambda: parts.vault.enter(fresh))
+    parts.live.keep(key, stored, now=(yield from current_time()))
+    yield from save(lambda: parts.vault.forget_refused(before=asked_at - rules.REFUSED_TOKENS_KEPT))
+    return stored
+
+
+def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:
+    configuration = parts.configuration
+    exchange = CodeExchange(configuration.credentials, code, configuration.redirect_uri, pending.verifier)
+    response = yield from _answer_to(exchange_request(configuration.token_endpoint, exchange), parts=parts)
+    try:
+        tokens = read_tokens(response)
+    except TokenRefusal as refusal:
+        raise _exchange_error(refusal) from refusal
+    yield from clear_standing(parts, (yield from load_standing(parts)))
+    return tokens
+
+
+def _answer_to(request: Request, *, parts: Parts) -> Flow[Response]:
+    try:
+        return (yield from send(request, deadline=parts.configuration.deadline))
+    except Unanswered as silence:
+        raise TransientTokenError(
+            f"The platform did not answer: {silence}. Nothing was stored; begin again on the landing page.",
+            retry_after=1.0,
+        ) from silence
+
+
+def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
+    verdict = rules.judge(refusal)
+    if verdict is Verdict.TRANSIENT:
+        return TransientTokenError(
+            f"The code could not be exchanged just now: {refusal}. Begin again on the landing page.",
+            retry_after=float(refusal.retry_after or 1),
+            status=refusal.status,
+        )
+    if verdict is Verdict.INTEGRATION:
+        logger.error("the integration is refused: %s", refusal)
+        return IntegrationRefused(
+            f"The platform refuses the integration itself: {refusal}. Check client_id, client_secret (was it "
+            "regenerated?) and the token endpoint.",
+            status=refusal.status,
+        )
+    return TokenEndpointError(
+        f"The platform did not accept the code: {refusal}. A code serves once, for a few minutes; begin again on the "
+        "landing page.",
+        status=refusal.status,
+    )
+
+
+def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
+    if parts.asks_for_person:
+        return (yield from identify(access_token))
+    request = webex.whoami_request(parts.configuration.api_url, access_token)
+    response = yield from _answer_to(request, parts=parts)
+    person = webex.read_person(response)
+    if person is None:
+        raise UnknownPerson(
+            f"Access was granted, but people/me answered {response.status} and told no person, so it could not be "
+            "stored. Ask for the scope spark:people_read, or give Integration(identify=...) for another kind of server."
+        )
+    return person
+
+
+def _check_account(parts: Parts, pending: Pending, person: Person) -> Flow[None]:
+    """Where a grant is to be renewed, only its own person can; nothing of anybody's is replaced otherwise."""
+    if pending.grant_id is None:
+        return
+    grant_id = pending.grant_id
+    expected = yield from load(lambda: parts.vault.grant_by_id(grant_id))
+    if expected is not None and expected.person_id != person.person_id:
+        came = person.display_name or person.email or person.person_id
+        raise WrongAccount(
+            f"The access of {expected.called} was to be renewed, but {came} signed in at the platform. Nothing was "
+            f"changed. Sign out there, or choose the account of {expected.called}, and try again.",
+            expected=expected,
+            came=came,
+        )

@@ -1,0 +1,89 @@
+"""What every flow works with."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from grantflow.client.configuration import Configuration
+from grantflow.client.grant import GrantKey, StoredGrant
+from grantflow.client.pending import PendingCookies
+from grantflow.client.vault import Vault
+from grantflow.protocol.secret import Secret
+
+logger = logging.getLogger("grantflow")
+
+#: Draws that many random bytes and writes them in base64url.
+Mint: TypeAlias = Callable[[int], str]
+
+#: For how long a token in memory is used without a look at the vault; so a disconnect elsewhere takes hold in time.
+_CHECK_EVERY: Final = timedelta(seconds=1)
+_LIVE_LIMIT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """An access token in memory, and when the vault last confirmed its generation."""
+
+    access_token: Secret
+    generation: int
+    expires_at: datetime | None
+    checked_at: datetime
+
+    def is_fresh(self, now: datetime) -> bool:
+        return timedelta(0) <= now - self.checked_at < _CHECK_EVERY
+
+    def has_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class LiveTokens:
+    """The access tokens that this process uses just now; the vault is the truth. The oldest give way to new ones."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[GrantKey, LiveToken] = {}
+
+    def get(self, key: GrantKey) -> LiveToken | None:
+        return self._tokens.get(key)
+
+    def keep(self, key: GrantKey, stored: StoredGrant, *, now: datetime) -> LiveToken:
+        assert stored.access_token is not None
+        live = LiveToken(stored.access_token, stored.grant.generation, stored.grant.access_expires_at, now)
+        self._tokens.pop(key, None)
+        self._tokens[key] = live
+        if len(self._tokens) > _LIVE_LIMIT:
+            self._tokens.pop(next(iter(self._tokens)), None)
+        return live
+
+    def confirm(self, key: GrantKey, live: LiveToken, *, now: datetime) -> LiveToken:
+        confirmed = LiveToken(live.access_token, live.generation, live.expires_at, now)
+        self._tokens[key] = confirmed
+        return confirmed
+
+    def drop(self, key: GrantKey) -> None:
+        self._tokens.pop(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`asks_for_person`: whether the host application finds out itself who granted, instead of people/me."""
+
+    configuration: Configuration
+    vault: Vault
+    mint: Mint
+    asks_for_person: bool = False
+    live: LiveTokens = field(default_factory=LiveTokens)
+
+    @property
+    def cookies(self) -> PendingCookies:
+        configuration = self.configuration
+        return PendingCookies(self.vault.keys.derive("pending"), configuration.client_id, configuration.redirect_uri)
+
+    def key(self, person_id: str, owner: str | None) -> GrantKey:
+        """Without a user of the host application the person is their own owner."""
+        return GrantKey(self.configuration.client_id, owner or person_id, person_id)
+
+    def incident(self) -> str:
+        """A fresh name for something that went wrong, to be found in the log, the vault and the message."""
+        return f"inc-{self.mint(6)}"

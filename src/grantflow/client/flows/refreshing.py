@@ -1,0 +1,128 @@
+"""Refresh: one request for each dead access token, over all threads, tasks, processes and machines.
+
+The caller names the token that was rejected, so whoever comes late finds the new one and does nothing. In this
+process callers share one flight (`Alone`); between processes the lease in the grant's own row decides, and who does
+not get it waits and looks again. No lock and no transaction is held while the request is under way.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.settling import condemn, load_standing, settle, settle_silence
+from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
+from grantflow.client.grant import GrantKey, Standing, Status, StoredGrant
+from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
+from grantflow.protocol.http import Response
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import Refresh, refresh_request
+
+_FIRST_LOOK_SECONDS: Final = 0.02
+_LONGEST_LOOK_SECONDS: Final = 0.5
+
+
+def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[StoredGrant]:
+    """The grant with a token other than the rejected one; where none is named, other than the one stored now.
+
+    Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
+    """
+    token = rejected.digest() if rejected else None
+    stored = yield from alone((key, token), lambda: _refresh(parts, key, rejected))
+    parts.live.keep(key, stored, now=(yield from current_time()))
+    return stored
+
+
+def find_usable(parts: Parts, key: GrantKey) -> Flow[StoredGrant]:
+    """The grant, as long as calls may be made on it. Raises ReauthorizationRequired."""
+    stored = yield from load(lambda: parts.vault.find(key))
+    if stored is None or stored.grant.status in {Status.REAUTHORIZATION_REQUIRED, Status.REVOKED}:
+        parts.live.drop(key)
+        raise must_grant_again(
+            stored.grant if stored else None,
+            configuration=parts.configuration,
+            unanswered_since=stored.unanswered_since if stored else None,
+        )
+    return stored
+
+
+def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[StoredGrant]:
+    holder = parts.mint(12)
+    look_again = _FIRST_LOOK_SECONDS
+    while True:
+        stored = yield from find_usable(parts, key)
+        rejected = rejected or stored.access_token
+        if stored.access_token != rejected:
+            return stored
+        yield from _check_may_ask(parts, stored)
+        leased = yield from _take_lease(parts, stored, holder=holder)
+        if leased is None:
+            yield from pause(look_again)
+            look_again = min(look_again * 1.5, _LONGEST_LOOK_SECONDS)
+            continue
+        renewed = yield from _renew(parts, leased, holder=holder)
+        if renewed is not None:
+            return renewed
+
+
+def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Standing]:
+    """One request for each step of back-off, over all callers. Raises TransientTokenError, IntegrationRefused."""
+    now = yield from current_time()
+    if stored.grant.retry_at is not None and now < stored.grant.retry_at:
+        raise must_wait(stored, now=now)
+    standing = yield from load_standing(parts)
+    if standing.retry_at is not None and now < standing.retry_at:
+        raise operator_must_look(standing, now=now)
+    return standing
+
+
+def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:
+    grant, seconds = stored.grant, parts.configuration.lease_seconds
+    return (
+        yield from save(
+            lambda: parts.vault.take_lease(grant.id, generation=grant.generation, holder=holder, seconds=seconds)
+        )
+    )
+
+
+def _renew(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:
+    """With the lease in hand: ask, and keep what comes. None where there is reason to look again first."""
+    if leased.refresh_token is None:
+        return (yield from condemn(parts, leased, reason="the platform gave no refresh token", holder=holder))
+    standing = yield from _check_before_sending(parts, leased, holder=holder)
+    if standing is None:
+        return None
+    asked_at = yield from current_time()
+    try:
+        response = yield from _ask(parts, leased.refresh_token)
+    except Unanswered as silence:
+        return (yield from settle_silence(parts, leased, silence, holder=holder))
+    except BaseException:
+        # Given up in the middle: whoever comes next sends the same token again, and at once.
+        yield from _release(parts, leased, holder=holder, unanswered_since=leased.unanswered_since or asked_at)
+        raise
+    return (yield from settle(parts, leased, response, asked_at=asked_at, standing=standing, holder=holder))
+
+
+def _check_before_sending(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[Standing | None]:
+    """None where so much of the lease has gone by, in a pause of this process, that it might end under way."""
+    standing = None
+    try:
+        # The one who had the lease before may have met a refusal meanwhile.
+        standing = yield from _check_may_ask(parts, leased)
+        left = yield from load(lambda: parts.vault.lease_left(leased.grant.id, holder=holder))
+        if left < parts.configuration.deadline:
+            standing = None
+    finally:
+        if standing is None:
+            yield from _release(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+    return standing
+
+
+def _ask(parts: Parts, refresh_token: Secret) -> Flow[Response]:
+    configuration = parts.configuration
+    request = refresh_request(configuration.token_endpoint, Refresh(configuration.credentials, refresh_token))
+    return (yield from send(request, deadline=configuration.deadline))
+
+
+def _release(parts: Parts, leased: StoredGrant, *, holder: str, unanswered_since: datetime | None) -> Flow[None]:
+    yield from save(lambda: parts.vault.release(leased.grant.id, holder=holder, unanswered_since=unanswered_since))

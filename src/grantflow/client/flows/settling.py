@@ -1,0 +1,141 @@
+"""What comes of a refresh request: tokens, a refusal, or silence; saved where the token sent is still the stored one.
+
+Every function answers with the renewed grant, raises what the callers shall see, or answers None: somebody else has
+changed the grant meanwhile, so nothing was saved and the vault must be read again.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from grantflow.client import rules
+from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
+from grantflow.client.grant import Standing, StoredGrant
+from grantflow.client.rules import Verdict
+from grantflow.client.steps import Flow, Unanswered, current_time, load, save
+from grantflow.protocol.http import Response
+from grantflow.protocol.token import TokenRefusal, read_tokens
+
+
+def settle(
+    parts: Parts,
+    leased: StoredGrant,
+    response: Response,
+    *,
+    asked_at: datetime,
+    standing: Standing,
+    holder: str,
+) -> Flow[StoredGrant | None]:
+    """Lifetimes count from `asked_at`, so that no token is thought to live longer than it does."""
+    try:
+        tokens = read_tokens(response)
+    except TokenRefusal as refusal:
+        return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
+    renewed = rules.renewed(leased, tokens, now=asked_at)
+    if not (yield from _save(parts, renewed, over=leased, holder=holder)):
+        return None
+    yield from clear_standing(parts, standing)
+    logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
+    return renewed
+
+
+def settle_silence(parts: Parts, leased: StoredGrant, silence: Unanswered, *, holder: str) -> Flow[StoredGrant | None]:
+    reason, unanswered = str(silence), silence.sent
+    return (yield from _save_delay(parts, leased, reason=reason, unanswered=unanswered, holder=holder))
+
+
+def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> Flow[StoredGrant | None]:
+    """Declare the grant dead. Raises ReauthorizationRequired."""
+    now = yield from current_time()
+    refused = rules.refused(leased, reason=reason, incident=parts.incident(), now=now)
+    if not (yield from _save(parts, refused, over=leased, holder=holder)):
+        return None
+    grant = refused.grant
+    logger.error("grant %s is dead: %s (incident %s)", grant.id, reason, grant.incident)
+    parts.live.drop(grant.key)
+    raise must_grant_again(grant, configuration=parts.configuration, unanswered_since=refused.unanswered_since)
+
+
+def _settle_refusal(
+    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, standing: Standing, holder: str
+) -> Flow[StoredGrant | None]:
+    verdict = rules.judge(refusal)
+    dead_alone = refusal.status == 401 and rules.is_dead_alone(leased, standing)
+    if verdict is Verdict.FINAL or dead_alone:
+        return (yield from condemn(parts, leased, reason=str(refusal), holder=holder))
+    if verdict is Verdict.INTEGRATION:
+        return (yield from _blame_integration(parts, leased, refusal, standing=standing, holder=holder))
+    return (
+        yield from _save_delay(
+            parts,
+            leased,
+            reason=str(refusal),
+            unanswered=not rules.told_clearly(refusal),
+            retry_after=refusal.retry_after,
+            status=refusal.status,
+            holder=holder,
+        )
+    )
+
+
+def _save_delay(
+    parts: Parts,
+    leased: StoredGrant,
+    *,
+    reason: str,
+    unanswered: bool,
+    holder: str,
+    retry_after: float | None = None,
+    status: int | None = None,
+) -> Flow[StoredGrant | None]:
+    now = yield from current_time()
+    delayed = rules.delayed(
+        leased,
+        reason=reason,
+        incident=parts.incident(),
+        retry_after=retry_after,
+        unanswered=unanswered,
+        now=now,
+    )
+    if not (yield from _save(parts, delayed, over=leased, holder=holder)):
+        return None
+    grant = delayed.grant
+    logger.warning("grant %s not renewed: %s (incident %s)", grant.id, reason, grant.incident)
+    raise must_wait(delayed, now=now, status=status)
+
+
+def _blame_integration(
+    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, standing: Standing, holder: str
+) -> Flow[StoredGrant | None]:
+    now = yield from current_time()
+    # A lone 401 may be this grant's own: remembered, to be judged when the same credentials have served another.
+    suspected_at = leased.suspected_at or (now if refusal.status == 401 else None)
+    untouched = replace(leased, suspected_at=suspected_at)
+    if not (yield from _save(parts, untouched, over=leased, holder=holder)):
+        return None
+    marked = rules.integration_refused(standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
+    yield from _save_standing(parts, marked)
+    logger.error("the integration is refused: %s", refusal)
+    raise operator_must_look(marked, now=now, status=refusal.status)
+
+
+def load_standing(parts: Parts) -> Flow[Standing]:
+    client_id, credentials = parts.configuration.client_id, parts.configuration.credentials_name
+    return (yield from load(lambda: parts.vault.standing(client_id, credentials=credentials)))
+
+
+def clear_standing(parts: Parts, standing: Standing) -> Flow[None]:
+    """The credentials have served, so what was held against them is over; written only where something was."""
+    if standing.refused_at is not None:
+        yield from _save_standing(parts, Standing(succeeded_at=(yield from current_time())))
+
+
+def _save_standing(parts: Parts, standing: Standing) -> Flow[None]:
+    client_id, credentials = parts.configuration.client_id, parts.configuration.credentials_name
+    yield from save(lambda: parts.vault.set_standing(client_id, credentials=credentials, standing=standing))
+
+
+def _save(parts: Parts, changed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+    """Save where the vault still has the generation that was read, and with it the token that was sent."""
+    generation = over.grant.generation
+    return (yield from save(lambda: parts.vault.save(changed, generation=generation, holder=holder)))

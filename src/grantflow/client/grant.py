@@ -1,0 +1,127 @@
+"""What is kept of a grant: the public value, and the record with its tokens that only the vault and the flows see."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
+
+
+class Status(StrEnum):
+    ACTIVE = "ACTIVE"
+    """Calls work; an expired access token is renewed on the way."""
+    REFRESH_DELAYED = "REFRESH_DELAYED"
+    """The platform is unreachable or says slow down; nothing is harmed, the next try is at `retry_at`."""
+    REAUTHORIZATION_REQUIRED = "REAUTHORIZATION_REQUIRED"
+    """The platform refused the refresh token for good; the person must grant again."""
+    REVOKED = "REVOKED"
+    """Disconnected here; the tokens are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantKey:
+    """What names a grant: the integration's client id, the host application's own user, the person there."""
+
+    integration: str
+    owner: str
+    person_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who granted, as the platform names them."""
+
+    person_id: str
+    display_name: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a person allowed this integration. Times are aware UTC; None where the platform told none.
+
+    `owner` is the host application's own user; where there is none, the person. `generation` counts the token
+    pairs that this grant has had. `incident` and `reason` tell of the last thing that went wrong.
+    """
+
+    id: str
+    integration: str
+    owner: str
+    person_id: str
+    display_name: str | None
+    email: str | None
+    status: Status
+    scopes: Scopes
+    generation: int
+    granted_at: datetime
+    refreshed_at: datetime | None = None
+    access_expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    retry_at: datetime | None = None
+    incident: str | None = None
+    reason: str | None = None
+
+    @property
+    def key(self) -> GrantKey:
+        return GrantKey(self.integration, self.owner, self.person_id)
+
+    @property
+    def called(self) -> str:
+        """The words for the person in messages: name, else email, else id."""
+        return self.display_name or self.email or self.person_id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrant:
+    """A grant with its tokens and what the refreshing needs to remember.
+
+    - `unanswered_since`: since when a refresh request with this refresh token has had no clear answer; the token
+      may have been swapped without our knowing.
+    - `failures`: transient failures in a row.
+    - `suspected_at`: when the platform first answered 401 to this grant alone.
+    - `refused_at`: when the refresh token was refused for good.
+    """
+
+    grant: Grant
+    access_token: Secret | None = None
+    refresh_token: Secret | None = None
+    unanswered_since: datetime | None = None
+    failures: int = 0
+    suspected_at: datetime | None = None
+    refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the token endpoint thinks of the integration itself, under one client secret.
+
+    `refused_at` and `retry_at` are set while it refuses the integration; `succeeded_at` is its last success.
+    """
+
+    refused_at: datetime | None = None
+    retry_at: datetime | None = None
+    failures: int = 0
+    reason: str | None = None
+    succeeded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """What `revoke` achieved. The grant is forgotten here in every case; `at_platform` tells whether the platform
+    ended it too, and `reason` why not, in words for people."""
+
+    at_platform: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedGrant(Grant):
+    """The grant that `complete_authorization` made, and where its person wanted to go.
+
+    `return_to` is a path of this site, checked when the authorization began. `cookie_name` names the pending cookie,
+    which has served and can be deleted.
+    """
+
+    return_to: str | None = field(kw_only=True, default=None)
+    cookie_name: str = field(kw_only=True, default="")

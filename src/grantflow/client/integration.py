@@ -1,0 +1,320 @@
+"""`Integration` and `AsyncIntegration`: the same names, one blocking, one awaiting.
+
+This is where the real clock and real randomness come in.
+"""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from grantflow.client import webex
+from grantflow.client.configuration import Configuration, configure
+from grantflow.client.flows.calling import call
+from grantflow.client.flows.finishing import finish
+from grantflow.client.flows.parts import Mint, Parts
+from grantflow.client.flows.refreshing import refresh
+from grantflow.client.flows.revoking import revoke
+from grantflow.client.flows.starting import BegunAuthorization, start
+from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation
+from grantflow.client.shells.awaiting import AsyncShell
+from grantflow.client.shells.blocking import Shell
+from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
+from grantflow.client.steps import Flow, load
+from grantflow.client.vault import Vault
+from grantflow.protocol.scope import Scopes, read_scopes
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import ClientCredentials
+
+
+def _real_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Made:
+    """What both kinds share: how they are made, and everything that neither blocks nor awaits."""
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str | Secret | None = None,
+        *,
+        redirect_uri: str,
+        scopes: str | Iterable[str],
+        vault: Vault,
+        api_url: str = webex.API_URL,
+        authorization_endpoint: str | None = None,
+        token_endpoint: str | None = None,
+        revocation_url: str | None = None,
+        issuer: str | None = None,
+        api_origins: Iterable[str] = (),
+        grant_url: str | None = None,
+        identify: Callable[[Any], Any] | None = None,
+        client_authentication: Literal["body", "basic"] = "body",
+        deadline: float = 40.0,
+        allow_plain_http: bool = False,
+        transport: Any = None,
+        _lease_margin: float = 5.0,
+        _now: Callable[[], datetime] = _real_now,
+        _mint: Mint = secrets.token_urlsafe,
+    ) -> None:
+        secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
+        configuration = configure(
+            ClientCredentials(client_id, secret or None, basic=client_authentication == "basic"),
+            redirect_uri=redirect_uri,
+            scopes=read_scopes(scopes if isinstance(scopes, str) else " ".join(scopes)),
+            api_url=api_url,
+            authorization_endpoint=authorization_endpoint,
+            token_endpoint=token_endpoint,
+            revocation_url=revocation_url,
+            issuer=issuer,
+            api_origins=tuple(api_origins),
+            grant_url=grant_url,
+            deadline=deadline,
+            lease_margin=_lease_margin,
+            allow_plain_http=allow_plain_http,
+        )
+        self._parts = Parts(configuration, vault, _mint, asks_for_person=identify is not None)
+        self._origins = Origins.of(*configuration.api_origins)
+        self._open_shell(transport, identify=identify, now=_now)
+
+    def _open_shell(self, transport: Any, *, identify: Any, now: Callable[[], datetime]) -> None:
+        raise NotImplementedError
+
+    @property
+    def configuration(self) -> Configuration:
+        """Everything that it was made with, defaults filled in."""
+        return self._parts.configuration
+
+    @property
+    def client_id(self) -> str:
+        return self.configuration.client_id
+
+    @property
+    def scopes(self) -> Scopes:
+        return self.configuration.scopes
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.client_id!r}, api_url={self.configuration.api_url!r})"
+
+    def _call(self, person_id: str, owner: str | None) -> Conversation:
+        key = self._parts.key(person_id, owner)
+        return lambda replayable: call(self._parts, key, replayable=replayable)
+
+    def _grants(self, owner: str | None) -> Flow[Sequence[Grant]]:
+        return load(lambda: self._parts.vault.list(self.client_id, owner=owner))
+
+    def _grant(self, person_id: str, owner: str | None) -> Flow[Grant | None]:
+        key = self._parts.key(person_id, owner)
+        return load(lambda: self._parts.vault.grant(key))
+
+    def _refresh(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[Grant]:
+        token = Secret(rejected) if isinstance(rejected, str) else rejected
+        return (yield from refresh(self._parts, self._parts.key(person_id, owner), rejected=token)).grant
+
+
+class Integration(_Made):
+    """Takes people through the grant flow, keeps their grants alive, and calls the API for them; blocking.
+
+    - `client_id`, `client_secret`: as the platform's developer portal shows them; a public client has no secret.
+    - `redirect_uri`: where the platform sends the person back to, exactly as registered.
+    - `scopes`: what to ask for, in one string or several.
+    - `api_url`: the platform; Webex by default. The authorization and the token endpoint lie under it unless named.
+    - `revocation_url`: RFC 7009, where the platform has it (Webex documents none).
+    - `issuer`: then `iss` must come with each answer and be this (RFC 9207).
+    - `api_origins`: further origins of the API that tokens may be sent to.
+    - `grant_url`: the page of yours that begins an authorization; `/connect` beside the redirect URI by default.
+    - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default.
+    - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic.
+    - `deadline`: the most that one call of the token endpoint may take, in seconds.
+    - `transport`: instead of the network, for tests.
+
+    Raises ValueError where an address is not https (nor loopback) or something is missing, InvalidScope.
+
+    Safe to share between threads, and between processes over one vault. Close it, or use it as a context manager, and
+    its connections and its vault are closed; it opens them again when it is used again.
+    """
+
+    _shell: Shell
+
+    def _open_shell(
+        self,
+        transport: Any,
+        *,
+        identify: Callable[[GrantClient], Person] | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        def find_out(access_token: Secret) -> Person:
+            assert identify is not None
+            with self._client(bearing(access_token)) as client:
+                return identify(client)
+
+        self._shell = Shell(
+            now=now,
+            monotonic=time.monotonic,
+            api_url=self.configuration.api_url,
+            token_endpoint=self.configuration.token_endpoint,
+            transport=transport,
+            identify=find_out,
+        )
+
+    def authorization_request(
+        self,
+        *,
+        owner: str | None = None,
+        return_to: str | None = None,
+        scopes: str | None = None,
+        prompt: str | None = None,
+        grant: str | None = None,
+    ) -> BegunAuthorization:
+        """Begin an authorization: redirect the person to `.url` and set `.cookie` on that same answer.
+
+        - `owner`: your own signed-in user, whom the grant will belong to; without one, the person at the platform.
+        - `return_to`: a path of your site, for afterwards.
+        - `scopes`: fewer or others than the integration's.
+        - `prompt`: as the platform knows it; Webex: `select_account`, `login`, `none`.
+        - `grant`: the id of the grant to renew, as it comes with `grant_url`; then only its own person can.
+
+        Raises ValueError (return_to leads elsewhere), InvalidScope.
+        """
+        return self._shell.perform(
+            start(self._parts, owner=owner, return_to=return_to, scopes=scopes, prompt=prompt, grant_id=grant)
+        )
+
+    def complete_authorization(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant:
+        """Turn what came to the redirect URI into a grant: exchange the code, ask who granted, store the tokens.
+
+        `answer` is the URL that was called, its query string or its parameters; `cookies` those of the same request.
+        Raises AuthorizationResponseError and its subclasses, TokenEndpointError and its subclasses.
+        """
+        return self._shell.perform(finish(self._parts, answer, cookies=cookies))
+
+    def client_for(self, person_id: str, *, owner: str | None = None) -> GrantClient:
+        """An `httpx2.Client` that calls the API for this person: `client.get("people/me")`.
+
+        It renews an expired or revoked access token and tries the call once more. Its calls raise
+        ReauthorizationRequired, TransientTokenError, IntegrationRefused, ForeignOrigin, BodyNotReplayable.
+        """
+        return self._client(self._call(person_id, owner))
+
+    def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
+        """All grants, or those of one owner, oldest first; disconnected ones too (`Status.REVOKED`)."""
+        return self._shell.perform(self._grants(owner))
+
+    def grant(self, person_id: str, *, owner: str | None = None) -> Grant | None:
+        return self._shell.perform(self._grant(person_id, owner))
+
+    def refresh(self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None) -> Grant:
+        """Renew the tokens, where `rejected` is still the stored access token (or none is named).
+
+        Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
+        """
+        return self._shell.perform(self._refresh(person_id, owner, rejected))
+
+    def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
+        """Forget the grant here, and end it at the platform where that can be asked; tells which happened."""
+        return self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
+
+    def close(self) -> None:
+        self._shell.close()
+        self._parts.vault.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _client(self, conversation: Conversation) -> GrantClient:
+        api_url = self.configuration.api_url
+        return GrantClient(conversation, shell=self._shell, api_url=api_url, origins=self._origins)
+
+
+class AsyncIntegration(_Made):
+    """`Integration` for asyncio: made with the same arguments, used by the same names.
+
+    Everything that may wait is awaited; `client_for` gives an `httpx2.AsyncClient` at once. `identify` is awaited.
+    A refresh goes on when the caller who began it is cancelled, so that no answer is lost.
+    """
+
+    _shell: AsyncShell
+
+    def _open_shell(
+        self,
+        transport: Any,
+        *,
+        identify: Callable[[AsyncGrantClient], Awaitable[Person]] | None,
+        now: Callable[[], datetime],
+    ) -> None:
+        async def find_out(access_token: Secret) -> Person:
+            assert identify is not None
+            async with self._client(bearing(access_token)) as client:
+                return await identify(client)
+
+        self._shell = AsyncShell(
+            now=now,
+            api_url=self.configuration.api_url,
+            token_endpoint=self.configuration.token_endpoint,
+            transport=transport,
+            identify=find_out,
+        )
+
+    async def authorization_request(
+        self,
+        *,
+        owner: str | None = None,
+        return_to: str | None = None,
+        scopes: str | None = None,
+        prompt: str | None = None,
+        grant: str | None = None,
+    ) -> BegunAuthorization:
+        """As `Integration.authorization_request`."""
+        return await self._shell.perform(
+            start(self._parts, owner=owner, return_to=return_to, scopes=scopes, prompt=prompt, grant_id=grant)
+        )
+
+    async def complete_authorization(
+        self, answer: str | Mapping[str, str], cookies: Mapping[str, str]
+    ) -> CompletedGrant:
+        """As `Integration.complete_authorization`."""
+        return await self._shell.perform(finish(self._parts, answer, cookies=cookies))
+
+    def client_for(self, person_id: str, *, owner: str | None = None) -> AsyncGrantClient:
+        """As `Integration.client_for`, with an `httpx2.AsyncClient`."""
+        return self._client(self._call(person_id, owner))
+
+    async def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
+        """As `Integration.grants`."""
+        return await self._shell.perform(self._grants(owner))
+
+    async def grant(self, person_id: str, *, owner: str | None = None) -> Grant | None:
+        return await self._shell.perform(self._grant(person_id, owner))
+
+    async def refresh(self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None) -> Grant:
+        """As `Integration.refresh`."""
+        return await self._shell.perform(self._refresh(person_id, owner, rejected))
+
+    async def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
+        """As `Integration.revoke`."""
+        return await self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
+
+    async def close(self) -> None:
+        """Waits for refreshes under way."""
+        await self._shell.close()
+        self._parts.vault.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _client(self, conversation: Conversation) -> AsyncGrantClient:
+        api_url = self.configuration.api_url
+        return AsyncGrantClient(conversation, shell=self._shell, api_url=api_url, origins=self._origins)

@@ -1,0 +1,154 @@
+"""What becomes of a grant: pure decisions over values, so that every one can be shown in a table of cases."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+
+from grantflow.client.grant import Grant, GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.token import TokenRefusal, Tokens
+
+#: How long a refused refresh token stays sealed, so that an operator can try it again.
+REFUSED_TOKENS_KEPT: Final = timedelta(days=30)
+_LONGEST_BACK_OFF: Final = 60.0
+_LONGEST_RETRY_AFTER: Final = 86_400.0
+
+
+class Verdict(Enum):
+    """What a refusal of the token endpoint means."""
+
+    FINAL = auto()
+    """For this grant alone: the person must grant again."""
+    INTEGRATION = auto()
+    """The integration's own fault; no grant is harmed, an operator must look."""
+    TRANSIENT = auto()
+    """Nothing is harmed; try again later."""
+
+
+def judge(refusal: TokenRefusal) -> Verdict:
+    """Sort a refusal by status and shape, never by wording (webex-contract 5: no two layers word it alike)."""
+    status = refusal.status
+    if status in {408, 425, 429} or status >= 500 or 200 <= status < 300:
+        return Verdict.TRANSIENT
+    if status != 400:
+        return Verdict.INTEGRATION
+    if refusal.error is not None:
+        return Verdict.FINAL if _names_a_dead_grant(refusal) else Verdict.INTEGRATION
+    return Verdict.FINAL if refusal.webex_shape else Verdict.TRANSIENT
+
+
+def _names_a_dead_grant(refusal: TokenRefusal) -> bool:
+    # Webex's identity service says invalid_request where RFC 6749 says invalid_grant; it adds its tracking id.
+    from_identity_service = refusal.tracking_id is not None and not refusal.webex_shape
+    return refusal.error == "invalid_grant" or (refusal.error == "invalid_request" and from_identity_service)
+
+
+def told_clearly(refusal: TokenRefusal) -> bool:
+    """Whether the server surely did not swap the token: a 4xx. After a 5xx or a torn 2xx it may have."""
+    return 400 <= refusal.status < 500
+
+
+def is_dead_alone(stored: StoredGrant, standing: Standing) -> bool:
+    """Whether a further 401 condemns this grant: since its first one, the same credentials served another."""
+    suspected, succeeded = stored.suspected_at, standing.succeeded_at
+    return suspected is not None and succeeded is not None and succeeded > suspected
+
+
+def back_off(failures: int, *, retry_after: float | None = None) -> float:
+    """Seconds to wait after so many failures in a row: 1, 2, 4, ... 60, or what the server asked for, up to a day."""
+    own = min(2.0 ** (failures - 1), _LONGEST_BACK_OFF)
+    return max(own, min(retry_after or 0.0, _LONGEST_RETRY_AFTER))
+
+
+def granted(
+    grant_id: str, key: GrantKey, *, person: Person, tokens: Tokens, asked: Scopes, now: datetime
+) -> StoredGrant:
+    """A fresh grant. An answer without scope grants what was asked (RFC 6749 section 5.1)."""
+    grant = Grant(
+        id=grant_id,
+        integration=key.integration,
+        owner=key.owner,
+        person_id=key.person_id,
+        display_name=person.display_name,
+        email=person.email,
+        status=Status.ACTIVE,
+        scopes=asked if tokens.scope is None else tokens.scope,
+        generation=1,
+        granted_at=now,
+        access_expires_at=_after(now, tokens.expires_in),
+        refresh_expires_at=_after(now, tokens.refresh_token_expires_in),
+    )
+    return StoredGrant(grant, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
+
+
+def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGrant:
+    """The grant with its new tokens; the old refresh token stays where none came (RFC 6749 section 6)."""
+    old = stored.grant
+    rotated = tokens.refresh_token is not None and tokens.refresh_token != stored.refresh_token
+    refresh_expires_at = _after(now, tokens.refresh_token_expires_in)
+    grant = replace(
+        old,
+        status=Status.ACTIVE,
+        scopes=old.scopes if tokens.scope is None else tokens.scope,
+        generation=old.generation + 1,
+        refreshed_at=now,
+        access_expires_at=_after(now, tokens.expires_in),
+        refresh_expires_at=refresh_expires_at or (None if rotated else old.refresh_expires_at),
+        retry_at=None,
+        incident=None,
+        reason=None,
+    )
+    return StoredGrant(
+        grant,
+        access_token=tokens.access_token,
+        refresh_token=tokens.refresh_token or stored.refresh_token,
+    )
+
+
+def delayed(
+    stored: StoredGrant, *, reason: str, incident: str, retry_after: float | None, unanswered: bool, now: datetime
+) -> StoredGrant:
+    """The platform did not help this time. `unanswered`: whether it may have swapped the token nevertheless."""
+    failures = stored.failures + 1
+    wait = timedelta(seconds=back_off(failures, retry_after=retry_after))
+    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=now + wait, incident=incident, reason=reason)
+    since = (stored.unanswered_since or now) if unanswered else stored.unanswered_since
+    return replace(stored, grant=grant, failures=failures, unanswered_since=since)
+
+
+def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:
+    """The refresh token is dead. It stays sealed for 30 days, for an operator to try again."""
+    grant = replace(
+        stored.grant,
+        status=Status.REAUTHORIZATION_REQUIRED,
+        retry_at=None,
+        incident=incident,
+        reason=reason,
+    )
+    return replace(stored, grant=grant, failures=0, suspected_at=None, refused_at=now)
+
+
+def revoked(grant: Grant) -> StoredGrant:
+    """Disconnected: the tokens are forgotten, and the new generation keeps a refresh under way from coming back."""
+    forgotten = replace(
+        grant,
+        status=Status.REVOKED,
+        generation=grant.generation + 1,
+        access_expires_at=None,
+        refresh_expires_at=None,
+        retry_at=None,
+        incident=None,
+        reason=None,
+    )
+    return StoredGrant(forgotten)
+
+
+def integration_refused(standing: Standing, *, reason: str, retry_after: float | None, now: datetime) -> Standing:
+    failures = standing.failures + 1
+    wait = timedelta(seconds=back_off(failures, retry_after=retry_after))
+    return replace(standing, refused_at=now, retry_at=now + wait, failures=failures, reason=reason)
+
+
+def _after(now: datetime, seconds: int | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)

@@ -1,0 +1,161 @@
+"""The shell for awaiting callers on asyncio: any number of tasks, and of event loops one after another.
+
+Reading the vault takes tens of microseconds and waits for nobody, so it happens on the loop; writing goes to a thread.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import httpx2
+
+from grantflow.client.grant import Person
+from grantflow.client.shells.running import Run
+from grantflow.client.shells.wire import check_size, incoming, outgoing, pooled, silence, too_late
+from grantflow.client.steps import Alone, Flow, Identify, Load, Now, Pause, Save, Send
+from grantflow.protocol.http import Request, Response
+from grantflow.protocol.secret import Secret
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Here:
+    """What belongs to one event loop."""
+
+    api: httpx2.AsyncBaseTransport
+    tokens: httpx2.AsyncBaseTransport
+    flights: dict[Hashable, "asyncio.Task[Any]"] = field(default_factory=dict)
+
+
+class AsyncShell:
+    """Performs flows in the caller's task. `transport` stands in for the network where it is given."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        api_url: str,
+        token_endpoint: str,
+        transport: httpx2.AsyncBaseTransport | None,
+        identify: Callable[[Secret], Awaitable[Person]],
+    ) -> None:
+        self._now = now
+        self._api_url = api_url
+        self._token_endpoint = token_endpoint
+        self._transport = transport
+        self._identify = identify
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
+
+    async def perform(self, flow: Flow[T]) -> T:
+        run = Run(flow)
+        while run.step is not None:
+            await self.advance(run)
+        return run.value
+
+    async def advance(self, run: Run[T]) -> None:
+        """Perform one step, whichever but `Call`."""
+        try:
+            result = await self._do(run.step)
+        except BaseException as error:
+            run.fail(error)
+        else:
+            run.feed(result)
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        """The connections of this event loop to the API, shared by all persons."""
+        return self._here().api
+
+    async def close(self) -> None:
+        """Waits for refreshes under way."""
+        made = self._made.pop(asyncio.get_running_loop(), None)
+        if made is None:
+            return
+        await asyncio.gather(*made.flights.values(), return_exceptions=True)
+        await made.api.aclose()
+        await made.tokens.aclose()
+
+    async def _do(self, step: object) -> Any:
+        match step:
+            case Now():
+                return self._now()
+            case Load(read):
+                return read()
+            case Save(write):
+                return await _finish(asyncio.ensure_future(asyncio.to_thread(write)))
+            case Send(request, deadline):
+                return await self._send(request, deadline=deadline)
+            case Alone():
+                return await asyncio.shield(self._flight(step))
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
+            case Identify(access_token):
+                return await self._identify(access_token)
+            case _:
+                raise TypeError(f"{step!r} is for the HTTP client's own flow")
+
+    async def _send(self, request: Request, *, deadline: float) -> Response:
+        try:
+            async with asyncio.timeout(deadline):
+                response = await self._here().tokens.handle_async_request(outgoing(request))
+                try:
+                    body = b""
+                    async for chunk in response.aiter_bytes():
+                        body += chunk
+                        check_size(body)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise too_late(deadline) from None
+        except httpx2.TransportError as error:
+            raise silence(error) from error
+        return incoming(response, body)
+
+    def _flight(self, step: Alone) -> "asyncio.Task[Any]":
+        # A task of its own: the caller who happened to be first may be cancelled, the refresh is not.
+        flights = self._here().flights
+        flight = flights.get(step.key)
+        if flight is None:
+            flight = flights[step.key] = asyncio.create_task(self.perform(step.flow()))
+            flight.add_done_callback(lambda landed: _land(flights, step.key, landed))
+        return flight
+
+    def _here(self) -> _Here:
+        loop = asyncio.get_running_loop()
+        made = self._made.get(loop)
+        if made is None:
+            made = self._made[loop] = self._make()
+        return made
+
+    def _make(self) -> _Here:
+        if self._transport is not None:
+            return _Here(self._transport, self._transport)
+        context = httpx2.create_ssl_context()
+        api_limits, api_proxy = pooled(self._api_url, keep=True)
+        token_limits, token_proxy = pooled(self._token_endpoint, keep=False)
+        return _Here(
+            httpx2.AsyncHTTPTransport(verify=context, limits=api_limits, proxy=api_proxy),
+            httpx2.AsyncHTTPTransport(verify=context, limits=token_limits, proxy=token_proxy),
+        )
+
+
+def _land(flights: dict[Hashable, "asyncio.Task[Any]"], key: Hashable, landed: "asyncio.Task[Any]") -> None:
+    del flights[key]
+    if not landed.cancelled():
+        landed.exception()  # seen, even where every caller has gone
+
+
+async def _finish(write: "asyncio.Future[Any]") -> Any:
+    """What was begun in a thread is awaited to its end, even by a task that is cancelled meanwhile."""
+    try:
+        return await asyncio.shield(write)
+    except asyncio.CancelledError:
+        while not write.done():
+            try:
+                await asyncio.wait({write})
+            except asyncio.CancelledError:
+                continue
+        raise

@@ -1,0 +1,170 @@
+"""The shell for blocking callers: any number of threads, and processes that fork."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import httpx2
+
+from grantflow.client.grant import Person
+from grantflow.client.shells.running import Run
+from grantflow.client.shells.wire import Remaining, check_size, incoming, outgoing, pooled, silence, too_late
+from grantflow.client.steps import Alone, Flow, Identify, Load, Now, Pause, Save, Send
+from grantflow.protocol.http import Request, Response
+from grantflow.protocol.secret import Secret
+
+T = TypeVar("T")
+
+
+class _LeaderGaveUp(Exception):
+    """The caller that performed a shared flow was interrupted; another one takes it up."""
+
+
+@dataclass(slots=True)
+class _Here:
+    """What belongs to one process: connections and flows under way do not survive a fork."""
+
+    api: httpx2.BaseTransport
+    tokens: httpx2.BaseTransport
+    process: int = field(default_factory=os.getpid)
+    flights: dict[Hashable, "Future[Any]"] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Shell:
+    """Performs flows in the caller's thread. `transport` stands in for the network where it is given."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        api_url: str,
+        token_endpoint: str,
+        transport: httpx2.BaseTransport | None,
+        identify: Callable[[Secret], Person],
+    ) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._api_url = api_url
+        self._token_endpoint = token_endpoint
+        self._transport = transport
+        self._identify = identify
+        self._made: _Here | None = None
+        self._making = threading.Lock()
+
+    def perform(self, flow: Flow[T]) -> T:
+        run = Run(flow)
+        while run.step is not None:
+            self.advance(run)
+        return run.value
+
+    def advance(self, run: Run[T]) -> None:
+        """Perform one step, whichever but `Call`."""
+        try:
+            result = self._do(run.step)
+        except BaseException as error:
+            run.fail(error)
+        else:
+            run.feed(result)
+
+    def transport(self) -> httpx2.BaseTransport:
+        """The connections to the API, shared by all persons."""
+        return self._here().api
+
+    def close(self) -> None:
+        made, self._made = self._made, None
+        if made is not None and made.process == os.getpid():
+            made.api.close()
+            made.tokens.close()
+
+    def _do(self, step: object) -> Any:
+        match step:
+            case Now():
+                return self._now()
+            case Load(read):
+                return read()
+            case Save(write):
+                return write()
+            case Send(request, deadline):
+                return self._send(request, deadline=deadline)
+            case Alone():
+                return self._alone(step)
+            case Pause(seconds):
+                return time.sleep(seconds)
+            case Identify(access_token):
+                return self._identify(access_token)
+            case _:
+                raise TypeError(f"{step!r} is for the HTTP client's own flow")
+
+    def _send(self, request: Request, *, deadline: float) -> Response:
+        remaining = Remaining(deadline, monotonic=self._monotonic)
+        try:
+            response = self._here().tokens.handle_request(outgoing(request, timeouts=remaining))
+            try:
+                body = b""
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    check_size(body)
+                    if remaining.seconds <= 0:
+                        raise too_late(deadline)
+            finally:
+                response.close()
+        except httpx2.TransportError as error:
+            raise silence(error) from error
+        return incoming(response, body)
+
+    def _alone(self, step: Alone) -> Any:
+        here = self._here()
+        while True:
+            with here.lock:
+                flight = here.flights.get(step.key)
+                if flight is None:
+                    mine = here.flights[step.key] = Future()
+            if flight is None:
+                return self._lead(here, step, mine)
+            try:
+                return flight.result()
+            except _LeaderGaveUp:
+                continue
+
+    def _lead(self, here: _Here, step: Alone, flight: "Future[Any]") -> Any:
+        try:
+            result = self.perform(step.flow())
+        except BaseException as error:
+            self._land(here, step.key)
+            flight.set_exception(error if isinstance(error, Exception) else _LeaderGaveUp())
+            raise
+        self._land(here, step.key)
+        flight.set_result(result)
+        return result
+
+    @staticmethod
+    def _land(here: _Here, key: Hashable) -> None:
+        with here.lock:
+            del here.flights[key]
+
+    def _here(self) -> _Here:
+        made = self._made
+        if made is None or made.process != os.getpid():
+            with self._making:
+                made = self._made
+                if made is None or made.process != os.getpid():
+                    made = self._made = self._make()
+        return made
+
+    def _make(self) -> _Here:
+        if self._transport is not None:
+            return _Here(self._transport, self._transport)
+        context = httpx2.create_ssl_context()
+        api_limits, api_proxy = pooled(self._api_url, keep=True)
+        token_limits, token_proxy = pooled(self._token_endpoint, keep=False)
+        return _Here(
+            httpx2.HTTPTransport(verify=context, limits=api_limits, proxy=api_proxy),
+            httpx2.HTTPTransport(verify=context, limits=token_limits, proxy=token_proxy),
+        )

@@ -1,0 +1,74 @@
+"""From our requests and responses to the HTTP library's and back; and the connections that are shared."""
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+
+from grantflow.client.steps import Unanswered
+from grantflow.protocol.http import Request, Response
+
+#: The most that an answer of the token endpoint may hold, in bytes.
+ANSWER_LIMIT: Final = 1024 * 1024
+USER_AGENT: Final = "grantflow"
+
+_NEVER_LEFT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+_MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+# A connection that was kept may be dead without our knowing, and a refresh request is not to be lost on one.
+_FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+
+
+class Remaining(dict[str, float]):
+    """The timeouts of one request, in seconds: each phase gets what the phases before it have left of the deadline."""
+
+    def __init__(self, deadline: float, *, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._end = monotonic() + deadline
+
+    @property
+    def seconds(self) -> float:
+        return self._end - self._monotonic()
+
+    def get(self, phase: str, default: object = None, /) -> float:
+        return max(self.seconds, 0.001)
+
+
+def outgoing(request: Request, *, timeouts: Remaining | None = None) -> httpx2.Request:
+    headers = {"user-agent": USER_AGENT, **request.headers}
+    extensions = {} if timeouts is None else {"timeout": timeouts}
+    return httpx2.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
+
+
+def incoming(response: httpx2.Response, body: bytes) -> Response:
+    return Response(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+
+
+def silence(error: httpx2.TransportError | TimeoutError) -> Unanswered:
+    words = str(error) or type(error).__name__
+    return Unanswered(f"no answer ({words})", sent=not isinstance(error, _NEVER_LEFT))
+
+
+def too_late(deadline: float) -> Unanswered:
+    return Unanswered(f"no answer within {deadline:g} s")
+
+
+def check_size(body: bytes) -> None:
+    if len(body) > ANSWER_LIMIT:
+        raise Unanswered(f"an answer of more than {ANSWER_LIMIT} bytes")
+
+
+def pooled(url: str, *, keep: bool) -> tuple[httpx2.Limits, str | None]:
+    """How connections to that address are pooled, and the proxy that the environment names for it."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")
+    return (_MANY if keep else _FRESH_EACH_TIME), proxy

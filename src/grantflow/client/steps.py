@@ -1,0 +1,122 @@
+"""What a flow asks of the world: it yields steps, a shell performs them and sends back what came of it.
+
+A flow itself does no I/O, reads no clock and waits for nothing; so one flow serves blocking and awaiting callers.
+Each helper below yields one step and gives its result the right type: `now = yield from current_time()`.
+"""
+
+from collections.abc import Callable, Generator, Hashable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar, cast
+
+from grantflow.client.grant import Person
+from grantflow.protocol.http import Request, Response
+from grantflow.protocol.secret import Secret
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read from the vault. Waits for nobody, so it may run on an event loop."""
+
+    read: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Write to the vault. May wait for a lock and the disk, and once begun it is finished, whoever gives up."""
+
+    write: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send to the token endpoint and its like; `deadline` is the most it may take in all, in seconds.
+
+    Raises `Unanswered` into the flow.
+    """
+
+    request: Request
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Send the caller's own request to the API with this access token; the result is the status of the answer.
+
+    `again` says that it was sent before, so the body must be rewound.
+    """
+
+    access_token: Secret
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Let the host application's own callable find out whose token this is."""
+
+    access_token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Perform `flow` once in this process however many ask with the same key at the same time: all get its result
+    or its error. A caller that gives up meanwhile does not stop it."""
+
+    key: Hashable
+    flow: Callable[[], "Flow[Any]"] = field(repr=False)
+
+
+Step: TypeAlias = Now | Load | Save | Send | Call | Identify | Pause | Alone
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+class Unanswered(Exception):
+    """No answer came. `sent` is False only where the request surely never left."""
+
+    def __init__(self, reason: str, *, sent: bool = True) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+def current_time() -> Flow[datetime]:
+    return cast(datetime, (yield Now()))
+
+
+def load(read: Callable[[], T]) -> Flow[T]:
+    return cast(T, (yield Load(read)))
+
+
+def save(write: Callable[[], T]) -> Flow[T]:
+    return cast(T, (yield Save(write)))
+
+
+def send(request: Request, *, deadline: float) -> Flow[Response]:
+    return cast(Response, (yield Send(request, deadline)))
+
+
+def call_api(access_token: Secret, *, again: bool = False) -> Flow[int]:
+    return cast(int, (yield Call(access_token, again)))
+
+
+def identify(access_token: Secret) -> Flow[Person]:
+    return cast(Person, (yield Identify(access_token)))
+
+
+def pause(seconds: float) -> Flow[None]:
+    yield Pause(seconds)
+
+
+def alone(key: Hashable, flow: Callable[[], Flow[T]]) -> Flow[T]:
+    return cast(T, (yield Alone(key, flow)))

@@ -1,0 +1,63 @@
+"""The vault: where grants are kept, sealed. This is what the flows ask of one; each database has its module."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from grantflow.client.grant import Grant, GrantKey, Standing, StoredGrant
+from grantflow.sealing import KeyRing
+
+
+class Vault(Protocol):
+    """Every function is one short piece of work; none holds a lock or a transaction when it returns.
+
+    The first group only reads and waits for nobody, the second writes and may wait for a lock and the disk.
+    Raises `SealingError` where a record does not open under the vault's keys.
+    """
+
+    keys: KeyRing
+
+    def find(self, key: GrantKey) -> StoredGrant | None:
+        """The grant with its tokens, the only read that opens what is sealed."""
+
+    def grant(self, key: GrantKey) -> Grant | None: ...
+
+    def grant_by_id(self, grant_id: str) -> Grant | None: ...
+
+    def generation(self, key: GrantKey) -> int | None:
+        """The generation of a grant on which calls may be made; None where there is none."""
+
+    def list(self, integration: str, *, owner: str | None = None) -> Sequence[Grant]:
+        """All grants of an integration, or of one owner there, oldest first."""
+
+    def lease_left(self, grant_id: str, *, holder: str) -> float:
+        """For how many more seconds the holder has the lease, on the database's clock; 0 where it has none."""
+
+    def standing(self, integration: str, *, credentials: str) -> Standing: ...
+
+    def enter(self, stored: StoredGrant) -> StoredGrant:
+        """Keep a grant from the grant flow. Where its key has a grant already, that one lives on with the new tokens:
+        same id, next generation. Any lease on it ends. Returns what is kept."""
+
+    def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
+        """Become the one who refreshes this grant, and note that a request is about to be sent.
+
+        Returns the record as it was before that note; None where another holds the lease or the generation has passed.
+        """
+
+    def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:
+        """Give the lease back where nothing was sent; the note becomes again what it was."""
+
+    def save(self, stored: StoredGrant, *, generation: int, holder: str | None = None) -> bool:
+        """Replace the record if it still has that generation, and end the holder's lease (every lease where none is
+        named). Returns whether it had."""
+
+    def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
+        """Note that a state has served, to be remembered until its cookie is dead; False where it had before."""
+
+    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None: ...
+
+    def forget_refused(self, *, before: datetime) -> None:
+        """Drop the tokens that were refused before then."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,274 @@
+"""The vault in one SQLite file, for all threads and processes of one machine."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from grantflow.client.grant import Grant, GrantKey, Standing, StoredGrant
+from grantflow.client.vault.records import (
+    CHANGING_COLUMNS,
+    COLUMNS,
+    read_grant,
+    read_record,
+    to_seconds,
+    to_time,
+    write_record,
+)
+from grantflow.migrations import migrate
+from grantflow.sealing import KeyRing
+
+# SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
+_CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
+_WAIT_FOR_LOCK_SECONDS: Final = 15.0
+
+_INSERT: Final = f"INSERT INTO grants ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
+_REPLACE: Final = (
+    f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "  # noqa: S608
+    "lease_until = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_until END, "
+    "lease_holder = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_holder END "
+    "WHERE id = :id AND generation = :read"
+)
+_BY_KEY: Final = "SELECT * FROM grants WHERE integration = ? AND owner = ? AND person_id = ?"
+
+
+@dataclass(slots=True)
+class _Connections:
+    """One connection reads and never waits, one writes; each is used by one thread at a time, briefly."""
+
+    reader: sqlite3.Connection
+    writer: sqlite3.Connection
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    process: int = field(default_factory=os.getpid)
+
+
+class SqliteVault:
+    """Keeps grants in `path`, made with mode 0600 where it is not there; tokens are sealed under `keys`.
+
+    Without `keys` they come from the environment variable GRANTFLOW_KEY. Every write is on disk when it returns
+    (`synchronous=FULL`). The file must lie on a local disk: SQLite's locks do not hold over network file systems.
+
+    Raises `MissingKey` or `MalformedKey` without a key, `WrongKey` where the file was sealed under another,
+    `SchemaTooNew` where a newer Grantflow wrote it, `OSError` where it cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, keys: KeyRing | None = None) -> None:
+        if str(path) == ":memory:":
+            raise ValueError("A vault in memory would forget every grant; give the path of a file.")
+        self.keys = KeyRing.from_env() if keys is None else keys
+        self._sealing = self.keys.derive("vault")
+        self._path = Path(path).absolute()
+        self._inherited: list[_Connections] = []
+        self._connections: _Connections | None = self._open()
+        self._check_keys()
+
+    def __repr__(self) -> str:
+        return f"SqliteVault({str(self._path)!r}, keys={self.keys!r})"
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def find(self, key: GrantKey) -> StoredGrant | None:
+        row = self._row(_BY_KEY, (key.integration, key.owner, key.person_id))
+        return read_record(row, self._sealing) if row else None
+
+    def grant(self, key: GrantKey) -> Grant | None:
+        row = self._row(_BY_KEY, (key.integration, key.owner, key.person_id))
+        return read_grant(row) if row else None
+
+    def grant_by_id(self, grant_id: str) -> Grant | None:
+        row = self._row("SELECT * FROM grants WHERE id = ?", (grant_id,))
+        return read_grant(row) if row else None
+
+    def generation(self, key: GrantKey) -> int | None:
+        row = self._row(
+            "SELECT generation FROM grants WHERE integration = ? AND owner = ? AND person_id = ? "
+            "AND status IN ('ACTIVE', 'REFRESH_DELAYED')",
+            (key.integration, key.owner, key.person_id),
+        )
+        return row["generation"] if row else None
+
+    def list(self, integration: str, *, owner: str | None = None) -> list[Grant]:
+        of_owner = "" if owner is None else "AND owner = :owner "
+        statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"  # noqa: S608
+        rows = self._rows(statement, {"integration": integration, "owner": owner})
+        return [read_grant(row) for row in rows]
+
+    def lease_left(self, grant_id: str, *, holder: str) -> float:
+        statement = f"SELECT lease_until - {_CLOCK} AS left FROM grants WHERE id = ? AND lease_holder = ?"  # noqa: S608
+        row = self._row(statement, (grant_id, holder))
+        return max(0.0, row["left"]) if row else 0.0
+
+    def standing(self, integration: str, *, credentials: str) -> Standing:
+        row = self._row("SELECT * FROM standings WHERE integration = ? AND credentials = ?", (integration, credentials))
+        if row is None:
+            return Standing()
+        return Standing(
+            refused_at=to_time(row["refused_at"]),
+            retry_at=to_time(row["retry_at"]),
+            failures=row["failures"],
+            reason=row["reason"],
+            succeeded_at=to_time(row["succeeded_at"]),
+        )
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def enter(self, stored: StoredGrant) -> StoredGrant:
+        key = stored.grant.key
+        with self._transaction() as connection:
+            row = connection.execute(_BY_KEY, (key.integration, key.owner, key.person_id)).fetchone()
+            if row is None:
+                connection.execute(_INSERT, write_record(stored, self._sealing))
+                return stored
+            grant = replace(stored.grant, id=row["id"], generation=row["generation"] + 1)
+            kept = replace(stored, grant=grant)
+            connection.execute(
+                _REPLACE, {**write_record(kept, self._sealing), "read": row["generation"], "holder": None}
+            )
+            return kept
+
+    def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
+        with self._transaction() as connection:
+            row = connection.execute(
+                f"SELECT * FROM grants WHERE id = ? AND generation = ? "  # noqa: S608
+                f"AND (lease_until IS NULL OR lease_until <= {_CLOCK})",
+                (grant_id, generation),
+            ).fetchone()
+            if row is None:
+                return None
+            connection.execute(
+                f"UPDATE grants SET lease_holder = ?, lease_until = {_CLOCK} + ?, "  # noqa: S608
+                f"unanswered_since = COALESCE(unanswered_since, {_CLOCK}) WHERE id = ?",
+                (holder, seconds, grant_id),
+            )
+        return read_record(row, self._sealing)
+
+    def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:
+        self._write(
+            "UPDATE grants SET lease_holder = NULL, lease_until = NULL, unanswered_since = ? "
+            "WHERE id = ? AND lease_holder = ?",
+            (to_seconds(unanswered_since), grant_id, holder),
+        )
+
+    def save(self, stored: StoredGrant, *, generation: int, holder: str | None = None) -> bool:
+        record = {**write_record(stored, self._sealing), "read": generation, "holder": holder}
+        return self._write(_REPLACE, record) == 1
+
+    def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM spent_states WHERE until < ?", (to_seconds(now),))
+            inserted = connection.execute(
+                "INSERT INTO spent_states (digest, until) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (state_digest, to_seconds(until)),
+            )
+            return inserted.rowcount == 1
+
+    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None:
+        self._write(
+            "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                integration,
+                credentials,
+                to_seconds(standing.refused_at),
+                to_seconds(standing.retry_at),
+                standing.failures,
+                standing.reason,
+                to_seconds(standing.succeeded_at),
+            ),
+        )
+
+    def forget_refused(self, *, before: datetime) -> None:
+        self._write(
+            "UPDATE grants SET tokens = NULL WHERE refused_at < ? AND tokens IS NOT NULL", (to_seconds(before),)
+        )
+
+    def close(self) -> None:
+        """Close the file; a closed vault opens it again when it is used again."""
+        open_here, self._connections = self._connections, None
+        if open_here is not None and open_here.process == os.getpid():
+            open_here.reader.close()
+            open_here.writer.close()
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    def _open(self) -> _Connections:
+        # Made here and not by SQLite, so that it is never readable for others, not even at first.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        writer = _connect(self._path)
+        try:
+            _switch_to_write_ahead_log(writer)
+            migrate(writer, files("grantflow.client.vault") / "sql" / "sqlite", part="vault")
+            reader = _connect(self._path)
+        except BaseException:
+            writer.close()
+            raise
+        reader.execute("PRAGMA query_only = ON")
+        return _Connections(reader, writer)
+
+    def _here(self) -> _Connections:
+        connections = self._connections
+        if connections is None or connections.process != os.getpid():
+            if connections is not None:
+                # After a fork: SQLite forbids even closing what the parent opened, so it is only kept.
+                self._inherited.append(connections)
+            connections = self._connections = self._open()
+        return connections
+
+    def _check_keys(self) -> None:
+        row = self._row("SELECT * FROM grants WHERE tokens IS NOT NULL LIMIT 1", ())
+        if row is not None:
+            read_record(row, self._sealing)
+
+    def _row(self, statement: str, parameters: Any) -> sqlite3.Row | None:
+        connections = self._here()
+        with connections.reading:
+            row: sqlite3.Row | None = connections.reader.execute(statement, parameters).fetchone()
+            return row
+
+    def _rows(self, statement: str, parameters: Any) -> Sequence[sqlite3.Row]:
+        connections = self._here()
+        with connections.reading:
+            return connections.reader.execute(statement, parameters).fetchall()
+
+    def _write(self, statement: str, parameters: Any) -> int:
+        connections = self._here()
+        with connections.writing:
+            return connections.writer.execute(statement, parameters).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connections = self._here()
+        with connections.writing:
+            connections.writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield connections.writer
+                connections.writer.execute("COMMIT")
+            except BaseException:
+                connections.writer.execute("ROLLBACK")
+                raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _switch_to_write_ahead_log(connection: sqlite3.Connection) -> None:
+    # The switch needs the file alone and does not wait as other statements do; whoever comes second finds it done.
+    for _ in range(100):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            threading.Event().wait(0.05)
+    raise sqlite3.OperationalError("Another process has kept the vault's file locked for five seconds.")

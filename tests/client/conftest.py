@@ -1,0 +1,83 @@
+"""An integration against a foreign platform over a socket, with a real vault and a clock that can be moved."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, SqliteVault
+from grantflow.client.integration import _Made
+from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
+
+REDIRECT_URI = "http://localhost:8000/oauth"
+SCOPES = "spark:people_read spark:rooms_read"
+
+
+@dataclass
+class Clock:
+    """Starts at the real time, because the vault's leases are on the database's clock, and moves when told."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def advance(self, **by: float) -> None:
+        self.ahead += timedelta(**by)
+
+
+@dataclass
+class World:
+    platform: Platform
+    api_url: str
+    folder: Path
+    clock: Clock
+    keys: KeyRing
+    made: list[Integration]
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "grants.db"
+
+    def options(self, **options: Any) -> dict[str, Any]:
+        return {
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "redirect_uri": REDIRECT_URI,
+            "scopes": SCOPES,
+            "api_url": self.api_url,
+            "vault": SqliteVault(self.path, keys=self.keys),
+            "_now": self.clock.now,
+            **options,
+        }
+
+    def integration(self, **options: Any) -> Integration:
+        integration = Integration(**self.options(**options))
+        self.made.append(integration)
+        return integration
+
+    def async_integration(self, **options: Any) -> AsyncIntegration:
+        return AsyncIntegration(**self.options(**options))
+
+    def grant(self, integration: Integration, *, person: str = "ada", **asked: Any) -> CompletedGrant:
+        """The person walks through the flow in one browser."""
+        begun = integration.authorization_request(**asked)
+        answer = self.platform.accept(begun.url, person=person)
+        return integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
+
+    def stored_tokens(self, integration: _Made, person_id: str = "id-ada") -> tuple[str | None, str | None]:
+        stored = integration._parts.vault.find(integration._parts.key(person_id, None))
+        assert stored is not None
+        return tuple(token.reveal() if token else None for token in (stored.access_token, stored.refresh_token))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with foreign_platform() as (platform, api_url):
+        world = World(platform, api_url, tmp_path, Clock(), KeyRing(KeyRing.new_key()), made=[])
+        yield world
+        for integration in world.made:
+            integration.close()

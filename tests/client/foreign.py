@@ -1,0 +1,253 @@
+"""A foreign, strict platform over a real socket: it shares no code with Grantflow and counts what reaches it."""
+
+import base64
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+CLIENT_ID = "Cforeign"
+CLIENT_SECRET = "foreign-secret-0123456789"
+
+
+@dataclass
+class Line:
+    """One grant at the platform: its person, its living tokens."""
+
+    person: str
+    access: set[str]
+    refresh: str
+    alive: bool = True
+
+
+@dataclass
+class Answer:
+    """What the token endpoint says instead of what it should; `status` 0 hangs up without a word."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    after_work: bool = False
+    """The request is served first, and its answer lost."""
+
+
+class Platform:
+    """Everything that the server knows; tests read and change it while it runs."""
+
+    def __init__(self) -> None:
+        self.rotates = False
+        self.wait = 0.0
+        self.expires_in: int | None = 1_209_600
+        self.sends_refresh_token = True
+        self.sends_scope = True
+        self.client_secret = CLIENT_SECRET
+        self.revocation_status = 200
+        self.counts: Counter[str] = Counter()
+        self.bodies: list[bytes] = []
+        self.seen: list[tuple[str, str]] = []
+        self.answers: list[Answer] = []
+        self.codes: dict[str, dict[str, str]] = {}
+        self.lines: list[Line] = []
+        self.lock = threading.Lock()
+        self.people_me_status = 200
+        self.on_refresh: Callable[[], None] = lambda: None
+
+    # --- what a person does in the browser ----------------------------------------------------------------------
+
+    def accept(self, authorization_url: str, *, person: str = "ada") -> str:
+        """The address that the browser is sent to after Accept."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(authorization_url).query).items()}
+        assert asked["client_id"] == CLIENT_ID
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = {**asked, "person": person}
+        return f"{asked['redirect_uri']}?code={code}&state={asked['state']}"
+
+    # --- what goes wrong ----------------------------------------------------------------------------------------
+
+    def expire_access_tokens(self) -> None:
+        with self.lock:
+            for line in self.lines:
+                line.access.clear()
+
+    def end_grants(self) -> None:
+        with self.lock:
+            for line in self.lines:
+                line.alive = False
+                line.access.clear()
+
+    def line(self, person: str = "ada") -> Line:
+        return next(line for line in reversed(self.lines) if line.person == person)
+
+    # --- the token endpoint -------------------------------------------------------------------------------------
+
+    def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if form.get("client_id") != CLIENT_ID or form.get("client_secret") != self.client_secret:
+            return 401, {"error": "invalid_client"}
+        if form.get("grant_type") == "authorization_code":
+            return self._exchange(form)
+        assert form["grant_type"] == "refresh_token"
+        return self._refresh(form["refresh_token"])
+
+    def _exchange(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        self.counts["exchange"] += 1
+        with self.lock:
+            asked = self.codes.pop(form["code"], None)
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if asked is None or asked["redirect_uri"] != form.get("redirect_uri") or asked["code_challenge"] != challenge:
+            return 400, {"error": "invalid_grant"}
+        line = Line(asked["person"], set(), self._mint("refresh"))
+        self.lines.append(line)
+        return 200, self._tokens(line, scope=asked["scope"])
+
+    def _refresh(self, token: str) -> tuple[int, dict[str, Any]]:
+        self.counts["refresh"] += 1
+        self.on_refresh()
+        time.sleep(self.wait)
+        with self.lock:
+            line = next((line for line in self.lines if line.refresh == token and line.alive), None)
+            if line is None:
+                return 400, {"error": "invalid_grant"}
+            if self.rotates:
+                line.refresh = self._mint("refresh")
+            line.access.clear()
+            return 200, self._tokens(line, scope="spark:people_read")
+
+    def _tokens(self, line: Line, *, scope: str) -> dict[str, Any]:
+        access = self._mint("access")
+        line.access.add(access)
+        answer: dict[str, Any] = {"access_token": access, "token_type": "Bearer", "surprise": {"unknown": ["field"]}}
+        if self.expires_in is not None:
+            answer["expires_in"] = self.expires_in
+        if self.sends_refresh_token:
+            answer |= {"refresh_token": line.refresh, "refresh_token_expires_in": 7_776_000}
+        if self.sends_scope:
+            answer["scope"] = scope
+        return answer
+
+    @staticmethod
+    def _mint(kind: str) -> str:
+        return f"{kind}-{secrets.token_hex(20)}"
+
+    def person_of(self, authorization: str) -> str | None:
+        token = authorization.removeprefix("Bearer ")
+        with self.lock:
+            return next((line.person for line in self.lines if line.alive and token in line.access), None)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    platform: Platform
+    timeout = 60
+    # Headers and body in one segment, or Nagle and delayed acknowledgements add 40 ms to each answer.
+    wbufsize = -1
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def _serve(self) -> None:
+        body = self._body()
+        path = urlsplit(self.path).path
+        self.platform.seen.append((path, self.headers.get("Authorization", "")))
+        if path == "/v1/access_token":
+            self._token(body)
+        elif path == "/v1/revoke":
+            self.platform.counts["revoke"] += 1
+            self.platform.bodies.append(body)
+            self._answer(self.platform.revocation_status, b"")
+        else:
+            self._api(path, body)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            chunks = []
+            while size := int(self.rfile.readline(), 16):
+                chunks.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(chunks)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _token(self, body: bytes) -> None:
+        assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        self.platform.counts["token"] += 1
+        scripted = self.platform.answers.pop(0) if self.platform.answers else None
+        if scripted is not None:
+            if scripted.after_work:
+                self.platform.token(form)
+            time.sleep(scripted.wait)
+            if scripted.status == 0:
+                self.close_connection = True
+                return
+            self._answer(scripted.status, scripted.body.encode(), scripted.headers)
+            return
+        status, members = self.platform.token(form)
+        self._answer(status, json.dumps(members).encode(), {"Content-Type": "application/json"})
+
+    def _api(self, path: str, body: bytes) -> None:
+        self.platform.counts["call"] += 1
+        person = self.platform.person_of(self.headers.get("Authorization", ""))
+        if person is None:
+            self.platform.counts["unauthorized"] += 1
+            self._json(401, {"message": "The request requires a valid access token."})
+        elif path == "/v1/people/me":
+            members = {"id": f"id-{person}", "displayName": person.title(), "emails": [f"{person}@example.org"]}
+            self._json(self.platform.people_me_status, members)
+        elif path == "/v1/away":
+            target = parse_qs(urlsplit(self.path).query)["to"][0]
+            self._answer(302, b"", {"Location": target})
+        else:
+            self.platform.bodies.append(body)
+            self._json(200, {"person": person, "received": len(body)})
+
+    def _json(self, status: int, members: dict[str, Any]) -> None:
+        self._answer(status, json.dumps(members).encode(), {"Content-Type": "application/json"})
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that was killed in the middle is no news."""
+
+
+@contextmanager
+def foreign_platform() -> Iterator[tuple[Platform, str]]:
+    """The platform and its API's URL."""
+    platform = Platform()
+    handler = type("BoundHandler", (Handler,), {"platform": platform})
+    with Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield platform, f"http://127.0.0.1:{server.server_address[1]}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
