@@ -31,18 +31,22 @@ def read_bearer(headers: Mapping[str, str]) -> Secret | None:
 
 @dataclass(eq=False)
 class ApiError(Exception):
-    """A refusal of the resource server in Webex's shape; ``retry_after`` is in seconds."""
+    """A refusal of the resource server in Webex's shape; ``retry_after`` is in seconds.
+
+    ``description`` says more than ``message`` where that is bound to Webex's words.
+    """
 
     status: int
     message: str
     retry_after: int | None = None
+    description: str | None = None
 
 
 def api_error_response(error: ApiError, *, tracking_id: str, challenge: str | None = None) -> Response:
     """``{"message", "errors": [{"description"}], "trackingId"}`` as every Webex client expects it."""
     body = {
         "message": error.message,
-        "errors": [{"description": error.message}],
+        "errors": [{"description": error.description or error.message}],
         "trackingId": tracking_id,
     }
     headers = {"content-type": JSON, "trackingid": tracking_id, "cache-control": "no-store"}
@@ -56,9 +60,9 @@ def api_error_response(error: ApiError, *, tracking_id: str, challenge: str | No
 def refuse_token(error: OAuthError | None, *, tracking_id: str) -> Response:
     """401 without error code where no token came, 401 invalid_token, or 403 insufficient_scope (RFC 6750 3.1)."""
     if isinstance(error, InsufficientScope):
-        refusal = ApiError(403, INSUFFICIENT_SCOPE_MESSAGE)
+        refusal = ApiError(403, INSUFFICIENT_SCOPE_MESSAGE, description=error.description)
     else:
-        refusal = ApiError(401, INVALID_TOKEN_MESSAGE)
+        refusal = ApiError(401, INVALID_TOKEN_MESSAGE, description=error.description if error else None)
     return api_error_response(refusal, tracking_id=tracking_id, challenge=write_challenge(error))
 
 
