@@ -149,6 +149,10 @@ class KeyRing:
         ring._keys = tuple(key.derive(purpose) for key in self._keys)
         return ring
 
+    def mac_key(self, purpose: str) -> bytes:
+        """32 bytes for an HMAC, from the primary key, for one purpose alone: what a cipher needs no key for."""
+        return _derived(self._keys[0].material, salt=None, purpose=f"mac {purpose}")
+
     def seal(self, plaintext: bytes, context: Context) -> bytes:
         """Seal under the primary key; 37 bytes longer than the plaintext."""
         key = self._keys[0]
