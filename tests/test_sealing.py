@@ -74,6 +74,13 @@ def test_the_error_for_a_missing_key_names_it_and_says_what_to_do() -> None:
     assert caught.value.key_id == lost.key_id
 
 
+def test_a_key_for_macs_serves_one_purpose_and_is_the_same_on_every_node() -> None:
+    key = KeyRing.new_key()
+    ring, other_node = KeyRing(key), KeyRing(key, previous=[KeyRing.new_key()])
+    assert len(ring.mac_key("forms")) == 32
+    assert ring.mac_key("forms") == other_node.mac_key("forms") != ring.mac_key("notes")
+
+
 def test_rings_of_two_purposes_do_not_open_each_others_values() -> None:
     ring = KeyRing(os.urandom(32))
     vault, pending = ring.derive("vault"), ring.derive("pending")
@@ -99,13 +106,6 @@ def test_rings_of_two_purposes_do_not_open_each_others_values() -> None:
         (b"short", "32 bytes; this one has 5"),
     ],
 )
-def test_a_key_for_macs_serves_one_purpose_and_is_the_same_on_every_node() -> None:
-    key = KeyRing.new_key()
-    ring, other_node = KeyRing(key), KeyRing(key, previous=[KeyRing.new_key()])
-    assert len(ring.mac_key("forms")) == 32
-    assert ring.mac_key("forms") == other_node.mac_key("forms") != ring.mac_key("notes")
-
-
 def test_what_is_no_key_is_refused_and_the_error_says_how_to_make_one(key: str | bytes, says: str) -> None:
     with pytest.raises(MalformedKey, match=says) as caught:
         KeyRing(key)
