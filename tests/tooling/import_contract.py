@@ -2,7 +2,8 @@
 
 A row is a module or package; the longest row that fits a module is its row. Modules of one row import each other
 freely; everything else that is not in the standard library must stand in the row. So a new package or a new
-dependency is refused until the table says who may use it. `"!name"` takes a module of the standard library away.
+dependency is refused until the table says who may use it. `"grantflow.*"` stands for all rows; `"!name"` takes one of
+them away, or a module of the standard library.
 """
 
 import sys
@@ -67,5 +68,6 @@ def is_allowed(imported: str, importers_row: str, table: Table) -> bool:
     if top in sys.stdlib_module_names:
         return f"!{top}" not in allowed
     if top == "grantflow":
-        return row_of(imported, table) in {importers_row, *allowed}
+        row = row_of(imported, table)
+        return row == importers_row or row in allowed or ("grantflow.*" in allowed and f"!{row}" not in allowed)
     return top in allowed

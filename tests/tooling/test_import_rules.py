@@ -12,24 +12,61 @@ from tests.parts import ROOT
 
 # What the table of docs/architecture.md forbids, at least once for each of its cells.
 FORBIDDEN: Mapping[str, Sequence[str]] = {
-    "grantflow": ["grantflow.web", "grantflow.storage", "starlette", "cyclopts"],
+    "grantflow": ["grantflow.client.pages", "grantflow.web", "grantflow.storage", "grantflow.app", "starlette"],
     "grantflow.protocol": [
-        *["grantflow.sealing", "grantflow.migrations", "grantflow.web"],
+        *["grantflow", "grantflow.sealing", "grantflow.migrations", "grantflow.web", "grantflow.app", "grantflow.cli"],
         *["socket", "sqlite3", "asyncio", "threading", "time", "secrets", "random", "os", "pathlib"],
         *["cryptography", "httpx2", "starlette"],
     ],
-    "grantflow.sealing": ["grantflow.web", "grantflow.storage", "httpx2"],
+    "grantflow.sealing": ["grantflow.web", "grantflow.storage", "sqlite3", "httpx2"],
     "grantflow.migrations": ["grantflow.sealing", "grantflow.storage", "cryptography"],
-    "grantflow.web": ["grantflow.sealing", "grantflow.storage", "sqlite3", "cryptography", "httpx2", "uvicorn"],
+    "grantflow.web": [
+        *["grantflow.sealing", "grantflow.client", "grantflow.resource_owner", "grantflow.storage", "grantflow.app"],
+        *["sqlite3", "cryptography", "httpx2", "uvicorn"],
+    ],
     "grantflow.client": [
-        *["grantflow.web", "grantflow.storage", "grantflow.migrations", "grantflow.client.shells"],
+        *["grantflow.web", "grantflow.storage", "grantflow.migrations", "grantflow.app"],
+        *["grantflow.client.shells", "grantflow.client.pages"],
         *["socket", "sqlite3", "asyncio", "threading", "time", "secrets", "random"],
         *["cryptography", "httpx2", "starlette"],
     ],
-    "grantflow.client.vault": ["grantflow.web", "grantflow.storage", "cryptography", "httpx2", "starlette"],
+    "grantflow.client.vault": ["grantflow.web", "grantflow.storage", "sqlite3", "cryptography", "httpx2", "starlette"],
+    "grantflow.client.vault.sqlite": ["grantflow.storage", "grantflow.client.shells", "cryptography", "httpx2"],
     "grantflow.client.shells": ["grantflow.sealing", "grantflow.client.vault", "sqlite3", "starlette"],
-    "grantflow.client.integration": ["grantflow.sealing", "sqlite3", "httpx2", "starlette"],
-    "grantflow.storage": ["grantflow.web", "starlette", "jinja2", "httpx2", "cryptography"],
+    "grantflow.client.integration": ["grantflow.client.pages", "grantflow.web", "sqlite3", "httpx2", "starlette"],
+    "grantflow.client.pages": [
+        *["grantflow.storage", "grantflow.authorization_server", "grantflow.app", "grantflow.cli"],
+        *["sqlite3", "httpx2", "cyclopts", "uvicorn"],
+    ],
+    "grantflow.authorization_server": [
+        *["grantflow.resource_owner", "grantflow.resource_server", "grantflow.storage", "grantflow.client"],
+        *["grantflow.app", "sqlite3", "httpx2", "cryptography"],
+    ],
+    "grantflow.authorization_server.records": ["grantflow.authorization_server", "grantflow.web", "starlette"],
+    "grantflow.authorization_server.ports": ["grantflow.authorization_server", "grantflow.storage", "starlette"],
+    "grantflow.resource_owner": [
+        *["grantflow.authorization_server", "grantflow.resource_server", "grantflow.storage", "grantflow.client"],
+        *["grantflow.app", "sqlite3", "httpx2"],
+    ],
+    "grantflow.resource_owner.records": ["grantflow.resource_owner", "grantflow.web", "cryptography"],
+    "grantflow.resource_owner.ports": ["grantflow.resource_owner", "grantflow.storage", "starlette"],
+    "grantflow.resource_server": [
+        *["grantflow.authorization_server", "grantflow.resource_owner", "grantflow.storage", "grantflow.client"],
+        *["grantflow.app", "sqlite3", "httpx2", "cryptography"],
+    ],
+    "grantflow.resource_server.records": ["grantflow.resource_server", "grantflow.web", "starlette"],
+    "grantflow.resource_server.ports": ["grantflow.resource_server", "grantflow.storage", "starlette"],
+    "grantflow.storage": [
+        *["grantflow.web", "grantflow.authorization_server", "grantflow.resource_owner", "grantflow.resource_server"],
+        *["grantflow.client", "grantflow.app", "starlette", "jinja2", "httpx2", "cryptography"],
+    ],
+    "grantflow.settings": ["grantflow.protocol", "grantflow.web", "starlette", "sqlite3"],
+    "grantflow.data_directory": ["grantflow.app", "grantflow.web", "sqlite3", "starlette"],
+    "grantflow.devtls": ["grantflow.app", "grantflow.web", "httpx2"],
+    "grantflow.serving": ["grantflow.app", "grantflow.web", "cryptography"],
+    "grantflow.app": ["grantflow.cli", "grantflow.seeding", "cyclopts", "rich", "httpx2", "sqlite3"],
+    "grantflow.seeding": ["grantflow.cli", "cyclopts", "starlette", "sqlite3"],
+    "grantflow.cli": ["jinja2", "httpx2", "cryptography", "sqlite3"],
 }
 CASES = [(importer, imported) for importer, row in FORBIDDEN.items() for imported in row]
 
