@@ -86,6 +86,15 @@ class DataDirectory:
                 raise DirectoryInUse(str(self.path)) from error
             yield
 
+    def is_held(self) -> bool:
+        if not self.path.is_dir():
+            return False
+        try:
+            with self.held():
+                return False
+        except DirectoryInUse:
+            return True
+
 
 def read_json(path: Path) -> Any:
     """What the file holds; None where there is none."""

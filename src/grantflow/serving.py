@@ -112,12 +112,12 @@ def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.soc
 # --- servers -----------------------------------------------------------------------------------------------------
 
 
-def run(listeners: Sequence[Listener], *, on_ready: Callable[[], None], log_requests: bool = False) -> signal.Signals:
+def run(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> signal.Signals:
     """Serve until SIGINT or SIGTERM, which is answered; ``on_ready`` is called once every app answers.
 
     Requests under way get ``GRACE`` seconds; a second signal cuts them off.
     """
-    servers = [_server(listener, log_requests=log_requests) for listener in listeners]
+    servers = [_server(listener) for listener in listeners]
     with asyncio.Runner(loop_factory=servers[0].config.get_loop_factory()) as runner:
         return runner.run(_serve(listeners, servers, on_ready=on_ready))
 
@@ -172,11 +172,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(listener: Listener, *, log_requests: bool) -> _Server:
+def _server(listener: Listener) -> _Server:
     tls = listener.tls
     return _Server(
         uvicorn.Config(
-            AccessLog(listener.app) if log_requests else listener.app,
+            AccessLog(listener.app) if access_log.isEnabledFor(logging.INFO) else listener.app,
             http=_BoundedHead,
             ws="none",
             lifespan="off",  # entered by _serve, so that what goes wrong there reaches the caller

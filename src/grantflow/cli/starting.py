@@ -1,5 +1,6 @@
 """What every command that serves has in common: sockets, addresses, the browser, and how a start fails."""
 
+import signal
 import webbrowser
 from collections.abc import Callable, Sequence
 from socket import socket
@@ -37,12 +38,9 @@ def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
     return f"{scheme}://{name}:{serving.port_of(sockets)}"
 
 
-def serve(listeners: Sequence[Listener], *, on_ready: Callable[[], None], log_requests: bool) -> int:
+def serve_until_signal(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> int:
     """Serve until a signal ends it; answers the exit code."""
-    import signal
-
-    ended_by = serving.run(listeners, on_ready=on_ready, log_requests=log_requests)
-    return INTERRUPTED if ended_by == signal.SIGINT else OK
+    return INTERRUPTED if serving.run(listeners, on_ready=on_ready) == signal.SIGINT else OK
 
 
 def open_browser(url: str) -> None:

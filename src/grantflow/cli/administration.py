@@ -1,0 +1,54 @@
+"""What the commands on a platform's data share: its storage, and the flags that they all take."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from grantflow.app import Storage
+from grantflow.cli.output import Failure
+from grantflow.data_directory import DataDirectory
+from grantflow.resource_owner.records import Person
+
+Data = Annotated[Path | None, Parameter(name="--data")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+#: Rows that are read at a time where all are shown.
+PAGE = 500
+
+
+@asynccontextmanager
+async def storage_of(directory: DataDirectory, *, create: bool = False) -> AsyncIterator[Storage]:
+    """The platform's storage, also while the platform runs.
+
+    Raises:
+        Failure: there is none there, and ``create`` does not ask to begin one.
+    """
+    if not create and not directory.database.exists():
+        raise Failure(
+            f"There is no platform in {directory.path} yet.",
+            fix="Start one with: grantflow up. If its data lies elsewhere, say where: --data DIR.",
+        )
+    directory.create()
+    storage = Storage.open(directory.database)
+    try:
+        yield storage
+    finally:
+        await storage.engine.close()
+
+
+async def everybody(storage: Storage) -> AsyncIterator[Person]:
+    after = ""
+    while people := await storage.people.list(limit=PAGE, after=after):
+        for person in people:
+            yield person
+        after = people[-1].email
+
+
+async def person_called(storage: Storage, email: str) -> Person:
+    """Raises Failure where there is nobody with this email."""
+    person = await storage.people.find(email)
+    if person is None:
+        raise Failure(f"Nobody here has the email {email}.", fix="grantflow platform person list shows who is here.")
+    return person

@@ -1,0 +1,110 @@
+"""`grantflow platform grant ...`: what people have granted, and taking it away."""
+
+import asyncio
+import sys
+from datetime import datetime
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from grantflow.app import Storage, clock
+from grantflow.cli.administration import PAGE, Data, Json, everybody, person_called, storage_of
+from grantflow.cli.integration import integration_called
+from grantflow.cli.output import OK, USAGE, say, write_json, write_table
+from grantflow.data_directory import DataDirectory
+from grantflow.protocol.timestamp import write_timestamp
+from grantflow.resource_owner.records import ConnectedApp, Person
+
+Given = tuple[Person, ConnectedApp]
+
+
+def show(*, person: str | None = None, app: str | None = None, data: Data = None, json: Json = False) -> None:
+    given = asyncio.run(_find(DataDirectory.find(data), person=person, app=app))
+    if json:
+        write_json([_as_json(each) for each in given])
+        return
+    rows = [(who.email, grant.app, _day(grant.since), _day(grant.last_used_at)) for who, grant in given]
+    write_table(("PERSON", "INTEGRATION", "SINCE", "LAST USED"), rows)
+
+
+def revoke(
+    *,
+    person: str,
+    app: str | None = None,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    directory = DataDirectory.find(data)
+    given = asyncio.run(_find(directory, person=person, app=app))
+    if given and not yes and not _is_confirmed(given):
+        say("Nothing was changed.")
+        return USAGE
+    ended = asyncio.run(_revoke(directory, given))
+    if json:
+        write_json({"revoked": [_as_json(each) for each in ended]})
+        return OK
+    for who, grant in ended:
+        say(f"{grant.app} can no longer act for {who.email}; its tokens are dead.")
+    if not ended:
+        say(f"{person} has granted nothing of that kind; there was nothing to take away.")
+    return OK
+
+
+async def _find(directory: DataDirectory, *, person: str | None, app: str | None) -> list[Given]:
+    async with storage_of(directory) as storage:
+        client_id = (await integration_called(storage, app)).registration.client_id if app else None
+        people = [await person_called(storage, person)] if person else [each async for each in everybody(storage)]
+        return [
+            (who, grant)
+            for who in people
+            for grant in await _granted_by(storage, who)
+            if client_id in (None, grant.client_id)
+        ]
+
+
+async def _granted_by(storage: Storage, person: Person) -> list[ConnectedApp]:
+    found: list[ConnectedApp] = []
+    page = 1
+    while shown := (await storage.connected_apps.connected(person.id, page=page, size=PAGE)).shown:
+        found += shown
+        page += 1
+    return found
+
+
+async def _revoke(directory: DataDirectory, given: list[Given]) -> list[Given]:
+    """Those that lived until now."""
+    async with storage_of(directory) as storage:
+        now = clock()
+        return [
+            (who, grant)
+            for who, grant in given
+            if await storage.connected_apps.revoke(grant.grant_id, person_id=who.id, now=now)
+        ]
+
+
+def _is_confirmed(given: list[Given]) -> bool:
+    """Scripts have said it by the command; people are told what they lose and asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    for who, grant in given:
+        say(f"{grant.app} loses access to the account of {who.email}, who must grant again.")
+    say("Take it away? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
+
+
+def _as_json(given: Given) -> dict[str, Any]:
+    who, grant = given
+    return {
+        "id": grant.grant_id,
+        "person": who.email,
+        "client_id": grant.client_id,
+        "app": grant.app,
+        "scopes": str(grant.scopes),
+        "since": write_timestamp(grant.since),
+        "last_used": write_timestamp(grant.last_used_at),
+    }

@@ -1,0 +1,97 @@
+"""`grantflow platform person ...`: the people who can sign in."""
+
+import asyncio
+import getpass
+import sys
+from typing import Annotated
+from uuid import UUID
+
+from cyclopts import Parameter
+
+from grantflow.app import Storage, clock, mint
+from grantflow.cli.administration import Data, Json, everybody, storage_of
+from grantflow.cli.output import USAGE, Failure, say, write, write_json, write_table
+from grantflow.data_directory import DataDirectory
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.timestamp import write_timestamp
+from grantflow.resource_owner.passwords import UnfitPassword, hash_password, new_password
+from grantflow.resource_owner.people import UnfitPerson, new_person
+from grantflow.resource_owner.records import Person
+from grantflow.resource_server.ids import Kind, write_id
+from grantflow.storage.people import EmailTaken
+
+
+def add(
+    email: str,
+    *,
+    name: str,
+    admin: Annotated[bool, Parameter(negative="")] = False,
+    password_stdin: Annotated[bool, Parameter(negative="")] = False,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    chosen, generated = _read_password(from_stdin=password_stdin), new_password(mint=mint)
+    person = asyncio.run(_add(DataDirectory.find(data), email, name, chosen or generated, admin=admin))
+    if json:
+        write_json(_as_json(person) | ({} if chosen else {"password": generated.reveal()}))
+        return
+    say(f"{person.display_name} can sign in as {person.email}.")
+    if not chosen:
+        say("The password is shown this one time:")
+        write(generated.reveal())
+
+
+def show(*, data: Data = None, json: Json = False) -> None:
+    people = asyncio.run(_everybody(DataDirectory.find(data)))
+    if json:
+        write_json([_as_json(person) for person in people])
+        return
+    rows = [(person.email, person.display_name, "admin" if person.is_admin else "") for person in people]
+    write_table(("EMAIL", "NAME", ""), rows)
+
+
+async def _add(directory: DataDirectory, email: str, name: str, password: Secret, *, admin: bool) -> Person:
+    async with storage_of(directory, create=True) as storage:
+        try:
+            person = new_person(
+                email, name, org_id=await _organization(storage), now=clock(), mint=mint, is_admin=admin
+            )
+            await storage.people.add(person, password_hash=hash_password(password, mint=mint))
+        except (UnfitPerson, UnfitPassword, EmailTaken) as error:
+            raise Failure(str(error)) from error
+    return person
+
+
+async def _everybody(directory: DataDirectory) -> list[Person]:
+    async with storage_of(directory) as storage:
+        return [person async for person in everybody(storage)]
+
+
+async def _organization(storage: Storage) -> str:
+    """All people of one platform belong to one organization; the first one begins it."""
+    first = await storage.people.list(limit=1)
+    return first[0].org_id if first else str(UUID(bytes=mint(16), version=4))
+
+
+def _read_password(*, from_stdin: bool) -> Secret | None:
+    """From standard input or the terminal; None where one shall be made up."""
+    if from_stdin:
+        if password := sys.stdin.readline().rstrip("\r\n"):
+            return Secret(password)
+        raise Failure("Standard input holds no password.", fix="Send it as the first line.", code=USAGE)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    password = getpass.getpass("Password (empty: make one up): ", sys.stderr)
+    if password and getpass.getpass("The same again: ", sys.stderr) != password:
+        raise Failure("The two passwords differ.", fix="Run the command again.", code=USAGE)
+    return Secret(password) if password else None
+
+
+def _as_json(person: Person) -> dict[str, object]:
+    return {
+        "id": write_id(Kind.PEOPLE, person.id),
+        "name": person.display_name,
+        "email": person.email,
+        "admin": person.is_admin,
+        "created": write_timestamp(person.created_at),
+    }

@@ -1,0 +1,97 @@
+"""`grantflow platform serve`: a platform alone."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from grantflow.app import Storage, clock, mint, platform
+from grantflow.authorization_server import Settings
+from grantflow.cli.administration import Data, Json
+from grantflow.cli.configured import read
+from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
+from grantflow.cli.starting import address, bind, serve_until_signal
+from grantflow.data_directory import DataDirectory
+from grantflow.serving import Listener
+from grantflow.settings import PlatformSettings
+from grantflow.web.site import Site, is_loopback
+
+Switch = Annotated[bool | None, Parameter(negative="")]
+
+
+def serve(
+    *,
+    host: str | None = None,
+    port: Annotated[int | None, Parameter(alias="-p")] = None,
+    public_url: str | None = None,
+    data: Data = None,
+    access_token_lifetime: int | None = None,
+    refresh_token_lifetime: int | None = None,
+    error_body: Literal["superset", "webex"] | None = None,
+    token_endpoint_accepts_json: Switch = None,
+    report_countdown: Switch = None,
+    sandbox: bool | None = None,
+    json: Json = False,
+) -> int:
+    settings = read(
+        PlatformSettings,
+        host=host,
+        port=port,
+        public_url=public_url,
+        access_token_lifetime=access_token_lifetime,
+        refresh_token_lifetime=refresh_token_lifetime,
+        error_body=error_body,
+        token_endpoint_accepts_json=token_endpoint_accepts_json,
+        report_countdown=report_countdown,
+        sandbox=sandbox,
+    )
+    _refuse_plain_http_beyond_this_machine(settings)
+    directory = DataDirectory.find(data)
+    directory.create()
+    sockets = bind(settings.host, settings.port)
+    url = settings.public_url or address("http", settings.host, sockets)
+    is_sandbox = directory.sandbox.exists() if settings.sandbox is None else settings.sandbox
+    storage = Storage.open(directory.database)
+    has_people = bool(asyncio.run(_anybody(storage)))
+    app = platform(
+        storage,
+        _authorization_server(settings, url),
+        site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
+        form_key=directory.form_key(mint=mint),
+    )
+
+    def on_ready() -> None:
+        if json:
+            write_json({"platform_url": url, "api_url": f"{url}/v1", "sandbox": is_sandbox})
+            return
+        write("\n".join(aligned([("Platform", url), ("API", f"{url}/v1"), ("Data", str(directory.path))])))
+        if not has_people:
+            say("Nobody can sign in yet: grantflow platform person add you@example.com --name You --admin")
+
+    return serve_until_signal([Listener(app, sockets)], on_ready=on_ready)
+
+
+def _authorization_server(settings: PlatformSettings, url: str) -> Settings:
+    return Settings(
+        issuer=f"{url}/v1",
+        access_token_lifetime=timedelta(seconds=settings.access_token_lifetime),
+        refresh_token_lifetime=timedelta(seconds=settings.refresh_token_lifetime),
+        report_countdown=settings.report_countdown,
+        token_endpoint_accepts_json=settings.token_endpoint_accepts_json,
+        webex_error_body=settings.error_body == "webex",
+    )
+
+
+def _refuse_plain_http_beyond_this_machine(settings: PlatformSettings) -> None:
+    if settings.public_url is None and not is_loopback(settings.host):
+        raise Failure(
+            f"On {settings.host} others could reach it over plain http, and read passwords and tokens on the way.",
+            fix="Put a server that speaks https before it and name its address: --public-url https://id.example.com. "
+            "For this machine alone leave out --host.",
+            code=USAGE,
+        )
+
+
+async def _anybody(storage: Storage) -> object:
+    return await storage.people.list(limit=1)
