@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2
@@ -48,6 +49,7 @@ class House:
 
     engine: SqliteEngine
     site: Site
+    path: Path
     app: Starlette = field(init=False)
     now: datetime = NOW
 
@@ -74,6 +76,11 @@ class House:
             exception_handlers=error_handlers(pages, new_reference=lambda: secrets.token_hex(8)),
         )
 
+    @property
+    def files(self) -> list[Path]:
+        """The database and its log."""
+        return sorted(self.path.glob("platform.db*"))
+
     def browser(self, address: str = "192.0.2.1") -> "Browser":
         transport = httpx2.ASGITransport(app=self.app, client=(address, 40_000))
         return Browser(httpx2.AsyncClient(transport=transport, base_url=self.site.base_url), self)
@@ -94,7 +101,7 @@ class House:
             expires_at=self.now + timedelta(hours=12),
             instead_of=None,
         )
-        browser.client.cookies.set(Cookies(self.site).name(SESSION), token)
+        browser.bring(token)
         return browser
 
     async def integration(
@@ -180,6 +187,11 @@ class Browser:
     ) -> httpx2.Response:
         return await self.send(await self.open(path), email=email, password=password)
 
+    def bring(self, session: str) -> None:
+        """Put a session cookie into the browser, as if it had been there before."""
+        host = urlsplit(self.house.site.base_url).hostname or ""
+        self.client.cookies.set(Cookies(self.house.site).name(SESSION), session, domain=host)
+
     @property
     def session(self) -> str | None:
         return self.client.cookies.get(Cookies(self.house.site).name(SESSION))
@@ -206,7 +218,7 @@ def run(path: Path, story: Callable[[House], Awaitable[None]], *, base_url: str 
     async def play() -> None:
         engine = SqliteEngine.open(path / "platform.db")
         try:
-            await story(House(engine, Site("Grantflow platform", base_url, sandbox=True)))
+            await story(House(engine, Site("Grantflow platform", base_url, sandbox=True), path))
         finally:
             await engine.close()
 

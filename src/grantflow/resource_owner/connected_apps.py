@@ -12,7 +12,7 @@ from grantflow.resource_owner.paths import CONNECTED_APPS, REVOCATION_OF_ALL, SI
 from grantflow.resource_owner.ports import Grants
 from grantflow.resource_owner.records import ConnectedApp, Session
 from grantflow.resource_owner.visits import Visits, binding
-from grantflow.resource_owner.words import in_words, web_address, with_query
+from grantflow.resource_owner.words import in_words, with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
@@ -50,7 +50,6 @@ class ConnectedAppsPages:
             pages=pages,
             revoked=await self._just_revoked(request, session, left=apps.total),
             in_words=in_words,
-            web_address=web_address,
         )
 
     async def confirm_one(self, request: Request) -> Response:
@@ -110,6 +109,7 @@ class ConnectedAppsPages:
             template,
             account=self.visits.account(session),
             form_token=self.guard.token(binding(session)),
+            connected_apps=CONNECTED_APPS,
             revocation=revocation,
             revocation_of_all=REVOCATION_OF_ALL,
             **context,

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.closed import closed, unknown
-from grantflow.resource_owner.paths import CONSENT, SIGN_IN
+from grantflow.resource_owner.paths import CONNECTED_APPS, CONSENT, SIGN_IN
 from grantflow.resource_owner.ports import Questions
 from grantflow.resource_owner.records import Decision, Question, Session
 from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.resource_owner.standing import Standing, standing
 from grantflow.resource_owner.visits import Visits, binding
-from grantflow.resource_owner.words import destination, duration, in_words, with_query
+from grantflow.resource_owner.way_out import destination, form_targets
+from grantflow.resource_owner.words import duration, in_words, with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
@@ -89,7 +90,7 @@ class ConsentPage:
         return self.pages.page(
             request,
             "consent.html",
-            form_action=(question.redirect_uri,),
+            form_action=form_targets(question.redirect_uri),
             account=self.visits.account(session),
             question=question,
             new=in_words(question.new),
@@ -97,6 +98,7 @@ class ConsentPage:
             destination=destination(question.redirect_uri),
             unused=duration(longest),
             action=with_query(CONSENT, request=request_id),
+            connected_apps=CONNECTED_APPS,
             switch=with_query(SIGN_IN, request=request_id, switch="yes"),
             form_token=self.guard.token(binding(session, request_id)),
         )

@@ -18,6 +18,7 @@ from grantflow.resource_owner.records import Question, Session
 from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.resource_owner.standing import Standing, standing
 from grantflow.resource_owner.visits import Visits, binding
+from grantflow.resource_owner.way_out import form_targets
 from grantflow.resource_owner.words import duration, with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
@@ -139,7 +140,7 @@ class SignIn:
             request,
             "sign_in.html",
             status,
-            form_action=(question.redirect_uri,) if question else (),
+            form_action=form_targets(question.redirect_uri) if question else (),
             headers=headers,
             question=question,
             session=session,

@@ -1,6 +1,6 @@
 """Plain words for what the protocol says in numbers and URIs."""
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from grantflow.protocol.scope import Scopes, meaning
 
@@ -23,12 +23,6 @@ def _counted(count: int, noun: str) -> str:
 def in_words(scopes: Scopes) -> list[tuple[str, str]]:
     """Pairs of scope and plain words, for `ui.scope_list`."""
     return [(token, meaning(token)) for token in scopes]
-
-
-def destination(redirect_uri: str) -> str:
-    """Where the browser will be sent: the host, or for a private-use scheme the app that claims it (RFC 8252 7.1)."""
-    parts = urlsplit(redirect_uri)
-    return parts.netloc if parts.scheme in ("http", "https") else f"an app on this device ({parts.scheme}:)"
 
 
 def web_address(uri: str | None) -> str | None:

@@ -64,6 +64,7 @@ class FormGuard:
                 why="It was opened before you signed in or out, or its cookie is gone. Nothing was changed.",
                 next_step="Open the form again and send it once more.",
                 actions=(Link("Open the form again", again, "primary"),),
+                kind="warning",
                 reason="the form token is missing or does not belong to this session",
             )
 
