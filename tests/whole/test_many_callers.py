@@ -1,0 +1,113 @@
+"""Many callers at once, over processes and sockets: one refresh, one redemption, nobody turned away."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from grantflow import Integration, KeyRing, SqliteVault
+from tests.whole.person import Person
+from tests.whole.running import Up, up
+
+REDIRECT_URI = "http://127.0.0.1:8765/oauth"
+PROCESSES, CALLERS = 8, 25
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("many") / "state") as running:
+        yield running
+
+
+def register(platform: Up, profile: str, name: str) -> dict[str, Any]:
+    return platform.register(f"{name}, {profile}", REDIRECT_URI, "--profile", profile)
+
+
+def integration(platform: Up, app: dict[str, Any], *, vault: Path, key: str) -> Integration:
+    return Integration(
+        client_id=app["client_id"],
+        client_secret=app["client_secret"],
+        redirect_uri=REDIRECT_URI,
+        scopes=platform.app["scopes"],
+        vault=SqliteVault(vault, keys=KeyRing(key)),
+        api_url=platform.api_url,
+    )
+
+
+def address_with_code(platform: Up, url: str) -> str:
+    with Person(platform.ada, stops=(REDIRECT_URI,)) as ada:
+        return ada.grant(url)
+
+
+def call_often(start: Barrier, results: Any, person_id: str, *of: Any, **keywords: Any) -> None:
+    """One process: many threads with one integration, all at once."""
+    mine = integration(*of, **keywords)
+    start.wait()
+    with mine, mine.client_for(person_id) as client, ThreadPoolExecutor(CALLERS) as threads:
+        answers = list(threads.map(lambda _: client.get("people/me").status_code, range(CALLERS)))
+    results.put(answers)
+
+
+@pytest.mark.parametrize("profile", ["webex", "strict"])
+def test_w32_eight_processes_of_25_callers_make_one_refresh_and_all_succeed(
+    platform: Up, profile: str, tmp_path: Path
+) -> None:
+    app = register(platform, profile, "Eight processes")
+    of: dict[str, Any] = {"vault": tmp_path / "vault.db", "key": KeyRing.new_key()}
+    with integration(platform, app, **of) as mine:
+        begun = mine.authorization_request()
+        address = address_with_code(platform, begun.url)
+        grant = mine.complete_authorization(address, {begun.cookie.name: begun.cookie.value})
+    platform.expire_access_tokens()
+
+    processes = get_context("spawn")
+    start, results = processes.Barrier(PROCESSES), processes.Queue()
+    workers = [
+        processes.Process(target=call_often, args=(start, results, grant.person_id, platform, app), kwargs=of)
+        for _ in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    answers = [status for _ in workers for status in results.get(timeout=90)]
+    for worker in workers:
+        worker.join(timeout=30)
+
+    assert answers == [200] * (PROCESSES * CALLERS)
+    issued = platform.sql("SELECT count(*) FROM access_tokens WHERE client_id = ?", app["client_id"])
+    assert issued == [(2,)], "one for the code, one for the one refresh"
+
+
+def test_w28_s33_fifty_parallel_redemptions_of_a_code_give_one_grant_and_49_clean_refusals(
+    platform: Up,
+) -> None:
+    app = register(platform, "webex", "Fifty redemptions")
+    url = (
+        f"{platform.api_url}/authorize?client_id={app['client_id']}&response_type=code&redirect_uri={REDIRECT_URI}"
+        f"&scope=spark:people_read&state=s"
+    )
+    code = parse_qs(urlsplit(address_with_code(platform, url)).query)["code"][0]
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": app["client_id"],
+        "client_secret": app["client_secret"],
+        "code": code,
+        "redirect_uri": REDIRECT_URI,
+    }
+
+    def redeem(_: int) -> httpx2.Response:
+        return httpx2.post(f"{platform.api_url}/access_token", data=form, trust_env=False, timeout=30)
+
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(redeem, range(50)))
+    winners = [answer.json() for answer in answers if answer.status_code == 200]
+    losers = [(answer.status_code, answer.json()["error"]) for answer in answers if answer.status_code != 200]
+    assert (len(winners), losers) == (1, [(400, "invalid_grant")] * 49)
+    bearer = {"Authorization": f"Bearer {winners[0]['access_token']}"}
+    assert httpx2.get(f"{platform.api_url}/people/me", headers=bearer, trust_env=False).status_code == 200
