@@ -1,0 +1,147 @@
+"""The pages of one integration, put together as an ASGI app."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages import mount as paths
+from grantflow.client.pages.about import About
+from grantflow.client.pages.disconnect import Disconnect
+from grantflow.client.pages.grant_flow import GrantFlow
+from grantflow.client.pages.landing import Landing
+from grantflow.client.pages.messages import Messages
+from grantflow.client.pages.mount import Mount
+from grantflow.client.pages.notes import Notes
+from grantflow.client.pages.sealed import SealedTexts
+from grantflow.client.pages.viewer import AskHost, Viewers
+from grantflow.web.cookies import Cookies
+from grantflow.web.csrf import FormGuard
+from grantflow.web.errors import error_handlers
+from grantflow.web.pages import Pages
+from grantflow.web.site import Link, Site
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+log = logging.getLogger("grantflow.pages")
+
+
+def integration_pages(
+    integration: AsyncIntegration,
+    about: About,
+    *,
+    base_url: str | None = None,
+    person_of: AskHost | None = None,
+    owner_of: AskHost | None = None,
+    try_it: bool = False,
+    sandbox: bool = False,
+    links: tuple[Link, ...] = (),
+) -> Starlette:
+    """The pages of `integration`; only the awaiting kind can serve them.
+
+    - `base_url`: where the public finds the landing page; the redirect URI must lie below it. By default the folder
+      that the redirect URI lies in. It is never taken from a request, so proxies need no trust.
+    - `owner_of`: the host application's own signed-in user of a request, whom grants then belong to.
+    - `person_of`: the id at the platform of whoever sent a request. Without either, the pages know a person by a
+      sealed cookie that is set when they come back with a grant.
+    - `try_it`: let a connected person post a message in their name, as the sample does; it needs the scopes
+      spark:people_read, spark:rooms_read and spark:messages_write, and Webex's API.
+    - `sandbox`: say on each page that people and data are samples.
+    - `links`: further pages of the host application, for the header.
+
+    Raises ValueError: the redirect URI is no web address, or lies outside `base_url`.
+    """
+    redirect_uri = urlsplit(integration.redirect_uri)
+    if redirect_uri.scheme not in ("http", "https"):
+        raise ValueError(f"Pages can serve an http or https redirect URI only, not {integration.redirect_uri}.")
+    base_url = base_url or urljoin(integration.redirect_uri, ".")
+    site = Site(about.name, base_url, role="integration", sandbox=sandbox, links=links)
+    mount = _mount(integration, about, site=site, person_of=person_of, owner_of=owner_of, try_it=try_it)
+    _compare_grant_url(integration.configuration.connect_url, with_pages_at=site.public_url(paths.CONNECT))
+    app = Starlette(
+        routes=_routes(mount, callback=_path_below(site, redirect_uri)),
+        exception_handlers=error_handlers(mount.pages, new_reference=mount.new_reference),
+    )
+    app.router.redirect_slashes = False  # it would build the address from the Host header
+    return app
+
+
+def _path_below(site: Site, redirect_uri: SplitResult) -> str:
+    """The path of the redirect URI as seen from the mount."""
+    path = redirect_uri.path or "/"
+    same_origin = Site("", redirect_uri._replace(path="", query="", fragment="").geturl()).origin == site.origin
+    if not (same_origin and f"{path}/".startswith(f"{site.prefix}/")):
+        raise ValueError(
+            f"The redirect URI {redirect_uri.geturl()} does not lie below {site.public_url('/')}, where the pages are: "
+            "the platform would send people to an address that they do not serve. Change base_url or redirect_uri."
+        )
+    return path[len(site.prefix) :] or "/"
+
+
+def _compare_grant_url(grant_url: str, *, with_pages_at: str) -> None:
+    if grant_url != with_pages_at:
+        log.warning(
+            "People who must grant again are sent to %s, but these pages begin grants at %s. If that is not meant, "
+            "give AsyncIntegration(grant_url=...) the latter.",
+            grant_url,
+            with_pages_at,
+        )
+
+
+def _mount(
+    integration: AsyncIntegration,
+    about: About,
+    *,
+    site: Site,
+    person_of: AskHost | None,
+    owner_of: AskHost | None,
+    try_it: bool,
+) -> Mount:
+    texts = SealedTexts(integration.keys.derive("pages"), integration.now)
+    return Mount(
+        integration=integration,
+        about=about,
+        pages=Pages(site, templates=(TEMPLATES,)),
+        viewers=Viewers(integration, Cookies(site), texts=texts, person_of=person_of, owner_of=owner_of),
+        notes=Notes(texts),
+        guard=FormGuard(site, integration.keys.mac_key("pages"), mint=lambda: integration.mint(24)),
+        new_reference=lambda: integration.mint(6),
+        try_it=try_it,
+    )
+
+
+def _routes(mount: Mount, *, callback: str) -> list[BaseRoute]:
+    flow, landing = GrantFlow(mount), Landing(mount)
+    messages = [Route(paths.MESSAGES, Messages(mount, landing).post, methods=["POST"])] if mount.try_it else []
+    return [
+        *_front_pages(flow, landing, callback=callback),
+        Route(paths.CONNECT, flow.connect, methods=["GET", "POST"]),
+        Route(paths.GRANTED, flow.granted, methods=["GET"]),
+        Route(paths.DECLINED, flow.declined, methods=["GET"]),
+        Route(paths.WENT_WRONG, flow.went_wrong, methods=["GET"]),
+        Route(paths.DISCONNECT, Disconnect(mount).submitted, methods=["POST"]),
+        *messages,
+        mount.pages.static.route(),
+    ]
+
+
+def _front_pages(flow: GrantFlow, landing: Landing, *, callback: str) -> list[BaseRoute]:
+    """The landing page and the redirect URI, which may be one address: a development server's plain root."""
+
+    async def either(request: Request) -> Response:
+        answered = request.query_params.keys() & {"code", "error"}
+        page: Callable[[Request], Awaitable[Response]] = flow.redirect_uri if answered else landing.page
+        return await page(request)
+
+    if callback == paths.LANDING:
+        return [Route(paths.LANDING, either, methods=["GET"])]
+    return [
+        Route(paths.LANDING, landing.page, methods=["GET"]),
+        Route(callback, flow.redirect_uri, methods=["GET"]),
+    ]

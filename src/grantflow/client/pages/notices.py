@@ -1,0 +1,71 @@
+"""The banners of the start page: what has just happened, or what does not work just now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grantflow.client.errors import IntegrationRefused, TransientTokenError
+from grantflow.client.pages.about import About
+from grantflow.client.pages.webex_calls import CallFailed
+from grantflow.web.pages import MessageKind
+
+#: What can go wrong with a call while the grant itself is well.
+Trouble = TransientTokenError | IntegrationRefused | CallFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`status` is that of an answer to a form that the notice speaks of. `id` comes with a copy button."""
+
+    kind: MessageKind
+    title: str
+    text: str
+    status: int = 200
+    retry_after: int | None = None
+    id: str = ""
+    id_label: str = ""
+
+
+def told(note: Mapping[str, str], *, about: About) -> Notice:
+    """The notice that another page has left in the address."""
+    if note["told"] == "posted":
+        return Notice(
+            "success",
+            f"Posted to “{note['space']}”",
+            f"It stands there in your name: “{note['text']}”",
+            id=note["id"],
+            id_label="Message",
+        )
+    if note.get("at_platform"):
+        return Notice(
+            "success",
+            "Disconnected",
+            f"{about.platform} has ended the grant, and all that was kept for it here is deleted.",
+        )
+    return Notice(
+        "warning",
+        "Disconnected here, and here only",
+        f"All that was kept for the grant here is deleted, but {about.platform} still lists it: {note['reason']} "
+        f"Remove {about.name} among your connected apps there to end it for good.",
+    )
+
+
+def trouble(error: Trouble, *, about: About, reference: str) -> Notice:
+    platform = about.platform
+    if isinstance(error, IntegrationRefused):
+        text = f"{platform} does not accept {about.name} itself. Your grant is unharmed; tell {about.operator}."
+        return Notice("danger", f"{about.name} is not set up correctly", text, 502, id=reference, id_label="Reference")
+    if isinstance(error, TransientTokenError):
+        return unreachable(about, seconds=max(1, round(error.retry_after)))
+    match error.status:
+        case None | 429 | 500 | 502 | 503 | 504:
+            return unreachable(about, seconds=5)
+        case 403:
+            text = f"Your grant does not reach that far, or {platform} does not let you. Granting anew may help."
+            return Notice("warning", f"{platform} did not allow this", text, 403, id=reference, id_label="Reference")
+    text = "Your grant is unharmed. Try again; if it goes on, tell whoever runs this the reference."
+    return Notice("warning", f"{platform} did not do it", text, 502, id=reference, id_label="Reference")
+
+
+def unreachable(about: About, *, seconds: int) -> Notice:
+    text = f"Your grant is unharmed. Try again in {seconds} second{'s' if seconds > 1 else ''}."
+    return Notice("warning", f"{about.platform} cannot be reached right now", text, 503, seconds)

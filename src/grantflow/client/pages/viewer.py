@@ -1,0 +1,74 @@
+"""Who is looking: which person's grant the pages show.
+
+By themselves the pages know a person by one sealed cookie that is set when they come back with a grant. It holds the
+person's id at the platform and nothing else, goes when the browser closes, and ends after twelve hours. A host
+application that knows its people says who they are instead: `person_of`, or `owner_of` and the grant is looked up.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from grantflow.client.grant import Grant, Status
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages.sealed import SealedTexts
+from grantflow.web.cookies import Cookies
+
+#: Answers the id of whoever sent the request, or None; may be a coroutine function.
+AskHost: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
+
+COOKIE = "person"
+LIFETIME_SECONDS = 12 * 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Viewers:
+    """`person_of` answers the person's id at the platform, `owner_of` the host application's own user."""
+
+    integration: AsyncIntegration
+    cookies: Cookies
+    texts: SealedTexts
+    person_of: AskHost | None = None
+    owner_of: AskHost | None = None
+
+    async def grant(self, request: Request) -> Grant | None:
+        """The grant of whoever is looking, dead or alive; None where there is none or it was disconnected."""
+        owner = await self.owner(request)
+        person_id = await self._person_id(request)
+        if person_id is not None:
+            found = [await self.integration.grant(person_id, owner=owner)]
+        elif owner is not None:
+            found = [*await self.integration.grants(owner=owner)]
+        else:
+            return None
+        standing = [grant for grant in found if grant is not None and grant.status is not Status.REVOKED]
+        return standing[-1] if standing else None
+
+    async def owner(self, request: Request) -> str | None:
+        return await _ask(self.owner_of, request) if self.owner_of else None
+
+    async def _person_id(self, request: Request) -> str | None:
+        if self.person_of:
+            return await _ask(self.person_of, request)
+        return None if self.owner_of else self._from_cookie(request)
+
+    def welcome(self, response: Response, grant: Grant) -> None:
+        """Remember in this browser who has come back with a grant."""
+        if self.person_of is None and self.owner_of is None:
+            self.cookies.set(response, COOKIE, self.texts.write({"id": grant.person_id}, place=COOKIE))
+
+    def forget(self, response: Response) -> None:
+        self.cookies.clear(response, COOKIE)
+
+    def _from_cookie(self, request: Request) -> str | None:
+        known = self.texts.read(self.cookies.read(request, COOKIE), place=COOKIE, seconds=LIFETIME_SECONDS)
+        return known["id"] if known else None
+
+
+async def _ask(host: AskHost, request: Request) -> str | None:
+    answer = host(request)
+    return await answer if inspect.isawaitable(answer) else answer

@@ -1,0 +1,71 @@
+"""The few calls that the pages make in the person's name (developer.webex.com: People, Rooms, Messages)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from grantflow.client.shells.clients import AsyncGrantClient, NoAnswer
+from grantflow.protocol.errors import printable
+
+#: The most that the text of a message may hold, in bytes.
+MESSAGE_LIMIT = 7_439
+_SPACES = 100
+_PATIENCE_SECONDS = 10.0
+
+
+class CallFailed(Exception):
+    """The API gave no usable answer; `status` is that of its answer, None where none came."""
+
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    id: str
+    title: str
+
+
+class WebexCalls:
+    """Raises CallFailed where the API fails, and whatever the client raises where the grant does."""
+
+    def __init__(self, client: AsyncGrantClient) -> None:
+        self._client = client
+        client.timeout = _PATIENCE_SECONDS
+
+    async def display_name(self) -> str:
+        """What `people/me` calls the person; empty where it does not."""
+        return _text(await self._ask("GET", "people/me"), "displayName")
+
+    async def spaces(self) -> list[Space]:
+        """The person's spaces, the liveliest first."""
+        items = (await self._ask("GET", "rooms", params={"max": _SPACES, "sortBy": "lastactivity"})).get("items")
+        named = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        return [Space(_text(item, "id"), _text(item, "title") or "(no title)") for item in named]
+
+    async def post(self, space: str, *, text: str) -> str:
+        """Post the text; the id of the new message."""
+        return _text(await self._ask("POST", "messages", json={"roomId": space, "text": text}), "id")
+
+    async def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            answer = await self._client.request(method, path, **options)
+        except NoAnswer as error:
+            raise CallFailed(f"{method} {path} had no answer: {type(error).__name__}") from error
+        if not answer.is_success:
+            tracking_id = printable(answer.headers.get("trackingid", "none"))
+            raise CallFailed(
+                f"{method} {path} was answered {answer.status_code} (tracking id {tracking_id})",
+                status=answer.status_code,
+            )
+        try:
+            members = answer.json()
+        except ValueError as error:
+            raise CallFailed(f"{method} {path} was answered with something else than JSON", status=502) from error
+        return members if isinstance(members, dict) else {}
+
+
+def _text(members: dict[str, Any], name: str) -> str:
+    """A member that is text, empty otherwise; JSON may hold halves of characters that no page can show."""
+    value = members.get(name)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
