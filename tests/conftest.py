@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.parts import require
+from tests.parts import ROOT, require
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def chromium() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first, then slow ones, and the browser's last: after synchronous Playwright, asyncio is spoilt."""
     for item in items:
-        if "chromium" in getattr(item, "fixturenames", ()):
+        if item.path.is_relative_to(ROOT / "tests/browser") or "chromium" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
     items.sort(key=lambda item: (is_marked(item, "browser"), is_marked(item, "slow")))
 
