@@ -19,6 +19,7 @@ from grantflow.client.pages.landing import Landing
 from grantflow.client.pages.messages import Messages
 from grantflow.client.pages.mount import Mount
 from grantflow.client.pages.notes import Notes
+from grantflow.client.pages.outcomes import Outcomes
 from grantflow.client.pages.sealed import SealedTexts
 from grantflow.client.pages.viewer import AskHost, Viewers
 from grantflow.web.cookies import Cookies
@@ -117,14 +118,15 @@ def _mount(
 
 
 def _routes(mount: Mount, *, callback: str) -> list[BaseRoute]:
-    flow, landing = GrantFlow(mount), Landing(mount)
+    landing, outcomes = Landing(mount), Outcomes(mount)
+    flow = GrantFlow(mount, outcomes)
     messages = [Route(paths.MESSAGES, Messages(mount, landing).post, methods=["POST"])] if mount.try_it else []
     return [
         *_front_pages(flow, landing, callback=callback),
         Route(paths.CONNECT, flow.connect, methods=["GET", "POST"]),
-        Route(paths.GRANTED, flow.granted, methods=["GET"]),
-        Route(paths.DECLINED, flow.declined, methods=["GET"]),
-        Route(paths.WENT_WRONG, flow.went_wrong, methods=["GET"]),
+        Route(paths.GRANTED, outcomes.granted, methods=["GET"]),
+        Route(paths.DECLINED, outcomes.declined, methods=["GET"]),
+        Route(paths.WENT_WRONG, outcomes.went_wrong, methods=["GET"]),
         Route(paths.DISCONNECT, Disconnect(mount).submitted, methods=["POST"]),
         *messages,
         mount.pages.static.route(),

@@ -18,8 +18,8 @@ class Disconnect:
         form = await read_form(request, 4_096)
         grant = mount.own_form(request, form, await mount.viewers.grant(request))
         outcome = await mount.integration.revoke(grant.person_id, owner=grant.owner)
-        at_platform = "yes" if outcome.at_platform else ""
-        note = mount.notes.address(LANDING, told="disconnected", at_platform=at_platform, reason=outcome.reason or "")
+        at_platform = "yes" if outcome.at_platform else None
+        note = mount.notes.address(LANDING, told="disconnected", at_platform=at_platform, reason=outcome.reason)
         response = mount.pages.redirect(note)
         mount.viewers.forget(response)
         return response

@@ -21,7 +21,8 @@ class Ending:
     """`status` is that of the page. The texts may name {integration}, {platform}, {operator}, {expected}, {came}.
 
     `again` is the label of the button that leads into the flow once more. `for_operator` says that the person can do
-    nothing about it, so it is logged as an error; what is wrong stands in the log alone.
+    nothing about it, so it is logged as an error; what is wrong stands in the log alone. `start_first` makes the start
+    page the better way on.
     """
 
     status: int
@@ -31,7 +32,7 @@ class Ending:
     kind: MessageKind = "warning"
     again: str = "Grant again"
     for_operator: bool = False
-    declined: bool = False
+    start_first: bool = False
 
 
 ENDINGS: Mapping[str, Ending] = {
@@ -42,7 +43,6 @@ ENDINGS: Mapping[str, Ending] = {
         next_step="If that was a slip, you can grant it now. Otherwise there is nothing left to do.",
         kind="info",
         again="Grant after all",
-        declined=True,
     ),
     "expired_state": Ending(
         400,
@@ -56,6 +56,7 @@ ENDINGS: Mapping[str, Ending] = {
         why="Each answer of {platform} counts once. A reload, a second click or the back button sends it again.",
         next_step="If you have just granted, all is well: the start page shows whether you are connected.",
         kind="info",
+        start_first=True,
     ),
     "mismatching_state": Ending(
         400,

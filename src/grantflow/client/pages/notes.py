@@ -19,9 +19,10 @@ LIFETIME_SECONDS = 900
 class Notes:
     texts: SealedTexts
 
-    def address(self, path: str, **fields: str) -> str:
-        """The path with a note for the page that lies there; it can be read for a quarter of an hour."""
-        return f"{path}?{urlencode({PARAMETER: self.texts.write(fields, place=path)})}"
+    def address(self, path: str, **fields: str | None) -> str:
+        """The path with a note for the page that lies there, good for a quarter of an hour; bare if nothing is said."""
+        said = {name: text for name, text in fields.items() if text}
+        return f"{path}?{urlencode({PARAMETER: self.texts.write(said, place=path)})}" if said else path
 
     def read(self, request: Request, path: str) -> dict[str, str] | None:
         """The note in this request's address; None where there is none, or it is old, forged or another page's."""

@@ -41,10 +41,11 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
             "Disconnected",
             f"{about.platform} has ended the grant, and all that was kept for it here is deleted.",
         )
+    reason = note.get("reason", "It could not be told.")
     return Notice(
         "warning",
         "Disconnected here, and here only",
-        f"All that was kept for the grant here is deleted, but {about.platform} still lists it: {note['reason']} "
+        f"All that was kept for the grant here is deleted, but {about.platform} still lists it: {reason} "
         f"Remove {about.name} among your connected apps there to end it for good.",
     )
 

@@ -20,5 +20,7 @@ def keep(response: Response, cookie: PendingCookie, *, already: Iterable[str]) -
     response.headers.append("Set-Cookie", cookie.header)
 
 
-def discard(response: Response, name: str) -> None:
-    response.delete_cookie(name, secure=name.startswith(_SECURE), httponly=True, samesite="lax")
+def discard(response: Response, name: str | None) -> None:
+    """The cookie has served. Without a name there was none."""
+    if name:
+        response.delete_cookie(name, secure=name.startswith(_SECURE), httponly=True, samesite="lax")

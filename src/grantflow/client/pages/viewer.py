@@ -35,6 +35,11 @@ class Viewers:
     person_of: AskHost | None = None
     owner_of: AskHost | None = None
 
+    @property
+    def by_host(self) -> bool:
+        """Whether the host application says who is looking."""
+        return self.person_of is not None or self.owner_of is not None
+
     async def grant(self, request: Request) -> Grant | None:
         """The grant of whoever is looking, dead or alive; None where there is none or it was disconnected."""
         owner = await self.owner(request)
@@ -58,7 +63,7 @@ class Viewers:
 
     def welcome(self, response: Response, grant: Grant) -> None:
         """Remember in this browser who has come back with a grant."""
-        if self.person_of is None and self.owner_of is None:
+        if not self.by_host:
             self.cookies.set(response, COOKIE, self.texts.write({"id": grant.person_id}, place=COOKIE))
 
     def forget(self, response: Response) -> None:
