@@ -90,13 +90,16 @@ class House:
         await PeopleStore(self.engine).add(person, password_hash=PASSWORD_HASH)
         return person
 
-    async def signed_in(self, person: Person, *, address: str = "192.0.2.1") -> "Browser":
+    async def signed_in(self, person: Person) -> "Browser":
         """A browser whose session began now, without the cost of a password."""
-        browser = self.browser(address)
+        return await self.signed_in_by_id(person.id)
+
+    async def signed_in_by_id(self, person_id: str) -> "Browser":
+        browser = self.browser()
         token = secrets.token_urlsafe(32)
         await SessionStore(self.engine).begin(
             Secret(token).digest(),
-            person_id=person.id,
+            person_id=person_id,
             now=self.now,
             expires_at=self.now + timedelta(hours=12),
             instead_of=None,
@@ -154,6 +157,12 @@ class House:
             names = ", ".join(values)
             marks = ", ".join(f":{name}" for name in values)
             yield Statement(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+        await self.engine.write(work())
+
+    async def change(self, sql: str) -> None:
+        def work() -> Work[None]:
+            yield Statement(sql)
 
         await self.engine.write(work())
 
