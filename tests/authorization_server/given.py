@@ -178,9 +178,11 @@ class Server:
     # --- the whole way ---------------------------------------------------------------------------------------------
 
     async def code(self, app: App, person: Person, **changed: str | None) -> str:
-        """A code that the person has just consented to."""
+        """A code that the person consents to, if asked."""
         browser = await self.signed_in(person)
-        answer = await browser.accept(await browser.authorize(app, **changed))
+        answer = await browser.authorize(app, **changed)
+        if answer.headers["location"].startswith("/consent?"):
+            answer = await browser.accept(answer)
         return parameters_of(answer)["code"]
 
     async def tokens(self, app: App, person: Person) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def test_s56_codes_and_tokens_have_288_random_bits_in_letters_and_digits_and_end
 ) -> None:
     async def story(server: Server) -> None:
         app, person = await server.integration(), await server.person()
-        codes = [await server.code(app, person, prompt="consent") for _ in range(5)]
+        codes = [await server.code(app, person) for _ in range(5)]
         for code in codes:
             await server.exchange(app, code)
         assert len({*codes, *server.issued}) == 15
