@@ -1,19 +1,21 @@
-"""The composition root: which parts make a platform, with the real clock and real chance."""
+"""The composition root: which parts make a platform or an integration, with the real clock and real chance."""
 
 import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from grantflow import authorization_server, resource_owner, resource_server
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages import About, integration_pages
 from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
@@ -94,7 +96,7 @@ def platform(
     every node.
     """
     pages = Pages(site, templates=(resource_owner.TEMPLATES,))
-    routes: Sequence[BaseRoute] = [
+    routes: list[BaseRoute] = [
         Route("/healthz", _health(storage.engine), methods=["GET"]),
         pages.static.route(),
         *_authorization_server(storage, settings, pages=pages, clock=clock, mint=mint),
@@ -106,6 +108,23 @@ def platform(
         exception_handlers=error_handlers(pages, new_reference=lambda: mint(6).hex()),
         lifespan=lambda _: _running(storage, clock=clock),
     )
+
+
+def integration(
+    client: AsyncIntegration, about: About, *, base_url: str, sandbox: bool = False, try_it: bool = False
+) -> Starlette:
+    """An integration's pages by themselves; at the end its connections and its vault are closed."""
+
+    async def healthz(request: Request) -> Response:
+        return _WELL
+
+    @contextlib.asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    pages = integration_pages(client, about, base_url=base_url, sandbox=sandbox, try_it=try_it)
+    return Starlette(routes=[Route("/healthz", healthz, methods=["GET"]), Mount("/", pages)], lifespan=running)
 
 
 def _authorization_server(
@@ -166,7 +185,10 @@ def _resource_server(
     )
 
 
-def _health(engine: Engine) -> Callable[[Request], object]:
+_WELL = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+
+
+def _health(engine: Engine) -> Callable[[Request], Awaitable[Response]]:
     """200 while the database answers, 503 while it does not: for load balancers and whoever waits for the start."""
 
     async def healthz(request: Request) -> Response:
@@ -174,7 +196,7 @@ def _health(engine: Engine) -> Callable[[Request], object]:
             await engine.read(Statement("SELECT 1"))
         except TemporarilyUnavailable:
             return JSONResponse({"status": "storage unavailable"}, status_code=503)
-        return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+        return _WELL
 
     return healthz
 

@@ -36,7 +36,7 @@ PEOPLE = {
 ADMIN = "grace@example.com"
 
 APP_NAME = "Space Helper"
-APP_DESCRIPTION = "Lists your spaces, locks and unlocks them, and posts messages in your name."
+APP_DESCRIPTION = "Shows the spaces that you are in, and posts messages there in your name."
 SCOPES = (
     "spark:people_read spark:rooms_read spark:rooms_write spark:memberships_read spark:memberships_write "
     "spark:messages_read spark:messages_write"

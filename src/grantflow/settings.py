@@ -117,7 +117,9 @@ class IntegrationSettings(_Settings):
     redirect_uri: Address | None = None
     public_url: Address | None = None
     api_url: Address = WEBEX_API_URL
-    name: Text = "Grantflow"
+    revocation_url: Address | None = None
+    issuer: Address | None = None
+    name: Text = "My integration"
     host: Text = "localhost"
     port: Port = 8000
 

@@ -2,18 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from grantflow.app import Storage
 from grantflow.cli.output import Failure
 from grantflow.data_directory import DataDirectory
 from grantflow.resource_owner.records import Person
 
-Data = Annotated[Path | None, Parameter(name="--data")]
-Json = Annotated[bool, Parameter(name="--json", negative="")]
 #: Rows that are read at a time where all are shown.
 PAGE = 500
 

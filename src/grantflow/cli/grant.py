@@ -3,12 +3,11 @@
 import asyncio
 import sys
 from datetime import datetime
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from grantflow.app import Storage, clock
-from grantflow.cli.administration import PAGE, Data, Json, everybody, person_called, storage_of
+from grantflow.cli.administration import PAGE, everybody, person_called, storage_of
+from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.integration import integration_called
 from grantflow.cli.output import OK, USAGE, say, write_json, write_table
 from grantflow.data_directory import DataDirectory
@@ -31,7 +30,7 @@ def revoke(
     *,
     person: str,
     app: str | None = None,
-    yes: Annotated[bool, Parameter(negative="")] = False,
+    yes: Switch = False,
     data: Data = None,
     json: Json = False,
 ) -> int:

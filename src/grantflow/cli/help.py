@@ -276,18 +276,18 @@ def page(arguments: Sequence[str]) -> str | None:
         return versions()
     words = tuple(argument for argument in arguments if not argument.startswith("-"))
     if words[:1] == ("help",):
-        return PAGES[_command(words[1:])]
+        return PAGES[command_in(words[1:])]
     if {"--help", "-h"} & set(arguments) or (words in GROUPS and len(words) == len(arguments)):
-        return PAGES[_command(words)]
+        return PAGES[command_in(words)]
     return None
 
 
-def _command(words: tuple[str, ...]) -> tuple[str, ...]:
-    """As many of the words as name a command or a group."""
-    length = len(words)
-    while words[:length] not in PAGES:
+def command_in(arguments: Sequence[str]) -> tuple[str, ...]:
+    """As many of the first arguments as name a command or a group."""
+    length = len(arguments)
+    while (words := tuple(arguments[:length])) not in PAGES:
         length -= 1
-    return words[:length]
+    return words
 
 
 def versions() -> str:

@@ -16,7 +16,8 @@ from grantflow.authorization_server.registration import (
     Registered,
     register,
 )
-from grantflow.cli.administration import PAGE, Data, Json, person_called, storage_of
+from grantflow.cli.administration import PAGE, person_called, storage_of
+from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.output import Failure, aligned, say, write, write_json, write_table
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.redirect_uri import split_redirect_uris
@@ -28,11 +29,12 @@ _FLAGS = {"redirect_uris": "--redirect-uri", "name": "NAME"}
 
 def add(
     name: str,
+    /,
     *,
     redirect_uri: Annotated[tuple[str, ...], Parameter(negative="")],
     scopes: str,
     profile: Literal["webex", "strict"] = "webex",
-    public: Annotated[bool, Parameter(negative="")] = False,
+    public: Switch = False,
     description: str = "",
     contact_email: str = "",
     site_url: str | None = None,
@@ -53,14 +55,15 @@ def add(
     registered = asyncio.run(_add(DataDirectory.find(data), application, owner))
     for warning in registered.warnings:
         say(f"note: {warning}")
-    secret = {"client_secret": registered.secret.reveal()} if registered.secret else {}
+    client_id = registered.integration.registration.client_id
+    secret = registered.secret.reveal() if registered.secret else None
     if json:
-        write_json({**_as_json(registered.integration), **secret})
+        write_json({"client_id": client_id, "client_secret": secret} | _as_json(registered.integration))
         return
-    rows = {"Client ID": registered.integration.registration.client_id, "Client secret": secret.get("client_secret")}
     say(f"{registered.integration.registration.name} is registered.")
     say("The client secret is shown this one time." if secret else "A public integration has no client secret.")
-    write("\n".join(aligned([(label, text) for label, text in rows.items() if text])))
+    rows = [("Client ID", client_id), ("Client secret", secret)]
+    write("\n".join(aligned([(label, text) for label, text in rows if text])))
 
 
 def show(*, data: Data = None, json: Json = False) -> None:

@@ -3,13 +3,11 @@
 import asyncio
 import getpass
 import sys
-from typing import Annotated
 from uuid import UUID
 
-from cyclopts import Parameter
-
 from grantflow.app import Storage, clock, mint
-from grantflow.cli.administration import Data, Json, everybody, storage_of
+from grantflow.cli.administration import everybody, storage_of
+from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.output import USAGE, Failure, say, write, write_json, write_table
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.secret import Secret
@@ -23,10 +21,11 @@ from grantflow.storage.people import EmailTaken
 
 def add(
     email: str,
+    /,
     *,
     name: str,
-    admin: Annotated[bool, Parameter(negative="")] = False,
-    password_stdin: Annotated[bool, Parameter(negative="")] = False,
+    admin: Switch = False,
+    password_stdin: Switch = False,
     data: Data = None,
     json: Json = False,
 ) -> None:

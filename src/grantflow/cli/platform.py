@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from grantflow.app import Storage, clock, mint, platform
+from grantflow.app import Storage, mint, platform
 from grantflow.authorization_server import Settings
-from grantflow.cli.administration import Data, Json
 from grantflow.cli.configured import read
+from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bind, serve_until_signal
 from grantflow.data_directory import DataDirectory

@@ -1,17 +1,18 @@
 """The commands, and what becomes of the errors that they end with."""
 
-import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 from grantflow.cli import log
-from grantflow.cli.help import PAGES
-from grantflow.cli.output import FAILED, INTERRUPTED, USAGE, Failure, say_failure
+from grantflow.cli.help import command_in
+from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure
+from grantflow.migrations import SchemaTooNew
+from grantflow.storage.engine import StorageUnavailable
 
 #: Where each command is; it is imported when it is called.
 COMMANDS = {
@@ -33,7 +34,7 @@ EVERYWHERE = ("--debug", "--verbose")
 
 def build() -> App:
     root = App(name="grantflow", help_flags=[], version_flags=[])
-    groups = {(): root}
+    groups: dict[tuple[str, ...], App] = {(): root}
     for words, target in COMMANDS.items():
         for depth in range(1, len(words)):
             if words[:depth] not in groups:
@@ -65,22 +66,49 @@ def perform(arguments: Sequence[str]) -> int:
 
 def explain(error: Exception, arguments: Sequence[str]) -> Failure:
     """The words for an error that ended a command."""
-    match error:
-        case Failure():
-            return error
-        case CycloptsError():
-            return _wrong_usage(error, arguments)
-        case ModuleNotFoundError(name=str(name)) if not name.startswith("grantflow"):
-            return Failure(f"This command needs the package {name}.", fix='pip install "grantflow[server]"')
-    logging.getLogger("grantflow.cli").debug("unexpected", exc_info=error)
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, CycloptsError):
+        command = " ".join(("grantflow", *command_in(arguments), "--help"))
+        return Failure(wrong_usage(error, arguments), fix=f"{command} shows how it is meant.", code=USAGE)
+    if isinstance(error, ImportError) and (package := missing_package(error)):
+        return Failure(f"This command needs the package {package}.", fix='Install it: pip install "grantflow[server]"')
+    if isinstance(error, StorageUnavailable):
+        return Failure(f"The database cannot be used: {error.reason}.", fix="Try again, or use another --data.")
+    if isinstance(error, SchemaTooNew):
+        return Failure(str(error))
+    if isinstance(error, OSError) and error.filename:
+        return Failure(f"{error.filename} cannot be used: {error.strerror}.", fix="Name another place with --data DIR.")
     return Failure(
-        f"Something unexpected: {type(error).__name__}: {log.redacted(str(error))}",
-        fix="This is a fault of Grantflow. Run the command again with --debug to see where it happened.",
-        code=FAILED,
+        f"Something unexpected happened: {type(error).__name__}: {log.redacted(str(error))}",
+        fix="This is a fault of Grantflow. Run the command again with --debug to see where.",
     )
 
 
-def _wrong_usage(error: CycloptsError, arguments: Sequence[str]) -> Failure:
-    words = _command_in(arguments)
-    what = " ".join(str(error).split())
-    return Failure(what, fix=f"grantflow {' '.join((*words, '--help'))} shows how it is meant.", code=USAGE)
+def wrong_usage(error: CycloptsError, arguments: Sequence[str]) -> str:
+    if isinstance(error, UnknownCommandError):
+        return unknown_command(arguments)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        name = error.argument.name
+        return f"{name} needs a value." if name in arguments else f"{name} is missing."
+    if isinstance(error, UnusedCliTokensError):
+        return f"Too many words: {' '.join(error.unused_tokens or ())}"
+    return " ".join(str(error).split())
+
+
+def unknown_command(arguments: Sequence[str]) -> str:
+    """Cyclopts would import every command to say this."""
+    group = command_in(arguments)
+    word, depth = arguments[len(group)], len(group)
+    known = list(dict.fromkeys(words[depth] for words in COMMANDS if words[:depth] == group))
+    close = get_close_matches(word, known, n=1)
+    return f"There is no command {word!r} here." + (f" Did you mean {close[0]!r}?" if close else "")
+
+
+def missing_package(error: BaseException | None) -> str | None:
+    """The package that is not installed, if that is why an import failed."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("grantflow"):
+            return error.name.partition(".")[0]
+        error = error.__cause__
+    return None

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from grantflow.cli.administration import Data, Json
+from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import Failure
 from grantflow.cli.report import Form, show
-from grantflow.data_directory import DataDirectory, DirectoryInUse, read_json
+from grantflow.data_directory import DataDirectory, read_json
 
 
 def status(

@@ -1,25 +1,144 @@
 """`grantflow up`: platform and sample integration in one process, furnished and ready for a first grant."""
 
 import asyncio
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any
+from json import dumps
+from typing import Any
 
-from cyclopts import Parameter
 from starlette.applications import Starlette
 
 from grantflow.app import Storage, clock, integration, mint, platform
 from grantflow.authorization_server import Settings
-from grantflow.cli.output import Failure, say
+from grantflow.cli.flags import Data, Json, Open, OtherPortNumber, PortNumber, Seconds
+from grantflow.cli.output import Failure
 from grantflow.cli.report import show
-from grantflow.cli.starting import address, bind, open_browser, serve
+from grantflow.cli.starting import address, bind, open_browser, serve_until_signal
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages import About
+from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory, DirectoryInUse, write_private
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
+from grantflow.sealing import KeyRing
 from grantflow.seeding import APP_DESCRIPTION, APP_NAME, Sandbox, furnish
 from grantflow.serving import Listener
 from grantflow.web.site import Site
 
+PLATFORM_NAME = "Grantflow"
 PLATFORM_HOST = "127.0.0.1"
 #: Another host than the platform's: browsers share cookies between the ports of one host.
 INTEGRATION_HOST = "localhost"
+
+
+def up(
+    *,
+    data: Data = None,
+    port: PortNumber = 9000,
+    integration_port: OtherPortNumber = 8000,
+    access_token_lifetime: Seconds = 14 * 86_400,
+    refresh_token_lifetime: Seconds = 90 * 86_400,
+    open_: Open = False,
+    json: Json = False,
+) -> int:
+    directory = DataDirectory.find(data)
+    directory.create()
+    with held(directory):
+        platform_sockets = bind(PLATFORM_HOST, port)
+        integration_sockets = bind(INTEGRATION_HOST, integration_port, flag="--integration-port")
+        settings = Settings(
+            issuer=f"{address('http', PLATFORM_HOST, platform_sockets)}/v1",
+            access_token_lifetime=timedelta(seconds=access_token_lifetime),
+            refresh_token_lifetime=timedelta(seconds=refresh_token_lifetime),
+        )
+        integration_url = address("http", INTEGRATION_HOST, integration_sockets)
+        storage = Storage.open(directory.database)
+        sandbox = asyncio.run(
+            furnish(storage, directory, redirect_uri=f"{integration_url}/oauth", now=clock(), mint=mint)
+        )
+        report = report_of(sandbox, settings, integration_url=integration_url)
+
+        def on_ready() -> None:
+            write_private(directory.running, dumps(report).encode())
+            show(report, "json" if json else "text", credentials=directory.sandbox)
+            if open_:
+                open_browser(integration_url)
+
+        try:
+            return serve_until_signal(
+                [
+                    Listener(sandbox_platform(storage, settings, directory), platform_sockets),
+                    Listener(sample(sandbox, settings, directory, base_url=integration_url), integration_sockets),
+                ],
+                on_ready=on_ready,
+            )
+        finally:
+            directory.running.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(directory: DataDirectory) -> Iterator[None]:
+    try:
+        with directory.held():
+            yield
+    except DirectoryInUse as error:
+        raise Failure(
+            f"Another grantflow up runs on {directory.path}.",
+            fix="grantflow status shows it. Stop it, or let this one have a directory of its own: --data DIR.",
+        ) from error
+
+
+def sandbox_platform(storage: Storage, settings: Settings, directory: DataDirectory) -> Starlette:
+    site = Site(PLATFORM_NAME, settings.issuer.removesuffix("/v1"), sandbox=True)
+    return platform(storage, settings, site=site, form_key=directory.form_key(mint=mint))
+
+
+def sample(sandbox: Sandbox, settings: Settings, directory: DataDirectory, *, base_url: str) -> Starlette:
+    """The sample integration: its pages, over a vault of its own."""
+    registration = sandbox.registration
+    client = AsyncIntegration(
+        registration.client_id,
+        sandbox.client_secret,
+        redirect_uri=f"{base_url}/oauth",
+        scopes=registration.scopes,
+        vault=SqliteVault(directory.vault, keys=KeyRing(sandbox.vault_key.reveal())),
+        api_url=settings.issuer,
+        revocation_url=settings.revocation_endpoint,
+        issuer=settings.issuer,
+    )
+    about = About(
+        APP_NAME,
+        does="Post to your spaces in your own name",
+        lead=APP_DESCRIPTION,
+        platform=PLATFORM_NAME,
+        connected_apps_url=f"{settings.issuer.removesuffix('/v1')}/connected-apps",
+        operator="whoever started this sandbox",
+    )
+    return integration(client, about, base_url=base_url, sandbox=True, try_it=True)
+
+
+def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> dict[str, Any]:
+    """What --json prints, with the secrets that are meant for the person who started the sandbox."""
+    registration, platform_url = sandbox.registration, settings.issuer.removesuffix("/v1")
+    request = AuthorizationRequest(
+        registration.client_id,
+        redirect_uri=registration.redirect_uris[0],
+        scope=str(registration.scopes),
+        state=STATE_PLACEHOLDER,
+    )
+    return {
+        "platform_url": platform_url,
+        "api_url": settings.issuer,
+        "portal_url": platform_url,
+        "integration_url": integration_url,
+        "people": [
+            {"name": each.name, "email": each.email, "password": each.password.reveal()} for each in sandbox.people
+        ],
+        "app": {
+            "client_id": registration.client_id,
+            "client_secret": sandbox.client_secret.reveal(),
+            "redirect_uris": list(registration.redirect_uris),
+            "scopes": str(registration.scopes),
+            "authorization_url": authorization_url(settings.authorization_endpoint, request),
+        },
+    }

@@ -1,0 +1,128 @@
+"""`grantflow serve`: the pages of one's own integration, by themselves."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from cyclopts import Parameter
+
+from grantflow.app import clock, integration
+from grantflow.cli.configured import read
+from grantflow.cli.flags import Data, Json, Open, Switch
+from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
+from grantflow.cli.starting import address, bind, open_browser, serve_until_signal
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages import About
+from grantflow.client.vault.sqlite import SqliteVault
+from grantflow.data_directory import DataDirectory
+from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
+from grantflow.migrations import SchemaTooNew
+from grantflow.protocol.errors import InvalidScope
+from grantflow.sealing import KeyRing, SealingError
+from grantflow.serving import Listener
+from grantflow.settings import WEBEX_API_URL, IntegrationSettings
+from grantflow.web.site import is_loopback
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+
+
+def serve(
+    *,
+    host: str | None = None,
+    port: Annotated[int | None, Parameter(alias="-p")] = None,
+    public_url: str | None = None,
+    tls: Switch = False,
+    data: Data = None,
+    open_: Open = False,
+    json: Json = False,
+) -> int:
+    settings = read(IntegrationSettings, host=host, port=port, public_url=public_url)
+    _refuse_plain_http_beyond_this_machine(settings, tls=tls)
+    directory = DataDirectory.find(data)
+    directory.create()
+    sockets = bind(settings.host, settings.port)
+    local_url = address("https" if tls else "http", settings.host, sockets)
+    base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
+    redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
+    client = _client(settings, redirect_uri, vault=settings.vault or directory.path / "vault.db")
+    try:
+        app = integration(client, _about(settings), base_url=base_url)
+    except ValueError as error:
+        raise Failure(str(error), code=USAGE) from error
+    made = certificates(directory.certificates, now=clock(), names=_names(settings)) if tls else None
+
+    def on_ready() -> None:
+        if json:
+            authority = str(made.authority) if made else None
+            write_json({"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority})
+        else:
+            rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
+            if base_url != local_url:
+                rows.append(("Served at", local_url))
+            write("\n".join(aligned(rows)))
+            say(f"\nThe redirect URI must be registered at the platform exactly like that.\n{_how_to_trust(made)}")
+        if open_:
+            open_browser(base_url)
+
+    return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
+
+
+def _client(settings: IntegrationSettings, redirect_uri: str, *, vault: Path) -> AsyncIntegration:
+    try:
+        keys = KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
+        return AsyncIntegration(
+            settings.client_id,
+            settings.client_secret.get_secret_value(),
+            redirect_uri=redirect_uri,
+            scopes=settings.scopes,
+            vault=SqliteVault(vault, keys=keys),
+            api_url=settings.api_url,
+            revocation_url=settings.revocation_url,
+            issuer=settings.issuer,
+        )
+    except (SealingError, SchemaTooNew, ValueError, InvalidScope) as error:
+        raise Failure(str(error), code=USAGE) from error
+
+
+def _about(settings: IntegrationSettings) -> About:
+    platform = "Webex" if settings.api_url == WEBEX_API_URL else urlsplit(settings.api_url).netloc
+    return About(settings.name, does=f"Connect {settings.name} with {platform}", platform=platform)
+
+
+def _home_of(redirect_uri: str | None) -> str | None:
+    """The folder that it lies in, where the pages must be too."""
+    return redirect_uri.rpartition("/")[0] if redirect_uri else None
+
+
+def _names(settings: IntegrationSettings) -> list[str]:
+    public = urlsplit(settings.public_url or "").hostname
+    return [*LOCAL_NAMES, *(name for name in (settings.host, public) if name and name not in _EVERYWHERE)]
+
+
+def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, tls: bool) -> None:
+    if not tls and settings.public_url is None and not is_loopback(settings.host):
+        raise Failure(
+            f"On {settings.host} others could reach it over plain http, and read codes on the way.",
+            fix="Add --tls, or put a server that speaks https before it and name its address with --public-url.",
+            code=USAGE,
+        )
+
+
+def _how_to_trust(made: Certificates | None) -> str:
+    if made is None:
+        return ""
+    authority = shlex.quote(str(made.authority))
+    rows = [
+        (
+            "Debian",
+            f"sudo cp {authority} /usr/local/share/ca-certificates/grantflow.crt && sudo update-ca-certificates",
+        ),
+        (
+            "macOS",
+            "sudo security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain " + authority,
+        ),
+        ("Firefox", f"Settings, Certificates, Authorities, Import: {authority}"),
+        ("curl", f"curl --cacert {authority} ..."),
+    ]
+    return "\nTo trust its certificate, which is good for this machine's own names alone:\n" + "\n".join(aligned(rows))
