@@ -36,7 +36,7 @@ class Ports:
 def routes(
     ports: Ports, settings: Settings, *, clock: Callable[[], datetime], mint: Callable[[int], bytes]
 ) -> list[BaseRoute]:
-    """The API under ``/v1``. Put these routes after those of other roles: the last one takes all that is left of /v1.
+    """The API under ``/v1``. Put these routes after those of other roles: the last ones take all that is left of /v1.
 
     ``clock`` tells the time (aware UTC), ``mint`` makes that many random bytes.
     """
@@ -91,5 +91,6 @@ def routes(
             PUT=Method("spark:messages_write", messages.update),
             DELETE=Method("spark:messages_write", messages.delete),
         ),
+        api.nothing_at("/v1"),
         api.nothing_at("/v1/{rest:path}"),
     ]
