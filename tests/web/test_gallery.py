@@ -3,6 +3,7 @@
 Screenshots of all pages lie in test-artifacts/gallery/ afterwards, at desktop and phone width, light and dark.
 """
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,7 @@ def test_every_page_is_free_of_barriers_overflow_and_foreign_requests(
         page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found[name] = ["is wider than the window"]
+        page.evaluate("document.querySelectorAll('details').forEach(menu => { menu.open = true })")
         if search and (results := Axe().run(page)).violations_count:
             found[name] = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in results.response["violations"]]
     context.close()
@@ -135,6 +137,23 @@ def test_a_double_click_sends_a_form_once_and_the_back_button_opens_it_again(chr
         page.close()
 
 
+def test_a_form_is_sent_once_even_before_its_buttons_are_shut_and_reopens_when_the_page_is_shown_again(
+    chrome: Browser, halves: dict[Role, str]
+) -> None:
+    page = chrome.new_page()
+    page.route("**/decide", lambda route: route.fulfill(status=204))
+    page.goto(halves["platform"] + "/consent")
+    page.evaluate("window.sent = 0; addEventListener('submit', event => { sent += !event.defaultPrevented })")
+    accept = page.get_by_role("button", name="Accept")
+    for times in (1, 2):
+        accept.evaluate("button => { button.form.requestSubmit(button); button.form.requestSubmit(button); }")
+        expect(accept).to_be_disabled()
+        assert page.evaluate("sent") == times
+        page.evaluate("dispatchEvent(new Event('pageshow'))")
+        expect(accept).to_be_enabled()
+    page.close()
+
+
 def test_the_chosen_colours_are_remembered_and_choosing_the_systems_own_forgets_them(
     chrome: Browser, halves: dict[Role, str]
 ) -> None:
@@ -165,6 +184,17 @@ def test_copying_is_confirmed_to_eye_and_ear(chrome: Browser, halves: dict[Role,
     expect(page.get_by_role("button", name="Copied Client secret")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith("8f2b1c3e")
     context.close()
+
+
+def test_a_time_is_told_as_people_say_it_with_the_whole_of_it_at_hand(chrome: Browser, halves: dict[Role, str]) -> None:
+    page = chrome.new_page(timezone_id="Europe/Vienna")
+    page.clock.set_fixed_time("2026-11-23T16:05:00Z")
+    page.goto(halves["platform"] + "/app")
+    moment = page.locator("time").first
+    expect(moment).to_have_text("2 hours ago")
+    expect(moment).to_have_attribute("title", re.compile("November 23, 2026 at 3:05:00"))
+    expect(moment).to_have_attribute("datetime", "2026-11-23T14:05:00Z")
+    page.close()
 
 
 def test_a_password_can_be_shown_and_hidden(chrome: Browser, halves: dict[Role, str]) -> None:
