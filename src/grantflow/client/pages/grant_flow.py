@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from grantflow.client.errors import GrantflowError
+from grantflow.client.errors import GrantflowError, MissingCode
 from grantflow.client.pages.mount import CONNECT, Mount
 from grantflow.client.pages.outcomes import Outcomes
 from grantflow.client.pages.pending_cookies import discard, keep
@@ -50,6 +50,9 @@ class GrantFlow:
         """The answer of the platform: exchanged at once, and away from the address that holds the code."""
         if request.method != "GET":  # a program that looks ahead with HEAD must not spend the person's code
             raise HTTPException(405, headers={"Allow": "GET"})
+        if not request.query_params:
+            nothing = MissingCode("The redirect URI was opened without any answer of the platform.")
+            return self._redirect(self.outcomes.address_of(nothing))
         answer = "?" + request.scope["query_string"].decode("latin-1")
         try:
             grant = await self.mount.integration.complete_authorization(answer, request.cookies)

@@ -12,7 +12,7 @@ from grantflow.client.grant import Grant, Status
 from grantflow.client.pages.about import in_plain_words
 from grantflow.client.pages.mount import LANDING, Mount
 from grantflow.client.pages.notices import Notice, Trouble, told, trouble
-from grantflow.client.pages.webex_calls import MESSAGE_LIMIT, CallFailed, Space, WebexCalls
+from grantflow.client.pages.webex_calls import CODE, MESSAGE_LIMIT, CallFailed, Space, WebexCalls
 
 log = logging.getLogger("grantflow.pages")
 
@@ -93,6 +93,7 @@ class Landing:
             spaces=spaces,
             draft=draft,
             message_limit=MESSAGE_LIMIT,
+            code=CODE,
             errors=draft.errors or {},
             form_token=form_token,
         )

@@ -32,20 +32,20 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
             "success",
             f"Posted to “{note['space']}”",
             f"It stands there in your name: “{note['text']}”",
-            id=note["id"],
+            id=note.get("id", ""),
             id_label="Message",
         )
     if note.get("at_platform"):
         return Notice(
             "success",
             "Disconnected",
-            f"{about.platform} has ended the grant, and all that was kept for it here is deleted.",
+            f"{about.platform} has ended the grant, and the tokens that were kept for it here are deleted.",
         )
     reason = note.get("reason", "It could not be told.")
     return Notice(
         "warning",
         "Disconnected here, and here only",
-        f"All that was kept for the grant here is deleted, but {about.platform} still lists it: {reason} "
+        f"The tokens that were kept for the grant here are deleted, but {about.platform} still lists it: {reason} "
         f"Remove {about.name} among your connected apps there to end it for good.",
     )
 

@@ -8,6 +8,13 @@ from grantflow.protocol.errors import printable
 
 #: The most that the text of a message may hold, in bytes.
 MESSAGE_LIMIT = 7_439
+#: The call behind the button, as a developer would write it.
+CODE = """\
+webex = integration.client_for(person_id)
+await webex.post("messages", json={
+    "roomId": space_id,
+    "text": "Hello from Grantflow",
+})"""
 _SPACES = 100
 _PATIENCE_SECONDS = 10.0
 
