@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -43,6 +44,12 @@ SCOPES = "spark:people_read spark:rooms_read spark:messages_write spark:kms"
 SITE_URL = "http://localhost:8000/"
 
 
+@cache
+def pages_of(site: Site) -> Pages:
+    """Compiled once for all tests."""
+    return Pages(site, templates=(TEMPLATES,))
+
+
 @dataclass(slots=True)
 class House:
     """The platform's pages for one test. `now` may be moved."""
@@ -54,7 +61,7 @@ class House:
     now: datetime = NOW
 
     def __post_init__(self) -> None:
-        pages = Pages(self.site, templates=(TEMPLATES,))
+        pages = pages_of(self.site)
         own = routes(
             pages=pages,
             settings=ResourceOwnerSettings(

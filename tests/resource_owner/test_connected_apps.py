@@ -187,20 +187,27 @@ def test_who_is_not_signed_in_signs_in_first_and_comes_back(tmp_path: Path, path
     run(tmp_path, story)
 
 
-@pytest.mark.parametrize(
-    ("page", "shown", "first"),
-    [("", 50, "App 000"), ("?page=2", 50, "App 050"), ("?page=3", 20, "App 100"), ("?page=x", 50, "App 000"),
-     ("?page=-1", 50, "App 000"), ("?page=0", 50, "App 000"), ("?page=²", 50, "App 000")],
-)  # fmt: skip
-def test_many_apps_are_shown_fifty_a_page_last_used_first(tmp_path: Path, page: str, shown: int, first: str) -> None:
+PAGES = [
+    ("", 50, "App 000"),
+    ("?page=2", 50, "App 050"),
+    ("?page=3", 20, "App 100"),
+    ("?page=x", 50, "App 000"),
+    ("?page=-1", 50, "App 000"),
+    ("?page=0", 50, "App 000"),
+    ("?page=²", 50, "App 000"),
+]
+
+
+def test_many_apps_are_shown_fifty_a_page_last_used_first(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         ada = await house.person()
         for n in range(120):
             await house.grant(ada, await house.integration(f"App {n:03}"), last_used_at=1_000_000 - n)
         browser = await house.signed_in(ada)
-        words = text_of(await browser.open(f"/connected-apps{page}"))
-        assert words.count("Connected 20 Nov") == shown
-        assert words.index(first) == words.index("App ")
+        for query, shown, first in PAGES:
+            words = text_of(await browser.open(f"/connected-apps{query}"))
+            assert words.count("Connected 20 Nov") == shown
+            assert words.index(first) == words.index("App ")
         assert (await browser.open("/connected-apps?page=99")).headers["location"] == "/connected-apps?page=3"
         assert "and 70 more" in text_of(await browser.open("/connected-apps/revocation"))
 

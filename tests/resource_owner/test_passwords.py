@@ -9,7 +9,14 @@ import pytest
 
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner import passwords
-from grantflow.resource_owner.passwords import PasswordPool, PoolBusy, UnfitPassword, hash_password, is_right
+from grantflow.resource_owner.passwords import (
+    PasswordPool,
+    PoolBusy,
+    UnfitPassword,
+    hash_password,
+    is_right,
+    new_password,
+)
 from tests.resource_owner.given import PASSWORD, PASSWORD_HASH
 
 
@@ -79,6 +86,12 @@ def test_checking_against_nobody_is_never_right_and_costs_what_checking_against_
         return min(times)
 
     assert cost(None) > 0.5 * cost(PASSWORD_HASH)
+
+
+def test_a_password_made_up_for_somebody_can_be_read_out_and_is_another_each_time() -> None:
+    made = {new_password(mint=secrets.token_bytes).reveal() for _ in range(100)}
+    assert len(made) == 100
+    assert all(re.fullmatch(r"([a-km-z2-9]{4}-){3}[a-km-z2-9]{4}", password) for password in made)
 
 
 def test_the_pool_checks_few_at_a_time_and_turns_away_whom_it_cannot_serve_soon() -> None:
