@@ -1,6 +1,6 @@
 """Codes, access tokens and refresh tokens: hashes alone, spent and swapped by one statement each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from grantflow.authorization_server.records import (
@@ -200,7 +200,7 @@ def _rotate(rotation: Rotation, sealed: bytes) -> Work[None]:
     yield _add_access_token(token, pair, now=now, successor=pair.refresh_token.digest())
 
 
-def first_use(successor: bytes, *, now: datetime) -> Iterator[Statement]:
+def first_use(successor: bytes, *, now: datetime) -> Work[None]:
     """What to run when an access token with this ``refresh_hash`` is used at the API: its client has got the answer, so
     the answer is no longer kept for whoever holds the old refresh token.
     """

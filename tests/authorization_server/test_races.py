@@ -1,0 +1,106 @@
+"""The races, over real sockets: two servers with an engine each over one database file, as two workers have it."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from grantflow.authorization_server import Settings
+from grantflow.storage.sqlite import SqliteEngine
+from tests.authorization_server.given import ISSUER, PKCE, VERIFIER, App, Server, serving
+
+CALLERS = 50
+ROUNDS = 3
+
+
+@contextmanager
+def workers(path: Path, *, count: int = 2) -> Iterator[list[str]]:
+    """The addresses of as many servers over the database in ``path``."""
+    running: list[tuple[uvicorn.Server, threading.Thread, SqliteEngine]] = []
+    addresses = []
+    for _ in range(count):
+        listening = socket.create_server(("127.0.0.1", 0))
+        engine = SqliteEngine.open(path / "platform.db")
+        app = Server(engine, Settings(ISSUER)).app
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        running.append((server, thread, engine))
+        addresses.append(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    try:
+        while not all(server.started for server, _, _ in running):
+            time.sleep(0.01)
+        yield addresses
+    finally:
+        for server, thread, engine in running:
+            server.should_exit = True
+            thread.join()
+            asyncio.run(engine.close())
+
+
+async def at_once(addresses: Sequence[str], fields: dict[str, str]) -> list[httpx2.Response]:
+    """The same token request from fifty callers, half at each address."""
+    limits = httpx2.Limits(max_connections=CALLERS)
+    async with httpx2.AsyncClient(limits=limits, timeout=30) as client:
+        urls = [f"{addresses[caller % len(addresses)]}/v1/access_token" for caller in range(CALLERS)]
+        return await asyncio.gather(*(client.post(url, data=fields) for url in urls))
+
+
+def exchange_of(app: App, code: str) -> dict[str, str]:
+    fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": app.redirect_uri}
+    return {**app.credentials, **fields, "code_verifier": VERIFIER}
+
+
+def refresh_of(app: App, token: str) -> dict[str, str]:
+    return {**app.credentials, "grant_type": "refresh_token", "refresh_token": token}
+
+
+def test_w28_s33_of_fifty_redemptions_at_two_workers_one_succeeds_and_its_tokens_work(tmp_path: Path) -> None:
+    async def story(server: Server, addresses: Sequence[str]) -> None:
+        app, person = await server.integration(), await server.person()
+        for _ in range(ROUNDS):
+            answers = await at_once(addresses, exchange_of(app, await server.code(app, person, **PKCE)))
+            assert Counter(answer.status_code for answer in answers) == {200: 1, 400: CALLERS - 1}
+            assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
+            (won,) = (answer.json() for answer in answers if answer.status_code == 200)
+            assert await server.lives(won["access_token"])
+            assert (await server.refresh(app, won["refresh_token"])).status_code == 200
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("profile", ["webex", "strict"])
+def test_s67_of_fifty_refreshes_at_two_workers_all_succeed_and_one_generation_lives(
+    tmp_path: Path, profile: str
+) -> None:
+    async def story(server: Server, addresses: Sequence[str]) -> None:
+        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        tokens = await server.tokens(app, await server.person())
+        for _ in range(ROUNDS):
+            answers = await at_once(addresses, refresh_of(app, tokens["refresh_token"]))
+            assert Counter(answer.status_code for answer in answers) == {200: CALLERS}
+            (refresh_token,) = {answer.json()["refresh_token"] for answer in answers}
+            assert (refresh_token == tokens["refresh_token"]) is (profile == "webex")
+            tokens = answers[-1].json()
+        living = "SELECT 1 FROM refresh_tokens WHERE replaced_at IS NULL AND revoked_at IS NULL"
+        assert len(await server.rows(living)) == 1
+        assert await server.lives(tokens["access_token"])
+
+    play(tmp_path, story)
+
+
+def play(path: Path, story: Callable[[Server, Sequence[str]], Awaitable[None]]) -> None:
+    async def whole(addresses: Sequence[str]) -> None:
+        async with serving(path) as server:
+            await story(server, addresses)
+
+    with workers(path) as addresses:
+        asyncio.run(whole(addresses))

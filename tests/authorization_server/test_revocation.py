@@ -1,0 +1,88 @@
+"""Revocation (RFC 7009): what goes, what stays, and who may ask."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.authorization_server.given import Server, run
+
+ACCESS, REFRESH = "access_token", "refresh_token"
+
+
+@pytest.mark.parametrize("profile", ["webex", "strict"])
+@pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "nonsense"])
+def test_s68_s69_s71_a_refresh_token_goes_with_all_that_stems_from_its_code(
+    tmp_path: Path, profile: str, hint: str | None
+) -> None:
+    async def story(server: Server) -> None:
+        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        person = await server.person()
+        other = await server.tokens(app, person)
+        first = await server.tokens(app, person)
+        second = (await server.refresh(app, first[REFRESH])).json()
+        assert (await server.revoke(app, second[REFRESH], token_type_hint=hint)).status_code == 200
+        for tokens in (first, second):
+            assert not await server.lives(tokens[ACCESS])
+            assert (await server.refresh(app, tokens[REFRESH])).json()["error"] == "invalid_grant"
+        assert await server.lives(other[ACCESS]), "another authorization of the same person lives on"
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("hint", [None, "refresh_token", "access_token", "nonsense"])
+def test_s68_s71_an_access_token_goes_alone(tmp_path: Path, hint: str | None) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        first = await server.tokens(app, await server.person())
+        second = (await server.refresh(app, first[REFRESH])).json()
+        assert (await server.revoke(app, first[ACCESS], token_type_hint=hint)).status_code == 200
+        assert not await server.lives(first[ACCESS])
+        assert await server.lives(second[ACCESS])
+        assert (await server.refresh(app, first[REFRESH])).status_code == 200
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("token", ["no such token", "ü", "\0", "x" * 60_000])
+def test_s70_an_unknown_token_is_answered_200_and_so_is_one_that_is_gone(tmp_path: Path, token: str) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        tokens = await server.tokens(app, await server.person())
+        for gone in (token, tokens[REFRESH], tokens[REFRESH]):
+            answer = await server.revoke(app, gone)
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert answer.headers["cache-control"] == "no-store"
+
+    run(tmp_path, story)
+
+
+def test_s72_another_clients_token_is_not_revoked(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, other = await server.integration(), await server.integration("Other")
+        tokens = await server.tokens(app, await server.person())
+        for token in (tokens[ACCESS], tokens[REFRESH]):
+            assert (await server.revoke(other, token)).status_code == 200
+        assert await server.lives(tokens[ACCESS])
+        assert (await server.refresh(app, tokens[REFRESH])).status_code == 200
+
+    run(tmp_path, story)
+
+
+def test_a_public_client_revokes_its_own_tokens(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.public_integration()
+        tokens = await server.tokens(app, await server.person())
+        assert (await server.revoke(app, tokens[REFRESH])).status_code == 200
+        assert not await server.lives(tokens[ACCESS])
+
+    run(tmp_path, story)
+
+
+def test_a_token_must_be_named(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        answer = await server.revoke(app, "")
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+        assert "'token' is missing" in answer.json()["message"]
+
+    run(tmp_path, story)

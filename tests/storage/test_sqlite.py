@@ -1,0 +1,314 @@
+"""The embedded engine, on real files: what shares a commit, what stands apart, and what trouble looks like."""
+
+import asyncio
+import sqlite3
+import stat
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from grantflow.migrations import SchemaTooNew
+from grantflow.protocol.errors import TemporarilyUnavailable
+from grantflow.storage import sqlite
+from grantflow.storage.engine import IntegrityError, Row, Stale, Statement, StorageUnavailable, Work
+from grantflow.storage.sqlite import SqliteEngine
+
+ADD = "INSERT INTO people (id, email, display_name, org_id, created_at) VALUES (:id, :email, 'Ada', 'o', 0)"
+COUNT = Statement("SELECT count(*) AS n FROM people")
+
+
+def add(name: str) -> Work[str]:
+    yield Statement(ADD, {"id": name, "email": f"{name}@sandbox.example"})
+    return name
+
+
+def query(sql: str) -> Work[Sequence[Row]]:
+    return (yield Statement(sql))
+
+
+async def count(engine: SqliteEngine) -> int:
+    found: int = (await engine.read(COUNT))[0]["n"]
+    return found
+
+
+def run(path: Path, story: Callable[[SqliteEngine], Awaitable[None]]) -> None:
+    async def play() -> None:
+        engine = SqliteEngine.open(path / "platform.db")
+        try:
+            await story(engine)
+        finally:
+            await engine.close()
+
+    asyncio.run(play())
+
+
+class Held:
+    """A unit of work that keeps the writer busy, so that what is written meanwhile waits and then goes together."""
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        self._busy, self._go = threading.Event(), threading.Event()
+        self._task = asyncio.create_task(engine.write(self._work()))
+
+    def _work(self) -> Work[None]:
+        self._busy.set()
+        self._go.wait(10)
+        yield COUNT
+
+    async def __aenter__(self) -> None:
+        await asyncio.to_thread(self._busy.wait, 10)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._go.set()
+        await self._task
+
+
+# --- on disk before the answer -------------------------------------------------------------------------------------
+
+
+def test_the_live_connection_syncs_each_commit_to_disk_and_keeps_foreign_keys(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)):
+            (row,) = await engine.write(query(f"PRAGMA {pragma}"))
+            assert row[pragma] == value, pragma
+
+    run(tmp_path, story)
+
+
+def test_what_was_answered_is_read_at_once_here_and_by_another_process(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db")
+        for n in range(1, 6):
+            assert await engine.write(add(f"p{n}")) == f"p{n}"
+            assert await count(engine) == n
+            assert other.execute("SELECT count(*) FROM people").fetchone() == (n,)
+        other.close()
+
+    run(tmp_path, story)
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        await engine.write(add("ada"))
+        for file in await asyncio.to_thread(lambda: list(tmp_path.iterdir())):
+            assert stat.S_IMODE((await asyncio.to_thread(file.stat)).st_mode) == 0o600, file.name
+
+    run(tmp_path, story)
+
+
+def test_units_that_wait_share_one_commit(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        statements: list[str] = []
+        async with Held(engine):
+            engine._writer.set_trace_callback(statements.append)
+            writes = asyncio.gather(*(engine.write(add(f"p{n}")) for n in range(100)))
+            await asyncio.sleep(0)
+        assert await writes == [f"p{n}" for n in range(100)]
+        assert statements.count("COMMIT") == 2, "the held unit's, and one for all hundred"
+        assert await count(engine) == 100
+
+    run(tmp_path, story)
+
+
+# --- apart from one another ----------------------------------------------------------------------------------------
+
+
+def test_a_unit_that_fails_undoes_itself_alone_among_those_it_shares_a_commit_with(tmp_path: Path) -> None:
+    def half() -> Work[None]:
+        yield from add("half")
+        raise Stale
+
+    def broken() -> Work[None]:
+        yield from add("broken")
+        yield Statement("SELECT nonsense FROM nowhere")
+
+    async def story(engine: SqliteEngine) -> None:
+        async with Held(engine):
+            units: list[Work[object]] = [add("before"), half(), add("between"), broken(), add("before"), add("after")]
+            writes = asyncio.gather(*(engine.write(unit) for unit in units), return_exceptions=True)
+            await asyncio.sleep(0)
+        outcomes = await writes
+        assert [outcomes[n] for n in (0, 2, 5)] == ["before", "between", "after"]
+        assert isinstance(outcomes[1], Stale)
+        assert isinstance(outcomes[3], sqlite3.OperationalError), "a wrong statement is no trouble of the database"
+        assert isinstance(outcomes[4], IntegrityError)
+        rows = await engine.read(Statement("SELECT id FROM people ORDER BY id"))
+        assert [row["id"] for row in rows] == ["after", "before", "between"]
+
+    run(tmp_path, story)
+
+
+def test_a_broken_constraint_is_thrown_into_the_unit_where_it_stood(tmp_path: Path) -> None:
+    def twice() -> Work[str]:
+        yield from add("ada")
+        try:
+            yield from add("ada")
+        except IntegrityError as error:
+            raise Stale from error
+        return "unreachable"
+
+    async def story(engine: SqliteEngine) -> None:
+        with pytest.raises(Stale):
+            await engine.write(twice())
+        assert await count(engine) == 0
+
+    run(tmp_path, story)
+
+
+def test_a_caller_who_goes_away_takes_nothing_back(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        async with Held(engine):
+            leaving = asyncio.create_task(engine.write(add("ada")))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            with suppress(asyncio.CancelledError):
+                await leaving
+        await engine.write(add("grace"))
+        assert await count(engine) == 2
+
+    run(tmp_path, story)
+
+
+def test_reading_does_not_wait_for_writing_and_cannot_write(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(0.5):
+            assert await count(engine) == 0
+        other.close()
+        with pytest.raises(StorageUnavailable, match="readonly"):
+            await engine.read(Statement("DELETE FROM people"))
+
+    run(tmp_path, story)
+
+
+# --- trouble -------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_that_is_not_given_back_is_unavailable_and_the_next_write_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.05)
+
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        outcomes = await asyncio.gather(*(engine.write(add(f"p{n}")) for n in range(5)), return_exceptions=True)
+        assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
+        assert "locked" in str(outcomes[0])
+        other.execute("ROLLBACK")
+        other.close()
+        await engine.write(add("ada"))
+        assert await count(engine) == 1
+
+    run(tmp_path, story)
+
+
+def test_a_full_queue_is_unavailable_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "QUEUE_LIMIT", 3)
+
+    async def story(engine: SqliteEngine) -> None:
+        async with Held(engine):
+            waiting = asyncio.gather(*(engine.write(add(f"p{n}")) for n in range(3)))
+            await asyncio.sleep(0)
+            with pytest.raises(StorageUnavailable, match="3 writes are waiting"):
+                await engine.write(add("one too many"))
+        await waiting
+        assert await count(engine) == 3
+
+    run(tmp_path, story)
+
+
+def test_a_full_disk_is_unavailable_keeps_nothing_and_heals(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        (pages,) = await engine.write(query("PRAGMA page_count"))
+        engine._writer.execute(f"PRAGMA max_page_count = {pages['page_count']}")
+        huge = "x" * 200_000
+        async with Held(engine):
+            units = [add("small"), add(huge), add("other")]
+            writes = asyncio.gather(*(engine.write(unit) for unit in units), return_exceptions=True)
+            await asyncio.sleep(0)
+        outcomes = await writes
+        assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
+        assert "full" in str(outcomes[0])
+        assert await count(engine) == 0
+        engine._writer.execute("PRAGMA max_page_count = 1000000")
+        await engine.write(add(huge))
+        assert await count(engine) == 1
+
+    run(tmp_path, story)
+
+
+def test_a_closed_engine_finishes_what_it_took_and_refuses_the_rest(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        taken = [asyncio.create_task(engine.write(add(f"p{n}"))) for n in range(20)]
+        await asyncio.sleep(0)
+        await engine.close()
+        assert [await task for task in taken] == [f"p{n}" for n in range(20)]
+        for refused in (engine.read(COUNT), engine.write(add("late"))):
+            with pytest.raises(StorageUnavailable, match="closed"):
+                await refused
+
+    run(tmp_path, story)
+
+
+def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "platform.db").write_text("this is no database, " * 100)
+    with pytest.raises(StorageUnavailable, match="cannot be opened"):
+        SqliteEngine.open(tmp_path / "platform.db")
+
+
+def test_a_damaged_file_is_unavailable_and_no_crash(tmp_path: Path) -> None:
+    async def fill(engine: SqliteEngine) -> None:
+        await asyncio.gather(*(engine.write(add(f"p{n}")) for n in range(500)))
+
+    async def story(engine: SqliteEngine) -> None:
+        with pytest.raises(StorageUnavailable):
+            await engine.read(Statement("SELECT * FROM people"))
+        with pytest.raises(StorageUnavailable):
+            await engine.write(query("UPDATE people SET display_name = 'x'"))
+
+    run(tmp_path, fill)
+    file = tmp_path / "platform.db"
+    content = bytearray(file.read_bytes())
+    for page in range(4096, len(content), 4096):
+        if b"@sandbox.example" in content[page : page + 4096]:
+            content[page : page + 8] = b"\xff" * 8
+    file.write_bytes(content)
+    run(tmp_path, story)
+
+
+def test_a_database_of_a_newer_grantflow_is_refused(tmp_path: Path) -> None:
+    async def nothing(engine: SqliteEngine) -> None: ...
+
+    run(tmp_path, nothing)
+    connection = sqlite3.connect(tmp_path / "platform.db")
+    connection.execute("UPDATE grantflow_schema SET version = 1000")
+    connection.commit()
+    connection.close()
+    with pytest.raises(SchemaTooNew):
+        SqliteEngine.open(tmp_path / "platform.db")
+
+
+def test_unavailable_is_what_the_roles_answer_503_to() -> None:
+    error = StorageUnavailable("the disk is full", retry_after=7)
+    assert isinstance(error, TemporarilyUnavailable)
+    assert (error.status, error.retry_after, error.reason) == (503, 7, "the disk is full")
+    assert "disk" not in error.description, "what the other side is told names no internals"
+
+
+def test_several_event_loops_may_write_to_one_engine(tmp_path: Path) -> None:
+    engine = SqliteEngine.open(tmp_path / "platform.db")
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(_write_ten(engine, prefix=f"t{n}"))) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert asyncio.run(count(engine)) == 40
+    asyncio.run(engine.close())
+
+
+async def _write_ten(engine: SqliteEngine, *, prefix: str) -> None:
+    await asyncio.gather(*(engine.write(add(f"{prefix}-{n}")) for n in range(10)))
