@@ -8,7 +8,6 @@ from typing import Any, Literal
 from zlib import crc32
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -105,7 +104,7 @@ def _environment(site: Site, *, static: Static, folders: Sequence[Path]) -> Envi
         errors={},
     )
     environment.filters.update(
-        breakable=breakable, tone=tone, initials=initials, shorten=shorten, utc_text=utc_text, utc_machine=utc_machine
+        tone=tone, initials=initials, shorten=shorten, utc_text=utc_text, utc_machine=utc_machine
     )
     environment.globals["ui"] = environment.get_template("components.html").module
     return environment
@@ -128,11 +127,6 @@ def shorten(text: str, length: int = 16) -> str:
         return text
     head = (length - 1) // 2
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
-
-
-def breakable(text: str) -> Markup:
-    """The text with places to break at before each `@` and `.`, so that long addresses break between their parts."""
-    return escape(text).replace("@", Markup("<wbr>@")).replace(".", Markup("<wbr>."))
 
 
 def utc_text(moment: datetime) -> str:
