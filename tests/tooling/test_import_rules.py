@@ -1,5 +1,6 @@
 """Each rule of who may import whom, broken in a copy of the source: the checks of ./dev check see it."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def lint_imports(folder: Path, *, code: int) -> str:
     finished = subprocess.run(
         [sys.executable, "-c", program, "--no-cache"],
         cwd=folder,
+        env={**os.environ, "COLUMNS": "400"},
         capture_output=True,
         text=True,
         timeout=60,
