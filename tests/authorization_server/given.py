@@ -24,7 +24,7 @@ from grantflow.resource_owner.records import Decision, Person
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
 from grantflow.storage.connected_apps import ConnectedAppStore
 from grantflow.storage.consents import ConsentStore
-from grantflow.storage.engine import Row, Statement
+from grantflow.storage.engine import Row, Statement, Work
 from grantflow.storage.people import PeopleStore
 from grantflow.storage.registrations import RegistrationStore
 from grantflow.storage.sessions import SessionStore
@@ -199,6 +199,12 @@ class Server:
 
     async def rows(self, sql: str, **values: object) -> list[Row]:
         return list(await self.engine.read(Statement(sql, values)))
+
+    async def run(self, sql: str) -> None:
+        def work() -> Work[None]:
+            yield Statement(sql)
+
+        await self.engine.write(work())
 
     async def lives(self, access_token: str) -> bool:
         """Whether the API would take it."""

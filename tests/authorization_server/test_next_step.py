@@ -116,6 +116,20 @@ def test_two_tabs_that_come_back_at_once_get_one_code(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+def test_a_request_that_waited_for_sign_in_alone_is_answered_once_too(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        await server.tokens(app, person)
+        browser = server.browser()
+        asked = await browser.authorize(app)
+        request_of(asked, "/signin")
+        await browser.sign_in(person)
+        assert "code" in parameters_of(await browser.come_back(asked)), "the consent is remembered"
+        assert "This request was answered already" in (await browser.come_back(asked)).text
+
+    run(tmp_path, story)
+
+
 @pytest.mark.parametrize("moment", ["before sign-in", "before consent", "after consent"])
 def test_a_request_that_waited_too_long_gets_a_page_and_no_code(tmp_path: Path, moment: str) -> None:
     async def story(server: Server) -> None:

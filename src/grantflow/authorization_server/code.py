@@ -34,20 +34,20 @@ def issue_code(step: IssueCode, *, settings: Settings, now: datetime, mint: Mint
         challenge=step.checked.challenge,
         created_at=now,
         expires_at=now + settings.code_lifetime,
-        answers=step.accepted.digest if step.accepted else None,
+        answers=step.pending.digest if step.pending else None,
     )
 
 
 def _change_grant(step: IssueCode, *, mint: Mint) -> GrantChange:
-    """A consent just given adds its scopes, and its "only ask for what is new" replaces the earlier one."""
-    grant, accepted = step.grant, step.accepted
+    """What was allowed before stays allowed; whether it is remembered follows the latest answer."""
+    grant = step.grant
     before = grant.scopes if grant else Scopes()
     return GrantChange(
         id=grant.id if grant else str(mint_uuid(mint)),
         person_id=step.session.person_id,
         client_id=step.trusted.registration.client_id,
         scopes=before | step.checked.scopes,
-        remembered=accepted.remember if accepted else grant is not None and grant.remembered,
+        remembered=step.remember,
         loaded=grant,
     )
 

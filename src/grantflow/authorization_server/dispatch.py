@@ -51,13 +51,16 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class IssueCode:
-    """``accepted`` is the request in which the person said so just now; None where an earlier consent covers it."""
+    """The person has accepted, now or earlier. ``pending`` is the request that this answers, where one waited;
+    ``remember`` says whether the grant will cover the next request without asking.
+    """
 
     trusted: TrustedRequest
     checked: CheckedRequest
     session: Session
     grant: Grant | None
-    accepted: PendingRequest | None
+    pending: PendingRequest | None
+    remember: bool
 
 
 Step: TypeAlias = Ended | SignIn | AskConsent | Refuse | IssueCode
@@ -74,7 +77,7 @@ def next_step(asked: Asked, situation: Situation, *, now: datetime) -> Step:
         return Ended(answered=pending.answered_at is not None)
     trusted = trust(asked, situation.registration)
     session = situation.session
-    if session is None or session.expires_at <= now:
+    if session is None or not session.lives(now):
         return _sign_in(asked, trusted)
     try:
         checked = check(asked, trusted.registration)
@@ -85,9 +88,9 @@ def next_step(asked: Asked, situation: Situation, *, now: datetime) -> Step:
     if pending is not None and pending.decision is not None and pending.decided_by == session.person_id:
         if pending.decision is Decision.DECLINED:
             return Refuse(trusted, AccessDenied("The person declined."))
-        return IssueCode(trusted, checked, session, situation.grant, pending)
+        return IssueCode(trusted, checked, session, situation.grant, pending, pending.remember)
     if _covered(checked, trusted, situation.grant):
-        return IssueCode(trusted, checked, session, situation.grant, None)
+        return IssueCode(trusted, checked, session, situation.grant, pending, remember=True)
     if asked.silent:
         return Refuse(trusted, ConsentRequired("The person has not consented to this, and prompt=none forbids asking."))
     return AskConsent(trusted, checked)

@@ -73,7 +73,7 @@ class AuthorizationEndpoint:
         try:
             step = next_step(asked, situation, now=now)
         except UntrustedRequest as error:
-            raise _untrusted(error, situation) from error
+            raise _untrusted(error, situation, now=now) from error
         return await self._take(step, asked=asked, query=query, situation=situation, waiting=waiting, now=now)
 
     async def _situation(self, asked: Asked, *, session: bytes | None) -> Situation:
@@ -184,11 +184,11 @@ def _login_hint(hint: str | None) -> str | None:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
-def _untrusted(error: UntrustedRequest, situation: Situation) -> PageError:
+def _untrusted(error: UntrustedRequest, situation: Situation, *, now: datetime) -> PageError:
     """Never a redirect (RFC 6749 section 4.1.2.1). What is registered is shown to the integration's owner alone."""
     next_step = error.fix
     session, registration = situation.session, situation.registration
-    if session and registration and session.person_id == situation.owner_id:
+    if session and registration and session.lives(now) and session.person_id == situation.owner_id:
         next_step += f" Registered are: {', '.join(registration.redirect_uris)}."
     return PageError(
         400,

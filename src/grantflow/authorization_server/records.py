@@ -74,6 +74,9 @@ class Session:
     authenticated_at: datetime
     expires_at: datetime
 
+    def lives(self, now: datetime) -> bool:
+        return now < self.expires_at
+
 
 class Decision(StrEnum):
     ACCEPTED = "accepted"
