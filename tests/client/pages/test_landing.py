@@ -1,0 +1,115 @@
+"""The start page: what it says before the grant, and after."""
+
+import pytest
+
+from grantflow import ReauthorizationRequired
+from grantflow.client.pages import About
+from tests.client.pages.conftest import Sample, Serve
+from tests.whole.person import Page
+
+
+def buttons(page: Page) -> set[str]:
+    return {words for form in page.forms for words, _ in form.buttons}
+
+
+def links(page: Page) -> dict[str, str]:
+    return dict(page.links)
+
+
+def test_w22_the_landing_page_says_what_will_be_granted_and_has_a_grant_button(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert "Post in your own name" in page.words
+        assert "See who you are, and look up people in your organization" in page.words
+        assert "See the titles of the spaces that you are in" in page.words
+        assert "Take it back at any time" in page.words
+        assert visitor.press("Grant").url.startswith(f"{sample.world.api_url}/authorize?")
+
+
+def test_what_the_platform_adds_by_itself_is_not_listed_as_asked_for(serve: Serve) -> None:
+    with (sample := serve(scopes="spark:people_read spark:kms")).browser() as visitor:
+        assert "encrypted" not in visitor.open(sample.url).text
+
+
+def test_the_page_where_a_grant_is_taken_back_is_linked_where_it_is_known(serve: Serve) -> None:
+    about = About("Sample", does="It works", connected_apps_url="https://platform.example/connected-apps")
+    with (sample := serve(about)).browser() as visitor:
+        assert links(visitor.open(sample.url))["Connected apps"] == "https://platform.example/connected-apps"
+        assert links(sample.grant(visitor))["Connected apps"] == "https://platform.example/connected-apps"
+
+
+def test_w30_a_connected_person_sees_as_whom_since_when_how_long_and_how_to_leave(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        page = visitor.open(sample.url)
+        assert "Connected as Ada" in page.words
+        assert "ada@example.org" in page.words
+        assert "Granted" in page.words
+        assert "Ends if unused" in page.words
+        assert "Disconnect" in buttons(page)
+
+
+def test_nobody_else_sees_who_is_connected(sample: Sample) -> None:
+    with sample.browser() as ada, sample.browser() as stranger:
+        sample.grant(ada)
+        assert "Ada" not in stranger.open(sample.url).words
+        assert "Ada" not in stranger.open(f"{sample.url}/granted").words
+
+
+def test_a_session_ends_after_twelve_hours_and_the_grant_does_not(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.clock.advance(hours=12, seconds=1)
+        assert "Connected" not in visitor.open(sample.url).words
+        assert "You are connected, Ada" in sample.grant(visitor).words
+
+
+def test_a_changed_session_cookie_is_no_session(sample: Sample) -> None:
+    with sample.browser() as visitor, sample.http() as http:
+        sample.grant(visitor)
+        (name,) = [name for name in visitor.cookies if name.endswith("_person")]
+        value = visitor.cookies[name]
+        assert "Connected as" in http.get("/", headers={"cookie": f"{name}={value}"}).text
+        for changed in (value[:-2] + "AA", value[2:], value * 20, "x", "AQ", "{}"):
+            answer = http.get("/", headers={"cookie": f"{name}={changed}"})
+            assert (answer.status_code, "Connected as" in answer.text) == (200, False), changed
+
+
+def test_s31_markup_in_a_name_is_shown_and_not_run(serve: Serve) -> None:
+    sample = serve(About("<script>alert(1)</script>", does="{{ 7 * 7 }} <img src=x>", operator="<i>ops</i>"))
+    with sample.browser() as visitor:
+        pages = [visitor.open(sample.url), sample.grant(visitor, person="<svg onload=alert(1)>")]
+        pages += [visitor.open(sample.url), visitor.open(f"{sample.url}/oauth?state=<b>&code=<b>&error=<b>")]
+    for page in pages:
+        assert "<script>alert" not in page.text
+        assert "<svg onload" not in page.text.lower()
+        assert "<i>ops" not in page.text
+        assert "<b>" not in page.text
+    assert "{{ 7 * 7 }} <img src=x>" in pages[0].words
+
+
+def test_w34_a_dead_grant_leads_through_the_flow_again_and_back(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.end_grants()
+        with pytest.raises(ReauthorizationRequired):
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert "Your grant has ended" in page.words
+        again = visitor.press("Grant again").url
+        assert "login_hint=ada%40example.org" in again
+        assert "You are connected, Ada" in visitor.open(sample.world.platform.accept(again)).words
+        assert "Connected as Ada" in visitor.press("Go on where you were").words
+
+
+def test_a_dead_grant_can_be_let_go(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.end_grants()
+        with pytest.raises(ReauthorizationRequired):
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        visitor.open(sample.url)
+        assert "Disconnected" in visitor.press("Disconnect").words
+        assert "Grant again" not in visitor.open(sample.url).words
