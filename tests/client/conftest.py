@@ -10,6 +10,7 @@ import pytest
 
 from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, SqliteVault
 from grantflow.client.integration import _Made
+from grantflow.protocol.secret import Secret
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
 
 REDIRECT_URI = "http://localhost:8000/oauth"
@@ -35,7 +36,7 @@ class World:
     api_url: str
     folder: Path
     clock: Clock
-    keys: KeyRing
+    key: str
     made: list[Integration]
 
     @property
@@ -49,7 +50,7 @@ class World:
             "redirect_uri": REDIRECT_URI,
             "scopes": SCOPES,
             "api_url": self.api_url,
-            "vault": SqliteVault(self.path, keys=self.keys),
+            "vault": SqliteVault(self.path, keys=KeyRing(self.key)),
             "_now": self.clock.now,
             **options,
         }
@@ -68,16 +69,26 @@ class World:
         answer = self.platform.accept(begun.url, person=person)
         return integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
 
-    def stored_tokens(self, integration: _Made, person_id: str = "id-ada") -> tuple[str | None, str | None]:
-        stored = integration._parts.vault.find(integration._parts.key(person_id, None))
+    def stored(
+        self, integration: _Made, person_id: str = "id-ada", owner: str | None = None
+    ) -> tuple[Secret | None, Secret | None]:
+        """Access token and refresh token, opened from the vault."""
+        stored = integration._parts.vault.find(integration._parts.key(person_id, owner))
         assert stored is not None
-        return tuple(token.reveal() if token else None for token in (stored.access_token, stored.refresh_token))  # type: ignore[return-value]
+        return stored.access_token, stored.refresh_token
+
+    def stored_tokens(self, integration: _Made, person_id: str = "id-ada", owner: str | None = None) -> tuple[str, str]:
+        """The same as text."""
+        access_token, refresh_token = self.stored(integration, person_id, owner)
+        assert access_token is not None
+        assert refresh_token is not None
+        return access_token.reveal(), refresh_token.reveal()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with foreign_platform() as (platform, api_url):
-        world = World(platform, api_url, tmp_path, Clock(), KeyRing(KeyRing.new_key()), made=[])
+        world = World(platform, api_url, tmp_path, Clock(), KeyRing.new_key(), made=[])
         yield world
         for integration in world.made:
             integration.close()

@@ -53,6 +53,7 @@ class Platform:
         self.revocation_status = 200
         self.counts: Counter[str] = Counter()
         self.bodies: list[bytes] = []
+        self.forms: list[dict[str, str]] = []
         self.seen: list[tuple[str, str]] = []
         self.answers: list[Answer] = []
         self.codes: dict[str, dict[str, str]] = {}
@@ -121,7 +122,6 @@ class Platform:
                 return 400, {"error": "invalid_grant"}
             if self.rotates:
                 line.refresh = self._mint("refresh")
-            line.access.clear()
             return 200, self._tokens(line, scope="spark:people_read")
 
     def _tokens(self, line: Line, *, scope: str) -> dict[str, Any]:
@@ -159,12 +159,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_DELETE = do_GET
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
     def _serve(self) -> None:
         body = self._body()
         path = urlsplit(self.path).path
-        self.platform.seen.append((path, self.headers.get("Authorization", "")))
+        self.platform.seen.append((self.path, self.headers.get("Authorization", "")))
         if path == "/v1/access_token":
             self._token(body)
         elif path == "/v1/revoke":
@@ -188,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
         assert self.headers["Content-Type"] == "application/x-www-form-urlencoded"
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         self.platform.counts["token"] += 1
+        self.platform.forms.append(form)
         scripted = self.platform.answers.pop(0) if self.platform.answers else None
         if scripted is not None:
             if scripted.after_work:

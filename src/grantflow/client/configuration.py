@@ -101,6 +101,8 @@ def _check(configuration: Configuration, *, allow_plain_http: bool) -> None:
         raise ValueError("client_id is empty; the platform shows it when the integration is registered.")
     if not configuration.scopes:
         raise ValueError('scopes is empty; name what the integration needs, such as "spark:people_read".')
+    if configuration.deadline <= 0 or configuration.lease_margin <= 0:
+        raise ValueError("deadline must be more than 0 seconds; 40 is the default.")
     addresses = {
         "api_url": configuration.api_url,
         "authorization_endpoint": configuration.authorization_endpoint,

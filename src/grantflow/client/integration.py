@@ -22,11 +22,13 @@ from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
+from grantflow.client.shells.wire import Addresses
 from grantflow.client.steps import Flow, load
 from grantflow.client.vault import Vault
 from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
+from grantflow.sealing import KeyRing
 
 
 def _real_now() -> datetime:
@@ -76,12 +78,18 @@ class _Made:
             lease_margin=_lease_margin,
             allow_plain_http=allow_plain_http,
         )
+        self.now = _now
         self._parts = Parts(configuration, vault, _mint, asks_for_person=identify is not None)
         self._origins = Origins.of(*configuration.api_origins)
         self._open_shell(transport, identify=identify, now=_now)
 
     def _open_shell(self, transport: Any, *, identify: Any, now: Callable[[], datetime]) -> None:
         raise NotImplementedError
+
+    @property
+    def _addresses(self) -> Addresses:
+        of = self.configuration
+        return Addresses(of.api_url, of.api_origins, of.token_endpoint)
 
     @property
     def configuration(self) -> Configuration:
@@ -93,8 +101,22 @@ class _Made:
         return self.configuration.client_id
 
     @property
+    def redirect_uri(self) -> str:
+        return self.configuration.redirect_uri
+
+    @property
     def scopes(self) -> Scopes:
         return self.configuration.scopes
+
+    @property
+    def keys(self) -> KeyRing:
+        """The vault's keys, for whoever seals something of their own: `keys.derive("purpose")`."""
+        return self._parts.vault.keys
+
+    @property
+    def mint(self) -> Mint:
+        """Draws that many random bytes and writes them in base64url."""
+        return self._parts.mint
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.client_id!r}, api_url={self.configuration.api_url!r})"
@@ -104,7 +126,7 @@ class _Made:
         return lambda replayable: call(self._parts, key, replayable=replayable)
 
     def _grants(self, owner: str | None) -> Flow[Sequence[Grant]]:
-        return load(lambda: self._parts.vault.list(self.client_id, owner=owner))
+        return load(lambda: self._parts.vault.grants(self.client_id, owner=owner))
 
     def _grant(self, person_id: str, owner: str | None) -> Flow[Grant | None]:
         key = self._parts.key(person_id, owner)
@@ -154,8 +176,7 @@ class Integration(_Made):
         self._shell = Shell(
             now=now,
             monotonic=time.monotonic,
-            api_url=self.configuration.api_url,
-            token_endpoint=self.configuration.token_endpoint,
+            addresses=self._addresses,
             transport=transport,
             identify=find_out,
         )
@@ -257,8 +278,7 @@ class AsyncIntegration(_Made):
 
         self._shell = AsyncShell(
             now=now,
-            api_url=self.configuration.api_url,
-            token_endpoint=self.configuration.token_endpoint,
+            addresses=self._addresses,
             transport=transport,
             identify=find_out,
         )

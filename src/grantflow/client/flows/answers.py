@@ -71,7 +71,7 @@ def check_answer(
 def _check_issuer(issuer: str | None, *, expected: str | None) -> None:
     if expected is None:
         return
-    if issuer is None or not hmac.compare_digest(issuer.encode(), expected.encode()):
+    if issuer is None or not hmac.compare_digest(issuer.encode("utf-8", "surrogatepass"), expected.encode()):
         told = "no issuer" if issuer is None else "another issuer"
         raise MismatchingIssuer(
             f"The answer names {told} than {expected}: it may come from another server than the one that was asked "

@@ -130,7 +130,8 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
     if person is None:
         raise UnknownPerson(
             f"Access was granted, but people/me answered {response.status} and told no person, so it could not be "
-            "stored. Ask for the scope spark:people_read, or give Integration(identify=...) for another kind of server."
+            "stored. Begin again on the landing page; if it comes back, ask for the scope spark:people_read, or for "
+            "another kind of server give Integration(identify=...)."
         )
     return person
 

@@ -77,11 +77,16 @@ def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Standing]:
 
 def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:
     grant, seconds = stored.grant, parts.configuration.lease_seconds
-    return (
-        yield from save(
-            lambda: parts.vault.take_lease(grant.id, generation=grant.generation, holder=holder, seconds=seconds)
+    try:
+        return (
+            yield from save(
+                lambda: parts.vault.take_lease(grant.id, generation=grant.generation, holder=holder, seconds=seconds)
+            )
         )
-    )
+    except BaseException:
+        # Interrupted, perhaps with the lease in hand.
+        yield from _release(parts, stored, holder=holder, unanswered_since=stored.unanswered_since)
+        raise
 
 
 def _renew(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:

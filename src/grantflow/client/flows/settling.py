@@ -32,7 +32,7 @@ def settle(
     except TokenRefusal as refusal:
         return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    if not (yield from _save(parts, renewed, over=leased, holder=holder)):
+    if not (yield from _save_surely(parts, renewed, over=leased, holder=holder)):
         return None
     yield from clear_standing(parts, standing)
     logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
@@ -133,6 +133,19 @@ def clear_standing(parts: Parts, standing: Standing) -> Flow[None]:
 def _save_standing(parts: Parts, standing: Standing) -> Flow[None]:
     client_id, credentials = parts.configuration.client_id, parts.configuration.credentials_name
     yield from save(lambda: parts.vault.set_standing(client_id, credentials=credentials, standing=standing))
+
+
+def _save_surely(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+    """The refresh token that was sent may be dead by now, so the new one is not given up at the first failure."""
+    try:
+        return (yield from _save(parts, renewed, over=over, holder=holder))
+    except Exception:
+        logger.exception("grant %s: the new tokens could not be saved, trying once more", renewed.grant.id)
+        return (yield from _save(parts, renewed, over=over, holder=holder))
+    except BaseException:
+        # An interrupt from the keyboard, or the end of the event loop.
+        yield from _save(parts, renewed, over=over, holder=holder)
+        raise
 
 
 def _save(parts: Parts, changed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:

@@ -14,7 +14,17 @@ import httpx2
 
 from grantflow.client.grant import Person
 from grantflow.client.shells.running import Run
-from grantflow.client.shells.wire import check_size, incoming, outgoing, pooled, silence, too_late
+from grantflow.client.shells.wire import (
+    FRESH_EACH_TIME,
+    MANY,
+    Addresses,
+    check_size,
+    incoming,
+    outgoing,
+    proxy_for,
+    silence,
+    too_late,
+)
 from grantflow.client.steps import Alone, Flow, Identify, Load, Now, Pause, Save, Send
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
@@ -38,14 +48,14 @@ class AsyncShell:
         self,
         *,
         now: Callable[[], datetime],
-        api_url: str,
-        token_endpoint: str,
+        addresses: Addresses,
         transport: httpx2.AsyncBaseTransport | None,
         identify: Callable[[Secret], Awaitable[Person]],
     ) -> None:
         self._now = now
-        self._api_url = api_url
-        self._token_endpoint = token_endpoint
+        self._addresses = addresses
+        # Made here, where the application is built, and not on its event loop in the middle of a call.
+        self._security = addresses.ssl_context()
         self._transport = transport
         self._identify = identify
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
@@ -71,10 +81,12 @@ class AsyncShell:
 
     async def close(self) -> None:
         """Waits for refreshes under way."""
-        made = self._made.pop(asyncio.get_running_loop(), None)
+        loop = asyncio.get_running_loop()
+        made = self._made.get(loop)
         if made is None:
             return
         await asyncio.gather(*made.flights.values(), return_exceptions=True)
+        del self._made[loop]
         await made.api.aclose()
         await made.tokens.aclose()
 
@@ -133,12 +145,10 @@ class AsyncShell:
     def _make(self) -> _Here:
         if self._transport is not None:
             return _Here(self._transport, self._transport)
-        context = httpx2.create_ssl_context()
-        api_limits, api_proxy = pooled(self._api_url, keep=True)
-        token_limits, token_proxy = pooled(self._token_endpoint, keep=False)
+        context, at = self._security, self._addresses
         return _Here(
-            httpx2.AsyncHTTPTransport(verify=context, limits=api_limits, proxy=api_proxy),
-            httpx2.AsyncHTTPTransport(verify=context, limits=token_limits, proxy=token_proxy),
+            httpx2.AsyncHTTPTransport(verify=context, limits=MANY, proxy=proxy_for(at.api)),
+            httpx2.AsyncHTTPTransport(verify=context, limits=FRESH_EACH_TIME, proxy=proxy_for(at.token_endpoint)),
         )
 
 

@@ -13,7 +13,18 @@ import httpx2
 
 from grantflow.client.grant import Person
 from grantflow.client.shells.running import Run
-from grantflow.client.shells.wire import Remaining, check_size, incoming, outgoing, pooled, silence, too_late
+from grantflow.client.shells.wire import (
+    FRESH_EACH_TIME,
+    MANY,
+    Addresses,
+    Remaining,
+    check_size,
+    incoming,
+    outgoing,
+    proxy_for,
+    silence,
+    too_late,
+)
 from grantflow.client.steps import Alone, Flow, Identify, Load, Now, Pause, Save, Send
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
@@ -44,15 +55,13 @@ class Shell:
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
-        api_url: str,
-        token_endpoint: str,
+        addresses: Addresses,
         transport: httpx2.BaseTransport | None,
         identify: Callable[[Secret], Person],
     ) -> None:
         self._now = now
         self._monotonic = monotonic
-        self._api_url = api_url
-        self._token_endpoint = token_endpoint
+        self._addresses = addresses
         self._transport = transport
         self._identify = identify
         self._made: _Here | None = None
@@ -161,10 +170,8 @@ class Shell:
     def _make(self) -> _Here:
         if self._transport is not None:
             return _Here(self._transport, self._transport)
-        context = httpx2.create_ssl_context()
-        api_limits, api_proxy = pooled(self._api_url, keep=True)
-        token_limits, token_proxy = pooled(self._token_endpoint, keep=False)
+        context, at = self._addresses.ssl_context(), self._addresses
         return _Here(
-            httpx2.HTTPTransport(verify=context, limits=api_limits, proxy=api_proxy),
-            httpx2.HTTPTransport(verify=context, limits=token_limits, proxy=token_proxy),
+            httpx2.HTTPTransport(verify=context, limits=MANY, proxy=proxy_for(at.api)),
+            httpx2.HTTPTransport(verify=context, limits=FRESH_EACH_TIME, proxy=proxy_for(at.token_endpoint)),
         )

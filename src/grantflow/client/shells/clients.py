@@ -24,6 +24,9 @@ from grantflow.protocol.secret import Secret
 TIMEOUT: Final = 30.0
 _BODY: Final = "grantflow.body"
 
+#: What a call raises where no answer came, for callers who do not know the HTTP library.
+NoAnswer: Final = httpx2.TransportError
+
 
 @dataclass(frozen=True, slots=True)
 class Origins:

@@ -1,6 +1,8 @@
 """From our requests and responses to the HTTP library's and back; and the connections that are shared."""
 
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,9 +23,9 @@ _NEVER_LEFT: Final = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
-_MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
 # A connection that was kept may be dead without our knowing, and a refresh request is not to be lost on one.
-_FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 
 
 class Remaining(dict[str, float]):
@@ -66,9 +68,23 @@ def check_size(body: bytes) -> None:
         raise Unanswered(f"an answer of more than {ANSWER_LIMIT} bytes")
 
 
-def pooled(url: str, *, keep: bool) -> tuple[httpx2.Limits, str | None]:
-    """How connections to that address are pooled, and the proxy that the environment names for it."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a shell connects to: the API and its further origins, and the token endpoint."""
+
+    api: str
+    origins: tuple[str, ...]
+    token_endpoint: str
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """Made once and shared: reading the authorities' certificates takes tens of milliseconds. Where nothing is
+        https it knows none of them, and so trusts nobody."""
+        secure = any(url.startswith("https:") for url in (self.api, *self.origins, self.token_endpoint))
+        return httpx2.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for that address, as for other programs."""
     parts = urlsplit(url)
     proxies = getproxies()
-    proxy = None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")
-    return (_MANY if keep else _FRESH_EACH_TIME), proxy
+    return None if proxy_bypass(parts.netloc) else proxies.get(parts.scheme) or proxies.get("all")

@@ -27,7 +27,7 @@ class Vault(Protocol):
     def generation(self, key: GrantKey) -> int | None:
         """The generation of a grant on which calls may be made; None where there is none."""
 
-    def list(self, integration: str, *, owner: str | None = None) -> Sequence[Grant]:
+    def grants(self, integration: str, *, owner: str | None = None) -> Sequence[Grant]:
         """All grants of an integration, or of one owner there, oldest first."""
 
     def lease_left(self, grant_id: str, *, holder: str) -> float:
@@ -42,7 +42,8 @@ class Vault(Protocol):
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         """Become the one who refreshes this grant, and note that a request is about to be sent.
 
-        Returns the record as it was before that note; None where another holds the lease or the generation has passed.
+        Returns the record as it was before that note; None where another holds the lease, the generation has passed,
+        or calls may not be made on the grant any more.
         """
 
     def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:

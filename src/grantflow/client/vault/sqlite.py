@@ -28,6 +28,9 @@ from grantflow.sealing import KeyRing
 _CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 _WAIT_FOR_LOCK_SECONDS: Final = 15.0
 
+# Calls may be made on it.
+_ALIVE: Final = "status IN ('ACTIVE', 'REFRESH_DELAYED')"
+
 _INSERT: Final = f"INSERT INTO grants ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
 _REPLACE: Final = (
     f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "  # noqa: S608
@@ -88,13 +91,12 @@ class SqliteVault:
 
     def generation(self, key: GrantKey) -> int | None:
         row = self._row(
-            "SELECT generation FROM grants WHERE integration = ? AND owner = ? AND person_id = ? "
-            "AND status IN ('ACTIVE', 'REFRESH_DELAYED')",
+            f"SELECT generation FROM grants WHERE integration = ? AND owner = ? AND person_id = ? AND {_ALIVE}",  # noqa: S608
             (key.integration, key.owner, key.person_id),
         )
         return row["generation"] if row else None
 
-    def list(self, integration: str, *, owner: str | None = None) -> list[Grant]:
+    def grants(self, integration: str, *, owner: str | None = None) -> list[Grant]:
         of_owner = "" if owner is None else "AND owner = :owner "
         statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"  # noqa: S608
         rows = self._rows(statement, {"integration": integration, "owner": owner})
@@ -136,7 +138,7 @@ class SqliteVault:
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as connection:
             row = connection.execute(
-                f"SELECT * FROM grants WHERE id = ? AND generation = ? "  # noqa: S608
+                f"SELECT * FROM grants WHERE id = ? AND generation = ? AND {_ALIVE} "  # noqa: S608
                 f"AND (lease_until IS NULL OR lease_until <= {_CLOCK})",
                 (grant_id, generation),
             ).fetchone()

@@ -1,0 +1,350 @@
+"""The HTTP client of a grant: where its token goes, what it sends again, and what it costs."""
+
+import asyncio
+import io
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import sentinel
+
+import httpx2
+import pytest
+
+from grantflow import BodyNotReplayable, ForeignOrigin, ReauthorizationRequired
+from grantflow.client.vault.sqlite import SqliteVault
+from tests.client.conftest import World
+from tests.client.foreign import foreign_platform
+
+BODY = bytes(range(256)) * 1000
+
+
+def test_the_client_is_the_http_librarys_own_with_addresses_under_the_api(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    assert isinstance(client, httpx2.Client)
+    for address in ("people/me", "/people/me", f"{world.api_url}/people/me"):
+        assert client.get(address).json()["id"] == "id-ada"
+    assert integration.client_for("id-ada").post("messages", json={"text": "hi"}).json()["person"] == "ada"
+
+
+def test_w31_w32_a_token_that_the_api_refuses_is_renewed_and_the_call_tried_again(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    for _ in range(3):
+        world.platform.expire_access_tokens()
+        answer = client.get("people/me")
+        assert answer.status_code == 200
+        assert [earlier.status_code for earlier in answer.history] == [401]
+    assert world.platform.counts["refresh"] == 3
+
+
+def test_w32_nothing_is_renewed_by_a_timer(world: World) -> None:
+    """Not even when the told lifetime is over: the platform decides."""
+    integration = world.integration()
+    world.platform.expires_in = 1
+    world.grant(integration)
+    world.clock.advance(days=15)
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    assert world.platform.counts["refresh"] == 0
+
+
+def test_s104_a_token_that_dies_early_is_renewed_all_the_same(world: World) -> None:
+    integration = world.integration()
+    world.platform.expires_in = None
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+
+
+def test_a_second_401_is_the_callers_answer(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    world.platform.expire_access_tokens()
+    world.platform.person_of = lambda authorization: None  # type: ignore[method-assign]
+    assert client.get("people/me").status_code == 401
+    assert world.platform.counts["refresh"] == 1
+
+
+# --- where the token goes ------------------------------------------------------------------------------------------
+
+
+def test_a_foreign_address_is_refused_before_anything_is_sent(world: World) -> None:
+    with foreign_platform() as (stranger, stranger_url):
+        integration = world.integration()
+        world.grant(integration)
+        client = integration.client_for("id-ada")
+        host = world.api_url.removeprefix("http://").partition("/")[0]
+        for address in (
+            f"{stranger_url}/people/me",
+            f"http://{host}@127.0.0.1:1/",
+            f"https://{host}/v1/people/me",
+            world.api_url.replace("127.0.0.1", "localhost") + "/people/me",
+            "http://127.0.0.1/v1/people/me",
+        ):
+            with pytest.raises(ForeignOrigin, match="api_origins"):
+                client.get(address)
+        assert stranger.seen == []
+
+
+def test_a_redirect_to_a_foreign_host_is_refused_before_anything_is_sent(world: World) -> None:
+    with foreign_platform() as (stranger, stranger_url):
+        integration = world.integration()
+        world.grant(integration)
+        client = integration.client_for("id-ada")
+        assert client.get("away", params={"to": f"{stranger_url}/x"}).status_code == 302
+        with pytest.raises(ForeignOrigin):
+            client.get("away", params={"to": f"{stranger_url}/x"}, follow_redirects=True)
+        home = client.get("away", params={"to": f"{world.api_url}/people/me"}, follow_redirects=True)
+        assert home.json()["id"] == "id-ada"
+        assert stranger.seen == []
+
+
+def test_a_redirect_to_a_foreign_host_is_refused_for_awaiting_callers_too(world: World) -> None:
+    with foreign_platform() as (stranger, stranger_url):
+        world.grant(world.integration())
+
+        async def follow() -> None:
+            async with world.async_integration() as integration:
+                client = integration.client_for("id-ada")
+                for address, query in ((f"{stranger_url}/x", {}), ("away", {"to": f"{stranger_url}/x"})):
+                    with pytest.raises(ForeignOrigin):
+                        await client.get(address, params=query, follow_redirects=True)
+
+        asyncio.run(follow())
+        assert stranger.seen == []
+
+
+def test_a_named_further_origin_gets_the_token(world: World) -> None:
+    with foreign_platform() as (files, files_url):
+        integration = world.integration(api_origins=[files_url])
+        world.grant(integration)
+        files.lines = world.platform.lines
+        assert integration.client_for("id-ada").get(f"{files_url}/contents/1").json()["person"] == "ada"
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+class Unseekable(io.BytesIO):
+    def seekable(self) -> bool:
+        return False
+
+
+def a_generator() -> Iterator[bytes]:
+    yield BODY[:1000]
+    yield BODY[1000:]
+
+
+@contextmanager
+def files_at(folder: Path, *positions: int) -> Iterator[list[io.BufferedReader]]:
+    """Open files that hold BODY, each standing at its position."""
+    with ExitStack() as stack:
+        files = []
+        for number, position in enumerate(positions):
+            path = folder / f"{number}.bin"
+            path.write_bytes(BODY)
+            files.append(stack.enter_context(path.open("rb")))
+            files[-1].seek(position)
+        yield files
+
+
+def replayable(files: list[io.BufferedReader]) -> dict[str, tuple[dict[str, Any], bytes | None]]:
+    """What to give to `post`, and what must arrive; None where it is a multipart body around BODY."""
+    return {
+        "bytes": ({"content": BODY}, BODY),
+        "text": ({"content": "häuser"}, "häuser".encode()),
+        "json": ({"json": {"a": 1}}, b'{"a":1}'),
+        "form": ({"data": {"a": "1"}}, b"a=1"),
+        "nothing": ({}, b""),
+        "chunks": ({"content": [BODY[:9], BODY[9:]]}, BODY),
+        "file": ({"content": files[0]}, BODY),
+        "file from the middle": ({"content": files[1]}, BODY[70_001:]),
+        "multipart bytes": ({"files": {"f": BODY}}, None),
+        "multipart file": ({"files": {"f": files[2]}, "data": {"x": "1"}}, None),
+        "multipart named": ({"files": [("f", ("name.bin", files[3], "image/png"))]}, None),
+    }
+
+
+def test_a_body_that_can_be_sent_again_arrives_whole_after_a_401(world: World, tmp_path: Path) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    with files_at(tmp_path, 0, 70_001, 0, 0) as files:
+        for kind, (given, expected) in replayable(files).items():
+            world.platform.expire_access_tokens()
+            answer = integration.client_for("id-ada").post("messages", **given)
+            assert answer.status_code == 200, kind
+            received = world.platform.bodies.pop()
+            if expected is None:
+                assert received.count(BODY) == 1, kind
+                assert len(received) < len(BODY) + 1000, kind
+            else:
+                assert received == expected, kind
+    assert world.platform.bodies == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"content": a_generator()},
+        {"content": Unseekable(BODY)},
+        {"files": {"f": Unseekable(BODY)}},
+    ],
+    ids=["generator", "pipe", "multipart pipe"],
+)
+def test_a_body_for_one_time_is_sent_once_and_never_silently_empty(world: World, given: dict[str, Any]) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    world.platform.expire_access_tokens()
+    with pytest.raises(BodyNotReplayable, match=r"had no effect.*Call again"):
+        client.post("messages", **given)
+    assert world.platform.bodies == []
+    assert client.post("messages", content=a_generator()).status_code == 200
+    assert world.platform.bodies == [BODY]
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_a_body_for_one_time_goes_through_where_the_token_lives(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    assert integration.client_for("id-ada").post("messages", content=a_generator()).status_code == 200
+    assert world.platform.bodies == [BODY]
+
+
+def test_a_body_for_one_time_is_not_risked_on_a_token_whose_time_is_over(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    world.clock.advance(days=15)
+    assert integration.client_for("id-ada").post("messages", content=a_generator()).status_code == 200
+    assert world.platform.bodies == [BODY]
+    assert world.platform.counts["unauthorized"] == 0
+
+
+def test_a_request_made_by_hand_is_treated_alike(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    world.platform.expire_access_tokens()
+    by_hand = httpx2.Request("POST", f"{world.api_url}/messages", content=b"bytes")
+    assert client.send(by_hand).status_code == 200
+    world.platform.expire_access_tokens()
+    with pytest.raises(BodyNotReplayable):
+        client.send(httpx2.Request("POST", f"{world.api_url}/messages", content=a_generator()))
+    assert world.platform.bodies == [b"bytes"]
+
+
+def test_awaiting_callers_have_the_same_bodies(world: World, tmp_path: Path) -> None:
+    world.grant(world.integration())
+
+    async def an_async_generator() -> AsyncIterator[bytes]:
+        yield BODY
+
+    async def post() -> None:
+        with files_at(tmp_path, 0) as files:
+            async with world.async_integration() as integration:
+                client = integration.client_for("id-ada")
+                for given in ({"content": BODY}, {"files": {"f": files[0]}}):
+                    world.platform.expire_access_tokens()
+                    assert (await client.post("messages", **given)).status_code == 200
+                world.platform.expire_access_tokens()
+                with pytest.raises(BodyNotReplayable):
+                    await client.post("messages", content=an_async_generator())
+
+    asyncio.run(post())
+    assert len(world.platform.bodies) == 2
+    assert world.platform.bodies[0] == BODY
+    assert BODY in world.platform.bodies[1]
+
+
+def test_a_streamed_answer_is_renewed_on_the_way_too(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    with integration.client_for("id-ada").stream("GET", "people/me") as answer:
+        assert answer.status_code == 200
+        assert b"id-ada" in b"".join(answer.iter_bytes())
+
+
+# --- what a call costs -----------------------------------------------------------------------------------------------
+
+
+def test_on_the_hot_path_no_row_is_read_and_nothing_is_unsealed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    client.get("people/me")
+    moment = world.clock.now()
+    monkeypatch.setattr(integration._shell, "_now", lambda: moment)
+    client.get("people/me")
+    monkeypatch.setattr(SqliteVault, "_row", sentinel.no_row_is_read)
+    for _ in range(10):
+        assert client.get("people/me").status_code == 200
+
+
+def test_a_disconnect_on_another_node_takes_hold_within_two_seconds(world: World) -> None:
+    here, there = world.integration(), world.integration()
+    world.grant(here)
+    client = here.client_for("id-ada")
+    assert client.get("people/me").status_code == 200
+    there.revoke("id-ada")
+    world.clock.advance(seconds=1.01)
+    calls = world.platform.counts["call"]
+    with pytest.raises(ReauthorizationRequired, match="disconnected"):
+        client.get("people/me")
+    assert world.platform.counts["call"] == calls
+
+
+def test_a_token_renewed_on_another_node_is_taken_up_within_two_seconds(world: World) -> None:
+    here, there = world.integration(), world.integration()
+    world.grant(here)
+    client = here.client_for("id-ada")
+    assert client.get("people/me").status_code == 200
+    there.refresh("id-ada")
+    world.clock.advance(seconds=1.01)
+    unauthorized = world.platform.counts["unauthorized"]
+    assert client.get("people/me").status_code == 200
+    assert world.platform.counts["unauthorized"] == unauthorized
+
+
+def test_clients_are_cheap_and_share_their_connections(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    with integration.client_for("id-ada") as client:
+        client.get("people/me")
+    started = time.perf_counter()
+    for _ in range(100):
+        with integration.client_for("id-ada") as client:
+            assert client.get("people/me").status_code == 200
+    assert time.perf_counter() - started < 5
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+
+
+def test_an_async_integration_serves_several_event_loops_one_after_another(world: World) -> None:
+    integration = world.async_integration()
+
+    async def grant() -> None:
+        async with integration:
+            begun = await integration.authorization_request()
+            url = world.platform.accept(begun.url)
+            await integration.complete_authorization(url, {begun.cookie.name: begun.cookie.value})
+
+    async def call() -> int:
+        world.platform.expire_access_tokens()
+        async with integration, integration.client_for("id-ada") as client:
+            return (await client.get("people/me")).status_code
+
+    async def end() -> None:
+        async with integration:
+            assert [each.person_id for each in await integration.grants()] == ["id-ada"]
+            assert not (await integration.revoke("id-ada")).at_platform
+            assert await integration.grant("id-ada") is not None
+
+    asyncio.run(grant())
+    assert [asyncio.run(call()) for _ in range(3)] == [200] * 3
+    asyncio.run(end())

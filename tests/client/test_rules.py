@@ -1,0 +1,173 @@
+"""The decisions about a grant, in tables."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from grantflow.client import rules
+from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.client.rules import Verdict
+from grantflow.protocol.http import Response
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import TokenRefusal, Tokens, read_tokens
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+WEBEX = {"message": "The request could not be understood.", "errors": [{"description": "x"}], "trackingId": "ROUTER_1"}
+IDENTITY_SERVICE = {
+    "error": "invalid_request",
+    "error_description": "The refresh token is expired.",
+    "trackingID": "C_1",
+}
+HTML = "<html><body>Just a moment</body></html>"
+
+CLASSIFICATION = [
+    # status, body, verdict, whether the server surely left the refresh token alone
+    (400, {"error": "invalid_grant"}, Verdict.FINAL, True),
+    (400, WEBEX, Verdict.FINAL, True),
+    (400, {**WEBEX, "error": "invalid_grant"}, Verdict.FINAL, True),
+    (400, IDENTITY_SERVICE, Verdict.FINAL, True),
+    (400, {**WEBEX, "error": "invalid_request"}, Verdict.INTEGRATION, True),
+    (400, {"error": "invalid_client"}, Verdict.INTEGRATION, True),
+    (400, {"error": "unauthorized_client"}, Verdict.INTEGRATION, True),
+    (400, {"error": "unsupported_grant_type"}, Verdict.INTEGRATION, True),
+    (400, {"error": "invalid_scope"}, Verdict.INTEGRATION, True),
+    (400, {**WEBEX, "error": "invalid_scope"}, Verdict.INTEGRATION, True),
+    (400, {"unknown": "shape"}, Verdict.TRANSIENT, True),
+    (400, HTML, Verdict.TRANSIENT, True),
+    (401, {"error": "invalid_client"}, Verdict.INTEGRATION, True),
+    (401, WEBEX, Verdict.INTEGRATION, True),
+    (401, {"error": "invalid_grant"}, Verdict.INTEGRATION, True),
+    (403, HTML, Verdict.INTEGRATION, True),
+    (404, HTML, Verdict.INTEGRATION, True),
+    (405, WEBEX, Verdict.INTEGRATION, True),
+    (415, WEBEX, Verdict.INTEGRATION, True),
+    (302, "", Verdict.INTEGRATION, False),
+    (429, HTML, Verdict.TRANSIENT, True),
+    (429, WEBEX, Verdict.TRANSIENT, True),
+    (408, "", Verdict.TRANSIENT, True),
+    (500, {"error": "invalid_grant"}, Verdict.TRANSIENT, False),
+    (502, HTML, Verdict.TRANSIENT, False),
+    (503, WEBEX, Verdict.TRANSIENT, False),
+    (200, {"message": "slow down"}, Verdict.TRANSIENT, False),
+    (200, HTML, Verdict.TRANSIENT, False),
+    (200, {"access_token": ""}, Verdict.TRANSIENT, False),
+    (200, {"access_token": None, "refresh_token": "r"}, Verdict.TRANSIENT, False),
+    (204, "", Verdict.TRANSIENT, False),
+]
+
+
+def refusal_of(status: int, body: object) -> TokenRefusal:
+    raw = body if isinstance(body, str) else json.dumps(body)
+    with pytest.raises(TokenRefusal) as caught:
+        read_tokens(Response(status, {}, raw.encode()))
+    return caught.value
+
+
+@pytest.mark.parametrize(("status", "body", "verdict", "clear"), CLASSIFICATION)
+def test_a_refusal_is_judged_by_status_and_shape(status: int, body: object, verdict: Verdict, clear: bool) -> None:
+    refusal = refusal_of(status, body)
+    assert rules.judge(refusal) is verdict
+    assert rules.told_clearly(refusal) is clear
+
+
+def test_the_words_of_a_refusal_decide_nothing() -> None:
+    for words in ("invalid_grant", "expired, revoked, malformed, or invalid", "try again later", ""):
+        body = {**WEBEX, "message": words}
+        assert rules.judge(refusal_of(400, body)) is Verdict.FINAL
+        assert rules.judge(refusal_of(503, body)) is Verdict.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("failures", "retry_after", "seconds"),
+    [
+        *[(1, None, 1), (2, None, 2), (3, None, 4), (6, None, 32), (7, None, 60), (1000, None, 60)],
+        *[(1, 30, 30), (7, 30, 60), (1, 0, 1), (1, 10**9, 86_400)],
+    ],
+)
+def test_the_wait_doubles_up_to_a_minute_and_obeys_retry_after(
+    failures: int, retry_after: int | None, seconds: float
+) -> None:
+    assert rules.back_off(failures, retry_after=retry_after) == seconds
+
+
+def grant(**tokens: object) -> StoredGrant:
+    given = Tokens(**{"access_token": Secret("a1"), "refresh_token": Secret("r1"), **tokens})  # type: ignore[arg-type]
+    return rules.granted(
+        "g1",
+        GrantKey("C1", "owner", "ada"),
+        person=Person("ada", "Ada", "ada@example.org"),
+        tokens=given,
+        asked=Scopes.of("asked"),
+        now=NOW,
+    )
+
+
+def test_an_answer_without_scope_grants_what_was_asked() -> None:
+    assert grant().grant.scopes == Scopes.of("asked")
+    assert grant(scope=Scopes.of("fewer")).grant.scopes == Scopes.of("fewer")
+    assert grant(scope=Scopes.of()).grant.scopes == Scopes.of()
+
+
+def test_w08_a_renewed_grant_keeps_the_old_refresh_token_where_none_came() -> None:
+    renewed = rules.renewed(grant(refresh_token_expires_in=100), Tokens(Secret("a2")), now=NOW)
+    assert renewed.refresh_token == Secret("r1")
+    assert renewed.access_token == Secret("a2")
+    assert renewed.grant.generation == 2
+    assert renewed.grant.refresh_expires_at == NOW + timedelta(seconds=100)
+    assert renewed.grant.scopes == Scopes.of("asked")
+
+
+def test_w08_each_use_starts_the_refresh_tokens_time_anew_as_the_platform_tells_it() -> None:
+    later = NOW + timedelta(days=80)
+    tokens = Tokens(Secret("a2"), expires_in=60, refresh_token=Secret("r1"), refresh_token_expires_in=7_776_000)
+    renewed = rules.renewed(grant(refresh_token_expires_in=7_776_000), tokens, now=later)
+    assert renewed.grant.refresh_expires_at == later + timedelta(days=90)
+    assert renewed.grant.access_expires_at == later + timedelta(seconds=60)
+
+
+def test_s104_no_lifetime_is_made_up_where_none_was_told() -> None:
+    assert grant().grant.access_expires_at is None
+    swapped = rules.renewed(
+        grant(refresh_token_expires_in=100), Tokens(Secret("a2"), refresh_token=Secret("r2")), now=NOW
+    )
+    assert swapped.grant.access_expires_at is None
+    assert swapped.grant.refresh_expires_at is None
+
+
+def test_success_clears_what_went_wrong_before() -> None:
+    delayed = rules.delayed(grant(), reason="503", incident="i", retry_after=None, unanswered=True, now=NOW)
+    renewed = rules.renewed(delayed, Tokens(Secret("a2")), now=NOW)
+    assert (renewed.failures, renewed.unanswered_since, renewed.suspected_at) == (0, None, None)
+    assert (renewed.grant.status, renewed.grant.retry_at, renewed.grant.reason) == (Status.ACTIVE, None, None)
+
+
+def test_what_stayed_unanswered_stays_known_until_a_clear_answer() -> None:
+    silent = rules.delayed(grant(), reason="timeout", incident="i1", retry_after=None, unanswered=True, now=NOW)
+    later = NOW + timedelta(minutes=1)
+    busy = rules.delayed(silent, reason="429", incident="i2", retry_after=5, unanswered=False, now=later)
+    assert busy.unanswered_since == NOW
+    assert busy.failures == 2
+    assert busy.grant.retry_at == later + timedelta(seconds=5)
+    assert rules.refused(busy, reason="400", incident="i3", now=later).unanswered_since == NOW
+    clear = rules.delayed(grant(), reason="429", incident="i", retry_after=None, unanswered=False, now=NOW)
+    assert clear.unanswered_since is None
+
+
+def test_a_refused_grant_keeps_its_tokens_and_a_revoked_one_has_none() -> None:
+    refused = rules.refused(grant(), reason="400", incident="i", now=NOW)
+    assert refused.refresh_token == Secret("r1")
+    assert refused.grant.generation == 1
+    revoked = rules.revoked(refused.grant)
+    assert (revoked.access_token, revoked.refresh_token) == (None, None)
+    assert revoked.grant.generation == 2
+
+
+def test_a_lone_401_condemns_only_after_the_same_credentials_have_served_another_grant() -> None:
+    suspected = StoredGrant(grant().grant, suspected_at=NOW)
+    before, after = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
+    assert not rules.is_dead_alone(grant(), Standing(succeeded_at=after))
+    assert not rules.is_dead_alone(suspected, Standing())
+    assert not rules.is_dead_alone(suspected, Standing(succeeded_at=before))
+    assert rules.is_dead_alone(suspected, Standing(succeeded_at=after))

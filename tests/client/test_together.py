@@ -1,0 +1,365 @@
+"""One refresh for each dead token, however many callers, threads, tasks, processes and crashes there are."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
+from tests.client.conftest import World
+from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer
+from tests.parts import ROOT
+
+
+class Workers:
+    """Processes that stand ready over one vault, each with many callers."""
+
+    def __init__(self, command: list[str]) -> None:
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe)
+        assert self.process.stdout is not None
+        self.pids: list[int] = json.loads(self.process.stdout.readline())
+
+    def begin(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def ends(self) -> Counter[str]:
+        """What the callers got: statuses and names of errors."""
+        output, _ = self.process.communicate(timeout=60)
+        return Counter(json.loads(output))
+
+
+@contextmanager
+def workers(world: World, number: int, *, callers: int, **timing: float) -> Iterator[Workers]:
+    options = {
+        **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "api_url": world.api_url},
+        **{"processes": number, "callers": callers},
+        **{"vault": str(world.path), "key": world.key, "deadline": 40.0, "lease_margin": 5.0, **timing},
+    }
+    made = Workers([sys.executable, "-m", "tests.client.worker", json.dumps(options)])
+    try:
+        yield made
+    finally:
+        if made.process.poll() is None:
+            for pid in made.pids:
+                os.kill(pid, signal.SIGKILL)
+            made.process.kill()
+        made.process.communicate()
+
+
+def run_together(world: World, number: int, *, callers: int) -> Counter[str]:
+    with workers(world, number, callers=callers) as made:
+        made.begin()
+        return made.ends()
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+def test_eight_processes_with_25_callers_each_make_one_refresh(world: World, rotates: bool) -> None:
+    world.grant(world.integration())
+    world.platform.rotates = rotates
+    world.platform.wait = 0.2
+    world.platform.expire_access_tokens()
+    assert run_together(world, 8, callers=25) == {"200": 200}
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_processes_share_a_final_refusal(world: World) -> None:
+    world.grant(world.integration())
+    world.platform.wait = 0.2
+    world.platform.end_grants()
+    assert run_together(world, 4, callers=25) == {"ReauthorizationRequired": 100}
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_processes_share_a_transient_failure(world: World) -> None:
+    world.grant(world.integration())
+    world.platform.expire_access_tokens()
+    world.platform.answers.append(Answer(503, "<html>", {"Retry-After": "60"}, wait=0.2))
+    assert run_together(world, 4, callers=25) == {"TransientTokenError": 100}
+    assert world.platform.counts["token"] == 2  # the exchange, and one refresh
+
+
+def test_fifty_threads_make_one_refresh(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.wait = 0.1
+    client = integration.client_for("id-ada")
+    for round_number in range(1, 4):
+        world.platform.expire_access_tokens()
+        with ThreadPoolExecutor(50) as threads:
+            answers = list(threads.map(lambda _: client.get("people/me").status_code, range(50)))
+        assert answers == [200] * 50
+        assert world.platform.counts["refresh"] == round_number
+
+
+def test_fifty_threads_share_one_failure(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    world.platform.answers.append(Answer(503, "<html>", wait=0.2))
+
+    def call(_: int) -> str:
+        with pytest.raises(TransientTokenError) as caught:
+            integration.client_for("id-ada").get("people/me")
+        assert caught.value.grant is not None
+        return str(caught.value.grant.incident)
+
+    with ThreadPoolExecutor(50) as threads:
+        incidents = set(threads.map(call, range(50)))
+    assert len(incidents) == 1
+
+
+def test_fifty_tasks_make_one_refresh_and_leave_the_loop_free(world: World) -> None:
+    world.grant(world.integration())
+    world.platform.wait = 1.5
+    world.platform.expire_access_tokens()
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.02)
+            ticks += 1
+
+    async def call() -> None:
+        async with world.async_integration() as integration:
+            client = integration.client_for("id-ada")
+            ticker = asyncio.create_task(tick())
+            answers = await asyncio.gather(*(client.get("people/me") for _ in range(50)))
+            ticker.cancel()
+            assert [answer.status_code for answer in answers] == [200] * 50
+
+    asyncio.run(call())
+    assert world.platform.counts["refresh"] == 1
+    assert ticks > 20, "the event loop stood still"
+
+
+def test_the_wait_for_a_locked_vault_does_not_stop_the_event_loop(world: World) -> None:
+    world.grant(world.integration())
+    world.platform.expire_access_tokens()
+    ticks = 0
+
+    async def call() -> None:
+        nonlocal ticks
+        async with world.async_integration() as integration:
+            blocker = world.integration()._parts.vault._here().writer  # type: ignore[attr-defined]
+            blocker.execute("BEGIN IMMEDIATE")
+            calling = asyncio.create_task(integration.client_for("id-ada").get("people/me"))
+            for _ in range(30):
+                await asyncio.sleep(0.01)
+                ticks += 1
+            assert not calling.done()
+            blocker.execute("ROLLBACK")
+            assert (await calling).status_code == 200
+
+    asyncio.run(call())
+    assert ticks == 30
+
+
+def test_a_refresh_outlives_the_caller_who_began_it(world: World) -> None:
+    """With a server that swaps refresh tokens, an answer that nobody awaits any more would be a lost grant."""
+    world.grant(world.integration())
+    world.platform.rotates = True
+    world.platform.wait = 0.3
+    world.platform.expire_access_tokens()
+
+    async def call() -> None:
+        async with world.async_integration() as integration:
+            client = integration.client_for("id-ada")
+            callers = [asyncio.create_task(client.get("people/me")) for _ in range(5)]
+            await asyncio.sleep(0.15)
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            assert all(caller.cancelled() for caller in callers)
+            assert (await client.get("people/me")).status_code == 200
+
+    asyncio.run(call())
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_an_interrupted_thread_hands_the_refresh_to_the_next_caller_at_once(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+
+    class Interrupted(BaseException):
+        pass
+
+    interrupted = threading.Event()
+    real_send = integration._shell._send
+
+    def send(*arguments: Any, **options: Any) -> Any:
+        if not interrupted.is_set():
+            interrupted.set()
+            time.sleep(0.2)
+            raise Interrupted
+        return real_send(*arguments, **options)
+
+    integration._shell._send = send  # type: ignore[method-assign]
+    begun = time.monotonic()
+
+    def call(_: int) -> str:
+        try:
+            return str(integration.client_for("id-ada").get("people/me").status_code)
+        except Interrupted:
+            return "interrupted"
+
+    with ThreadPoolExecutor(10) as threads:
+        ends = Counter(threads.map(call, range(10)))
+    assert ends == {"200": 9, "interrupted": 1}
+    assert world.platform.counts["refresh"] == 1
+    assert time.monotonic() - begun < 5, "the lease was given back"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("rotates", [False, True])
+def test_a_process_killed_in_the_middle_of_a_refresh_is_noticed_and_repaired_or_told(
+    world: World, rotates: bool
+) -> None:
+    integration = world.integration(deadline=1.0, _lease_margin=0.5)
+    grant = world.grant(integration)
+    world.platform.expire_access_tokens()
+    world.platform.rotates = rotates
+    arrived, killed = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        world.platform.on_refresh = lambda: None
+        arrived.set()
+        killed.wait(10)
+
+    world.platform.on_refresh = hold
+    with workers(world, 1, callers=1, deadline=1.0, lease_margin=0.5) as made:
+        made.begin()
+        assert arrived.wait(10)
+        os.kill(made.pids[0], signal.SIGKILL)
+        assert made.ends() == {"killed": 1}
+        killed.set()
+        stored = integration._parts.vault.find(integration._parts.key("id-ada", None))
+        assert stored is not None
+        assert stored.unanswered_since is not None, "the intent tells of the crash"
+    if rotates:
+        with pytest.raises(RefreshOutcomeUnknown):
+            integration.client_for("id-ada").get("people/me")
+        world.grant(integration, grant=grant.id)
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    sent = [form["refresh_token"] for form in world.platform.forms if form["grant_type"] == "refresh_token"]
+    assert len(sent) == 2
+    assert len(set(sent)) == 1, "the same token was sent again"
+    assert integration.grants()[0].status is Status.ACTIVE
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="SIGSTOP is POSIX's")
+def test_a_holder_that_was_stopped_past_its_deadline_changes_nothing_when_it_comes_back(world: World) -> None:
+    integration = world.integration(deadline=1.0, _lease_margin=0.5)
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    arrived, resumed = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        world.platform.on_refresh = lambda: None
+        arrived.set()
+        resumed.wait(20)
+
+    world.platform.on_refresh = hold
+    with workers(world, 1, callers=3, deadline=1.0, lease_margin=0.5) as made:
+        made.begin()
+        assert arrived.wait(10)
+        os.kill(made.pids[0], signal.SIGSTOP)
+        assert integration.client_for("id-ada").get("people/me").status_code == 200
+        tokens = world.stored_tokens(integration)
+        resumed.set()
+        os.kill(made.pids[0], signal.SIGCONT)
+        assert made.ends() == {"200": 3}
+    assert world.stored_tokens(integration) == tokens, "whoever saved first counts"
+    assert world.platform.counts["refresh"] == 2
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+
+
+def test_a_pause_between_lease_and_sending_is_noticed_and_nothing_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration(deadline=1.0, _lease_margin=0.3)
+    world.grant(integration)
+    vault = integration._parts.vault
+    take_lease = vault.take_lease
+    leases: list[str] = []
+
+    def take_and_sleep(*arguments: Any, **options: Any) -> Any:
+        leased = take_lease(*arguments, **options)
+        leases.append("taken")
+        if len(leases) == 1:
+            time.sleep(0.5)
+            assert world.platform.counts["refresh"] == 0
+        return leased
+
+    monkeypatch.setattr(vault, "take_lease", take_and_sleep)
+    integration.refresh("id-ada")
+    assert len(leases) == 2
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_no_lease_is_held_during_the_call_of_the_api(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    vault = integration._parts.vault
+    held: list[object] = []
+    real = world.platform.person_of
+
+    def person_of(authorization: str) -> str | None:
+        row = vault._row("SELECT lease_holder FROM grants", ())  # type: ignore[attr-defined]
+        held.append(row["lease_holder"])
+        return real(authorization)
+
+    world.platform.person_of = person_of  # type: ignore[method-assign]
+    world.platform.expire_access_tokens()
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    assert held == [None, None]
+
+
+def test_two_grants_are_renewed_side_by_side(world: World) -> None:
+    integration = world.integration()
+    for person in ("ada", "grace", "edsger", "barbara"):
+        world.grant(integration, person=person)
+    world.platform.expire_access_tokens()
+    world.platform.wait = 0.4
+    world.platform.lock = NoLock()  # type: ignore[assignment]
+    begun = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda each: integration.refresh(each.person_id), integration.grants()))
+    assert world.platform.counts["refresh"] == 4
+    assert time.monotonic() - begun < 1.2
+
+
+class NoLock:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def test_after_a_final_refusal_many_callers_cost_one_request_in_all(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.end_grants()
+
+    def call(_: int) -> str:
+        with pytest.raises(ReauthorizationRequired) as caught:
+            integration.client_for("id-ada").get("people/me")
+        return caught.value.grant_url
+
+    with ThreadPoolExecutor(50) as threads:
+        assert len(set(threads.map(call, range(200)))) == 1
+    assert world.platform.counts["refresh"] == 1

@@ -1,0 +1,340 @@
+"""The vault on real SQLite files."""
+
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from grantflow import KeyRing, MissingKey, SqliteVault, Tampered, WrongKey
+from grantflow.client import rules
+from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.migrations import SchemaTooNew
+from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import Tokens
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
+KEYS = KeyRing(KeyRing.new_key())
+ACCESS, REFRESH = "access-MzA4ZGU2YzUtNDAxNS00", "refresh-ZDA4MzUyMWYtZmFmOS00"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "grants.db"
+
+
+@pytest.fixture
+def vault(path: Path) -> Iterator[SqliteVault]:
+    vault = SqliteVault(path, keys=KEYS)
+    yield vault
+    vault.close()
+
+
+def stored(person: str = "ada", *, owner: str | None = None, grant_id: str | None = None) -> StoredGrant:
+    key = GrantKey("C1", owner or person, person)
+    tokens = Tokens(Secret(ACCESS + person), 60, Secret(REFRESH + person), 120)
+    who = Person(person, person.title(), f"{person}@example.org")
+    return rules.granted(grant_id or f"g-{person}", key, person=who, tokens=tokens, asked=Scopes.of("a", "b"), now=NOW)
+
+
+def change(path: Path, statement: str, *parameters: object) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(statement, parameters)
+    connection.close()
+
+
+def test_what_is_entered_is_found_again_whole(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    assert vault.find(kept.grant.key) == kept == stored()
+    assert vault.grant(kept.grant.key) == kept.grant == vault.grant_by_id("g-ada")
+    assert vault.find(GrantKey("C1", "ada", "grace")) is None
+    full = replace(
+        rules.delayed(kept, reason="503", incident="inc-1", retry_after=7, unanswered=True, now=NOW),
+        suspected_at=NOW,
+        refused_at=NOW + timedelta(microseconds=1),
+    )
+    assert vault.save(full, generation=1)
+    assert vault.find(kept.grant.key) == full
+
+
+def test_a_grant_outlives_the_process_that_stored_it(path: Path) -> None:
+    first = SqliteVault(path, keys=KEYS)
+    first.enter(stored())
+    first.close()
+    second = SqliteVault(path, keys=KEYS)
+    assert second.find(stored().grant.key) == stored()
+    second.close()
+
+
+def test_s106_no_token_is_readable_in_any_file_of_the_vault(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    vault.save(rules.renewed(stored(), Tokens(Secret(ACCESS + "2")), now=NOW), generation=1)
+    files = [file.read_bytes() for file in path.parent.iterdir()]
+    assert len(files) >= 2
+    assert any(b"ada@example.org" in content for content in files)
+    for content in files:
+        assert b"MzA4ZGU2YzUtNDAxNS00" not in content
+        assert b"ZDA4MzUyMWYtZmFmOS00" not in content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_the_file_is_for_its_owner_alone_from_the_first_moment(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        "UPDATE grants SET tokens = (SELECT tokens FROM grants WHERE id = 'g-grace') WHERE id = 'g-ada'",
+        "UPDATE grants SET person_id = 'mallory' WHERE id = 'g-ada'",
+        "UPDATE grants SET owner = 'mallory' WHERE id = 'g-ada'",
+        "UPDATE grants SET integration = 'C2' WHERE id = 'g-ada'",
+        "UPDATE grants SET id = 'g-mallory' WHERE id = 'g-ada'",
+        "UPDATE grants SET tokens = zeroblob(80) WHERE id = 'g-ada'",
+    ],
+)
+def test_records_that_were_swapped_or_renamed_in_the_file_do_not_open(
+    vault: SqliteVault, path: Path, swap: str
+) -> None:
+    vault.enter(stored())
+    vault.enter(stored("grace"))
+    change(path, swap)
+    grants = [grant for grant in (*vault.grants("C1"), *vault.grants("C2")) if grant.id != "g-grace"]
+    with pytest.raises(Tampered):
+        vault.find(grants[0].key)
+
+
+def test_another_key_is_refused_at_the_start_and_a_previous_one_is_welcome(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    new = KeyRing.new_key()
+    with pytest.raises(WrongKey, match=KEYS.key_id):
+        SqliteVault(path, keys=KeyRing(new))
+    old = KeyRing.new_key()
+    second = SqliteVault(path.with_name("second.db"), keys=KeyRing(old))
+    second.enter(stored())
+    second.close()
+    third = SqliteVault(path.with_name("second.db"), keys=KeyRing(new, previous=[old]))
+    assert third.find(stored().grant.key) == stored()
+    third.close()
+
+
+def test_without_a_key_there_is_no_vault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRANTFLOW_KEY", raising=False)
+    with pytest.raises(MissingKey, match="GRANTFLOW_KEY is not set"):
+        SqliteVault(path)
+    assert not path.exists()
+    monkeypatch.setenv("GRANTFLOW_KEY", KeyRing.new_key())
+    SqliteVault(path).close()
+
+
+def test_a_vault_in_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="forget every grant"):
+        SqliteVault(":memory:", keys=KEYS)
+
+
+def test_a_newer_schema_is_refused(vault: SqliteVault, path: Path) -> None:
+    change(path, "UPDATE grantflow_schema SET version = 99")
+    with pytest.raises(SchemaTooNew):
+        SqliteVault(path, keys=KEYS)
+
+
+def test_every_write_is_on_disk_when_it_returns(vault: SqliteVault) -> None:
+    writer = vault._here().writer
+    assert writer.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_s101_a_granted_again_keeps_its_id_and_drops_the_old_tokens(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    again = stored(grant_id="another-id")
+    again = replace(again, access_token=Secret("new-access"), refresh_token=Secret("new-refresh"))
+    kept = vault.enter(again)
+    assert (kept.grant.id, kept.grant.generation) == ("g-ada", 2)
+    assert vault.find(kept.grant.key) == kept
+    assert len(vault.grants("C1")) == 1
+
+
+def test_grants_are_listed_by_integration_and_owner(vault: SqliteVault) -> None:
+    for person, owner in (("ada", "u1"), ("grace", "u2"), ("edsger", "u1")):
+        vault.enter(stored(person, owner=owner))
+    assert [grant.person_id for grant in vault.grants("C1")] == ["ada", "edsger", "grace"]
+    assert [grant.person_id for grant in vault.grants("C1", owner="u1")] == ["ada", "edsger"]
+    assert vault.grants("C2") == []
+
+
+def test_a_write_over_a_generation_that_has_passed_changes_nothing(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    assert vault.save(rules.renewed(kept, Tokens(Secret("a2")), now=NOW), generation=1)
+    assert not vault.save(rules.refused(kept, reason="late", incident="i", now=NOW), generation=1)
+    found = vault.find(kept.grant.key)
+    assert found is not None
+    assert found.grant.status is Status.ACTIVE
+
+
+def test_one_has_the_lease_until_it_ends_or_is_given_back(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    before = vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
+    assert before == stored()
+    assert 29 < vault.lease_left("g-ada", holder="one") <= 30
+    assert vault.lease_left("g-ada", holder="two") == 0
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is None
+    vault.release("g-ada", holder="two", unanswered_since=None)
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is None
+    vault.release("g-ada", holder="one", unanswered_since=None)
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=0.05) is not None
+    threading.Event().wait(0.1)
+    assert vault.take_lease("g-ada", generation=1, holder="three", seconds=30) is not None
+    assert vault.take_lease("g-ada", generation=2, holder="four", seconds=30) is None
+
+
+def test_nobody_gets_the_lease_of_a_grant_that_is_dead(vault: SqliteVault) -> None:
+    """Whoever waited while it died must read that, not ask again."""
+    kept = vault.enter(stored())
+    vault.save(rules.refused(kept, reason="400", incident="i", now=NOW), generation=1)
+    assert vault.take_lease("g-ada", generation=1, holder="late", seconds=30) is None
+    found = vault.find(kept.grant.key)
+    assert found is not None
+    assert found.unanswered_since is None
+
+
+def test_the_intent_is_on_record_as_soon_as_the_lease_is_taken(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=0)
+    found = vault.find(stored().grant.key)
+    assert found is not None
+    assert found.unanswered_since is not None
+    first = found.unanswered_since
+    again = vault.take_lease("g-ada", generation=1, holder="two", seconds=0)
+    assert again is not None
+    assert again.unanswered_since == first
+    vault.release("g-ada", holder="two", unanswered_since=None)
+    assert vault.find(stored().grant.key) == stored()
+
+
+def test_of_many_who_want_the_lease_at_once_one_gets_it(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    vaults = [SqliteVault(path, keys=KEYS) for _ in range(8)]
+    start = threading.Barrier(32)
+    taken: list[str] = []
+
+    def take(name: str, own: SqliteVault) -> None:
+        start.wait()
+        if own.take_lease("g-ada", generation=1, holder=name, seconds=30):
+            taken.append(name)
+
+    threads = [threading.Thread(target=take, args=(f"h{n}", vaults[n % 8])) for n in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in vaults:
+        each.close()
+    assert len(taken) == 1
+
+
+def test_saving_ends_the_holders_own_lease_and_no_other(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
+    vault.save(kept, generation=1, holder="stranger")
+    assert vault.lease_left("g-ada", holder="one") > 0
+    vault.save(kept, generation=1, holder="one")
+    assert vault.lease_left("g-ada", holder="one") == 0
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
+    vault.save(kept, generation=1)
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is not None
+    vault.enter(kept)
+    assert vault.take_lease("g-ada", generation=2, holder="three", seconds=30) is not None
+
+
+def test_s95_a_state_is_spent_once_and_only_its_hash_is_kept_for_as_long_as_needed(vault: SqliteVault) -> None:
+    until = NOW + timedelta(minutes=10)
+    assert vault.spend(b"x" * 32, now=NOW, until=until)
+    assert not vault.spend(b"x" * 32, now=NOW, until=until)
+    assert vault.spend(b"y" * 32, now=NOW, until=until)
+    later = until + timedelta(seconds=1)
+    assert vault.spend(b"z" * 32, now=later, until=later)
+    rows = vault._here().reader.execute("SELECT count(*) FROM spent_states").fetchone()[0]
+    assert rows == 1
+
+
+def test_refused_tokens_are_forgotten_after_their_time_and_not_before(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    vault.enter(stored("grace"))
+    vault.save(rules.refused(kept, reason="400", incident="i", now=NOW), generation=1)
+    vault.forget_refused(before=NOW)
+    found = vault.find(kept.grant.key)
+    assert found is not None
+    assert found.refresh_token is not None
+    vault.forget_refused(before=NOW + timedelta(seconds=1))
+    found, other = vault.find(kept.grant.key), vault.find(stored("grace").grant.key)
+    assert found is not None
+    assert other is not None
+    assert found.refresh_token is None
+    assert other.refresh_token is not None
+
+
+def test_the_standing_of_an_integration_is_kept_for_each_secret_apart(vault: SqliteVault) -> None:
+    standing = Standing(refused_at=NOW, retry_at=NOW + timedelta(seconds=4), failures=3, reason="401", succeeded_at=NOW)
+    vault.set_standing("C1", credentials="aaaa", standing=standing)
+    assert vault.standing("C1", credentials="aaaa") == standing
+    assert vault.standing("C1", credentials="bbbb") == Standing() == vault.standing("C2", credentials="aaaa")
+    vault.set_standing("C1", credentials="aaaa", standing=Standing())
+    assert vault.standing("C1", credentials="aaaa") == Standing()
+
+
+def test_only_a_grant_that_can_be_called_on_has_a_generation(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    key = kept.grant.key
+    assert vault.generation(key) == 1
+    assert vault.generation(GrantKey("C1", "x", "y")) is None
+    vault.save(rules.refused(kept, reason="400", incident="i", now=NOW), generation=1)
+    assert vault.generation(key) is None
+    vault.save(rules.revoked(kept.grant), generation=1)
+    assert vault.generation(key) is None
+
+
+def test_a_lookup_is_one_probe_of_an_index(vault: SqliteVault) -> None:
+    plans = {
+        "SELECT * FROM grants WHERE integration = 'C' AND owner = 'o' AND person_id = 'p'": "grants_by_key",
+        "SELECT * FROM grants WHERE id = 'g'": "sqlite_autoindex_grants_1",
+        "UPDATE grants SET tokens = NULL WHERE refused_at < 1 AND tokens IS NOT NULL": "grants_refused",
+        "DELETE FROM spent_states WHERE until < 1": "spent_states_by_time",
+    }
+    for statement, index in plans.items():
+        plan = vault._here().writer.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+        assert len(plan) == 1
+        assert f"INDEX {index} (" in plan[0]["detail"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_opens_the_file_for_itself(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    child = os.fork()
+    if child == 0:
+        vault.enter(stored("grace"))
+        os._exit(0 if vault.find(stored().grant.key) == stored() else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert vault.find(stored("grace").grant.key) == stored("grace")
+
+
+def test_a_closed_vault_opens_again_when_it_is_used(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    vault.close()
+    vault.close()
+    assert vault.find(stored().grant.key) == stored()
+
+
+def test_the_repr_tells_the_path_and_no_key(vault: SqliteVault) -> None:
+    assert "grants.db" in repr(vault)
+    assert KEYS.key_id in repr(vault)

@@ -1,0 +1,35 @@
+"""`import grantflow`: what it offers, what it costs."""
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import grantflow
+from tests.parts import ROOT
+
+
+def test_every_public_name_loads_and_is_where_it_says() -> None:
+    for name in grantflow.__all__:
+        assert getattr(grantflow, name).__name__ == name
+    assert grantflow.__all__ == sorted(grantflow.__all__)
+    assert set(grantflow.__all__) <= set(dir(grantflow))
+
+
+def test_what_is_not_public_is_not_offered() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Grantflow'"):
+        grantflow.Grantflow  # noqa: B018
+    with pytest.raises(ImportError):
+        from grantflow import nonsense  # noqa: F401
+
+
+def test_the_version_is_the_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert grantflow.__version__ == project["version"]
+
+
+def test_importing_alone_loads_neither_the_http_library_nor_ciphers() -> None:
+    program = "import sys, grantflow; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {"httpx2", "cryptography", "sqlite3", "asyncio", "starlette"}.isdisjoint(loaded)
