@@ -9,6 +9,8 @@ import pytest
 from starlette.routing import Route
 
 from grantflow.protocol.bearer import INSUFFICIENT_SCOPE_MESSAGE, INVALID_TOKEN_MESSAGE
+from grantflow.protocol.secret import Secret
+from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.engine import Row, Statement, StorageUnavailable, T, Work
 from grantflow.storage.sqlite import SqliteEngine
 from grantflow.storage.times import milliseconds
@@ -198,6 +200,20 @@ def test_a_call_that_is_not_admitted_is_no_use_and_one_that_is_refused_later_is(
         assert await last_use(platform) == milliseconds(NOW)
         assert (await ada.get("rooms/nonsense")).status_code == 400
         assert await last_use(platform) == milliseconds(platform.now)
+
+    run(tmp_path, story)
+
+
+def test_a_process_that_is_late_does_not_move_the_last_use_back(tmp_path: Path) -> None:
+    async def story(platform: Platform) -> None:
+        ada = await platform.person("Ada")
+        tokens = AccessTokenStore(platform.engine)
+        access = await tokens.find(Secret(ada.token).digest())
+        assert access is not None
+        for minutes in (5, 3):
+            now = NOW + timedelta(minutes=minutes)
+            await tokens.note_use(access, now=now, unless_since=now - timedelta(minutes=1))
+        assert await last_use(platform) == milliseconds(NOW + timedelta(minutes=5))
 
     run(tmp_path, story)
 

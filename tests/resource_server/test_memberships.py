@@ -11,7 +11,7 @@ from grantflow.resource_server.memberships import change_seat, may_add, may_remo
 from grantflow.resource_server.records import Membership, Person, Room, RoomType, Seat
 from tests.resource_server.given import NOW, Platform, refused, run, uuid
 
-ADA, BOB = uuid(), uuid()
+ADA, BOB = "a1000000-0000-4000-8000-000000000001", "b0b00000-0000-4000-8000-000000000002"
 PERSON = Person(BOB, "bob@example.com", "Bob", None, None, None, uuid(), "person", NOW)
 
 

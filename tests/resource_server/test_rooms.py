@@ -11,7 +11,7 @@ from grantflow.resource_server.records import Deletion, Room, RoomType
 from grantflow.resource_server.rooms import Wish, grant_wish, what_goes
 from tests.resource_server.given import NOW, Platform, refused, run, uuid
 
-ADA, BOB = uuid(), uuid()
+ADA, BOB = "a1000000-0000-4000-8000-000000000001", "b0b00000-0000-4000-8000-000000000002"
 
 
 def room(**changed: Any) -> Room:
