@@ -21,7 +21,7 @@ from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.passwords import hash_password, new_password
 from grantflow.resource_owner.people import new_person
 from grantflow.resource_owner.records import Person as ResourceOwner
-from grantflow.resource_server.records import NewMessage, NewRoom, Person, PersonName, Words
+from grantflow.resource_server.records import NewMessage, NewRoom, Person, PersonName, RoomOrder, Words
 from grantflow.sealing import KeyRing
 
 Mint = Callable[[int], bytes]
@@ -199,6 +199,8 @@ def _site_url(redirect_uri: str) -> str:
 
 
 async def _rooms(storage: Storage, owners: dict[str, ResourceOwner], *, now: datetime, mint: Mint) -> None:
+    if await storage.rooms.of(owners[_ADA].id, kind=None, order=RoomOrder.ID, after=None, limit=1):
+        return  # they are there, only the file that said so was lost
     people = {email: _as_the_api_sees(owner) for email, owner in owners.items()}
     began = now - timedelta(hours=len(ROOMS))
     for number, room in enumerate(ROOMS):

@@ -203,15 +203,16 @@ class _BoundedHead(HttpToolsProtocol):
         self._begin_head()
 
     def data_received(self, data: bytes) -> None:
-        if self.head_began is not None:
-            self._head_size += len(data)
         super().data_received(data)
-        if self.head_began is not None and self._head_size > HEAD_LIMIT:
-            self._refuse_head("431 Request Header Fields Too Large")
+        if self.head_began is not None:  # all that has come so far, and still no end of the head
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._refuse_head("431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._begin_head()
+        if self.head_began is None:
+            self._begin_head()
 
     def on_headers_complete(self) -> None:
         self.head_began = None

@@ -9,28 +9,28 @@ _OVERVIEW = """\
 Grantflow: both halves of an OAuth integration.
 
 Examples
-  grantflow up                        start a sandbox with people and an integration
-  grantflow up --open                 ... and open the integration in the browser
-  grantflow status                    where everything answers, and who can sign in
-  grantflow serve --tls               your own integration's pages, over https
-  grantflow platform serve            the platform alone
+  grantflow up                  start a sandbox with people and an integration
+  grantflow up --open           ... and open the integration in the browser
+  grantflow status              where everything answers, and who can sign in
+  grantflow serve --tls         your own integration's pages, over https
+  grantflow platform serve      the platform alone
 
 Commands
-  up                                  start platform and sample integration
-  status                              show what `up` showed
-  serve                               serve the pages of your own integration
-  key new                             make a key that seals tokens
+  up                            start platform and sample integration
+  status                        show what `up` showed
+  serve                         serve the pages of your own integration
+  key new                       make a key that seals tokens
 
-  platform serve                      serve a platform
-  platform person add | list          the people who can sign in
-  platform app add | list             the integrations that are registered
-  platform grant list | revoke        what people have granted
+  platform serve                serve a platform
+  platform person add | list    the people who can sign in
+  platform app add | list       the integrations that are registered
+  platform grant list | revoke  what people have granted
 
 Everywhere
-  -h, --help                          this page, or a command's own
-  --version                           versions of Grantflow, Python and the schemas
-  --verbose                           log each request, without codes and tokens
-  --debug                             log everything and show tracebacks
+  -h, --help                    this page, or a command's own
+  --version                     versions of Grantflow, Python and the schemas
+  --verbose                     log each request, without codes and tokens
+  --debug                       log everything and show tracebacks
 
 Flags come before environment variables, and these before grantflow.toml.
 Results go to stdout, all else to stderr; --json makes results one line of JSON.
@@ -57,11 +57,11 @@ Options
   --data DIR                   where state is kept: people, passwords, grants
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   -p, --port PORT              of the platform; 0 takes a free one [9000]
-  --integration-port PORT      of the sample integration; 0 takes a free one [8000]
+  --integration-port PORT      of the sample integration [8000]
   --access-token-lifetime S    seconds that an access token lives [1209600]
-  --refresh-token-lifetime S   seconds that an unused refresh token lives [7776000]
+  --refresh-token-lifetime S   the same of an unused refresh token [7776000]
   -o, --open                   open the sample integration in the browser
-  --json                       one line of JSON on stdout, once everything answers
+  --json                       one line of JSON on stdout, once all answers
 
 The first start makes up passwords and credentials and keeps them in the data
 directory, readable by you alone. Later starts find them again."""
@@ -147,7 +147,7 @@ under [platform] in grantflow.toml)
   --data DIR                   where the database is kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   --access-token-lifetime S    seconds [1209600]
-  --refresh-token-lifetime S   seconds unused; each use starts them anew [7776000]
+  --refresh-token-lifetime S   seconds unused, anew with each use [7776000]
   --error-body superset|webex  Webex's error bodies with the standard's members,
                                or exactly Webex's [superset]
   --token-endpoint-accepts-json
@@ -200,7 +200,7 @@ Examples
       --scopes "spark:people_read spark:rooms_read"
 
 Options
-  --redirect-uri URI           where people come back to; may be given repeatedly
+  --redirect-uri URI           where people come back to; may be repeated
   --scopes "SCOPE ..."         what it may ask for at most, separated by spaces
   --profile webex|strict       Webex's habits, or PKCE and rotation (RFC 9700)
                                [webex; a public one is strict]

@@ -11,7 +11,7 @@ from grantflow.authorization_server import Settings
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.starting import address, bind, serve_until_signal
+from grantflow.cli.starting import address, bound, serve_until_signal
 from grantflow.data_directory import DataDirectory
 from grantflow.serving import Listener
 from grantflow.settings import PlatformSettings
@@ -49,27 +49,27 @@ def serve(
     _refuse_plain_http_beyond_this_machine(settings)
     directory = DataDirectory.find(data)
     directory.create()
-    sockets = bind(settings.host, settings.port)
-    url = settings.public_url or address("http", settings.host, sockets)
     is_sandbox = directory.sandbox.exists() if settings.sandbox is None else settings.sandbox
-    storage = Storage.open(directory.database)
-    has_people = bool(asyncio.run(_anybody(storage)))
-    app = platform(
-        storage,
-        _authorization_server(settings, url),
-        site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
-        form_key=directory.form_key(mint=mint),
-    )
+    with bound(settings.host, settings.port) as sockets:
+        url = settings.public_url or address("http", settings.host, sockets)
+        storage = Storage.open(directory.database)
+        has_people = bool(asyncio.run(_anybody(storage)))
+        app = platform(
+            storage,
+            _authorization_server(settings, url),
+            site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
+            form_key=directory.form_key(mint=mint),
+        )
 
-    def on_ready() -> None:
-        if json:
-            write_json({"platform_url": url, "api_url": f"{url}/v1", "sandbox": is_sandbox})
-            return
-        write("\n".join(aligned([("Platform", url), ("API", f"{url}/v1"), ("Data", str(directory.path))])))
-        if not has_people:
-            say("Nobody can sign in yet: grantflow platform person add you@example.com --name You --admin")
+        def on_ready() -> None:
+            if json:
+                write_json({"platform_url": url, "api_url": f"{url}/v1", "sandbox": is_sandbox})
+            else:
+                write("\n".join(aligned([("Platform", url), ("API", f"{url}/v1"), ("Data", str(directory.path))])))
+            if not has_people:
+                say("Nobody can sign in yet: grantflow platform person add you@example.com --name You --admin")
 
-    return serve_until_signal([Listener(app, sockets)], on_ready=on_ready)
+        return serve_until_signal([Listener(app, sockets)], on_ready=on_ready)
 
 
 def _authorization_server(settings: PlatformSettings, url: str) -> Settings:

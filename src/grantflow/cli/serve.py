@@ -6,18 +6,18 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter
+from starlette.applications import Starlette
 
 from grantflow.app import clock, integration
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json, Open, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.starting import address, bind, open_browser, serve_until_signal
+from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
-from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.errors import InvalidScope
 from grantflow.sealing import KeyRing, SealingError
 from grantflow.serving import Listener
@@ -41,37 +41,35 @@ def serve(
     _refuse_plain_http_beyond_this_machine(settings, tls=tls)
     directory = DataDirectory.find(data)
     directory.create()
-    sockets = bind(settings.host, settings.port)
-    local_url = address("https" if tls else "http", settings.host, sockets)
-    base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
-    redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
-    client = _client(settings, redirect_uri, vault=settings.vault or directory.path / "vault.db")
-    try:
-        app = integration(client, _about(settings), base_url=base_url)
-    except ValueError as error:
-        raise Failure(str(error), code=USAGE) from error
     made = certificates(directory.certificates, now=clock(), names=_names(settings)) if tls else None
+    with bound(settings.host, settings.port) as sockets:
+        local_url = address("https" if tls else "http", settings.host, sockets)
+        base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
+        redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
+        app = _app(settings, redirect_uri, base_url=base_url, vault=settings.vault or directory.path / "vault.db")
 
-    def on_ready() -> None:
-        if json:
-            authority = str(made.authority) if made else None
-            write_json({"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority})
-        else:
-            rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
-            if base_url != local_url:
-                rows.append(("Served at", local_url))
-            write("\n".join(aligned(rows)))
-            say(f"\nThe redirect URI must be registered at the platform exactly like that.\n{_how_to_trust(made)}")
-        if open_:
-            open_browser(base_url)
+        def on_ready() -> None:
+            if json:
+                authority = str(made.authority) if made else None
+                write_json(
+                    {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
+                )
+            else:
+                rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
+                if base_url != local_url:
+                    rows.append(("Served at", local_url))
+                write("\n".join(aligned(rows)))
+                say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
+            if open_:
+                open_browser(base_url)
 
-    return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
+        return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
 
 
-def _client(settings: IntegrationSettings, redirect_uri: str, *, vault: Path) -> AsyncIntegration:
+def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vault: Path) -> Starlette:
     try:
         keys = KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
-        return AsyncIntegration(
+        client = AsyncIntegration(
             settings.client_id,
             settings.client_secret.get_secret_value(),
             redirect_uri=redirect_uri,
@@ -81,7 +79,8 @@ def _client(settings: IntegrationSettings, redirect_uri: str, *, vault: Path) ->
             revocation_url=settings.revocation_url,
             issuer=settings.issuer,
         )
-    except (SealingError, SchemaTooNew, ValueError, InvalidScope) as error:
+        return integration(client, _about(settings), base_url=base_url)
+    except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
 
 
@@ -125,4 +124,6 @@ def _how_to_trust(made: Certificates | None) -> str:
         ("Firefox", f"Settings, Certificates, Authorities, Import: {authority}"),
         ("curl", f"curl --cacert {authority} ..."),
     ]
-    return "\nTo trust its certificate, which is good for this machine's own names alone:\n" + "\n".join(aligned(rows))
+    return "\n\nTo trust its certificate, which is good for this machine's own names alone:\n" + "\n".join(
+        aligned(rows)
+    )

@@ -2,7 +2,8 @@
 
 import signal
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from socket import socket
 from threading import Thread
 
@@ -12,24 +13,34 @@ from grantflow.cli.ports import holder_of
 from grantflow.serving import Listener, PortUnavailable
 
 
-def bind(host: str, port: int, *, flag: str = "--port") -> list[socket]:
-    """Listening sockets; ``flag`` is what sets the port.
+@contextmanager
+def bound(host: str, port: int, *, flag: str = "--port") -> Iterator[Sequence[socket]]:
+    """Listening sockets, closed at the end; ``flag`` is what sets the port.
 
     Raises:
         Failure: the address cannot be listened at, with who does, and what to do.
     """
     try:
-        return serving.bind(host, port)
+        sockets = serving.bind(host, port)
     except PortUnavailable as error:
-        if not error.taken:
-            raise Failure(
-                f"{host}:{port} cannot be listened at: {error.reason}.", fix="Choose another --host or port."
-            ) from error
-        holder = holder_of(error.port) or "another program"
-        raise Failure(
-            f"Port {error.port} on {host} is taken by {holder}.",
-            fix=f"Stop it, or choose another port: {flag} {error.port + 1}, or {flag} 0 for any that is free.",
-        ) from error
+        raise _unavailable(error, flag) from error
+    try:
+        yield sockets
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _unavailable(error: PortUnavailable, flag: str) -> Failure:
+    if not error.taken:
+        return Failure(
+            f"{error.host}:{error.port} cannot be listened at: {error.reason}.", fix="Choose another host or port."
+        )
+    holder = holder_of(error.port) or "another program"
+    return Failure(
+        f"Port {error.port} on {error.host} is taken by {holder}.",
+        fix=f"Stop it, or choose another port: {flag} {error.port + 1}, or {flag} 0 for any that is free.",
+    )
 
 
 def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:

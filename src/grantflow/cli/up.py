@@ -14,7 +14,7 @@ from grantflow.authorization_server import Settings
 from grantflow.cli.flags import Data, Json, Open, OtherPortNumber, PortNumber, Seconds
 from grantflow.cli.output import Failure
 from grantflow.cli.report import show
-from grantflow.cli.starting import address, bind, open_browser, serve_until_signal
+from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
@@ -43,9 +43,11 @@ def up(
 ) -> int:
     directory = DataDirectory.find(data)
     directory.create()
-    with held(directory):
-        platform_sockets = bind(PLATFORM_HOST, port)
-        integration_sockets = bind(INTEGRATION_HOST, integration_port, flag="--integration-port")
+    with (
+        held(directory),
+        bound(PLATFORM_HOST, port) as platform_sockets,
+        bound(INTEGRATION_HOST, integration_port, flag="--integration-port") as integration_sockets,
+    ):
         settings = Settings(
             issuer=f"{address('http', PLATFORM_HOST, platform_sockets)}/v1",
             access_token_lifetime=timedelta(seconds=access_token_lifetime),

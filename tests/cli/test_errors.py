@@ -1,0 +1,184 @@
+"""What goes wrong is told with what to do, on stderr, with the right exit code; tracebacks only for --debug."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grantflow.cli.log import redacted
+from grantflow.cli.output import has_colour
+from tests.cli.conftest import CommandLine
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what", "fix"),
+    [
+        (("platfrm",), "There is no command 'platfrm' here. Did you mean 'platform'?", "grantflow --help"),
+        (("platform", "grnt"), "Did you mean 'grant'?", "grantflow platform --help"),
+        (("platform", "person", "ad"), "Did you mean 'add'?", "grantflow platform person --help"),
+        (("up", "--prt", "1"), "Unknown option: --prt. Did you mean --port?", "grantflow up --help"),
+        (("up", "--port"), "--port needs a value", "grantflow up --help"),
+        (("up", "--port", "x"), 'unable to convert "x" into int', "grantflow up --help"),
+        (("up", "--port", "70000"), "--port", "grantflow up --help"),
+        (("up", "too", "many"), "Too many words: too many", "grantflow up --help"),
+        (("platform", "app", "add"), "NAME is missing", "grantflow platform app add --help"),
+        (("platform", "app", "add", "X"), "--redirect-uri is missing", "grantflow platform app add --help"),
+        (("status", "-o", "xml"), 'Choose from: "text", "env", "json"', "grantflow status --help"),
+    ],
+)
+def test_wrong_usage_is_told_with_the_nearest_right_one_and_code_2(
+    grantflow: CommandLine, arguments: tuple[str, ...], what: str, fix: str
+) -> None:
+    ended = grantflow(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert what in " ".join(ended.err.split())
+    assert fix in ended.err
+    assert ended.err.startswith("error: ")
+
+
+def test_status_says_that_nothing_runs_and_how_to_start_it(grantflow: CommandLine) -> None:
+    ended = grantflow("status")
+    assert (ended.code, ended.out) == (1, "")
+    assert "Start it with: grantflow up" in ended.err
+
+
+def test_a_taken_port_is_told_with_who_has_it_and_another(grantflow: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = grantflow("up", "--port", str(port), "--data", str(grantflow.directory))
+    assert (ended.code, ended.out) == (1, "")
+    said = " ".join(ended.err.split())
+    assert f"Port {port} on 127.0.0.1 is taken by" in said
+    assert f"(process {os.getpid()})" in said
+    assert f"--port {port + 1}" in said
+
+
+@pytest.mark.parametrize("command", [("platform", "serve"), ("serve",)])
+def test_s88_plain_http_is_not_served_beyond_this_machine(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES", "KEY"):
+        monkeypatch.setenv(f"GRANTFLOW_{name}", "x")
+    ended = grantflow(*command, "--host", "0.0.0.0")
+    assert (ended.code, ended.out) == (2, "")
+    assert "over plain http" in ended.err
+
+
+def test_each_missing_setting_of_an_integration_is_told_with_what_to_do(grantflow: CommandLine) -> None:
+    ended = grantflow("serve")
+    assert (ended.code, ended.out) == (2, "")
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES", "KEY"):
+        assert f"\n  GRANTFLOW_{name} " in ended.err
+    assert "grantflow key new" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [
+        ({"GRANTFLOW_KEY": "not a key"}, "A key begins with gfk_"),
+        ({"GRANTFLOW_REDIRECT_URI": "http://localhost:1/elsewhere", "GRANTFLOW_PUBLIC_URL": "https://a"}, "below"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], what: str
+) -> None:
+    complete = {
+        "GRANTFLOW_CLIENT_ID": "C1",
+        "GRANTFLOW_CLIENT_SECRET": "s3cret",
+        "GRANTFLOW_SCOPES": "spark:people_read",
+        "GRANTFLOW_KEY": grantflow("key", "new").out.strip(),
+        "GRANTFLOW_PORT": "0",
+    }
+    for name, value in (complete | environment).items():
+        monkeypatch.setenv(name, value)
+    ended = grantflow("serve")
+    assert ended.code == 2
+    assert what in ended.err
+    assert "s3cret" not in ended.err
+
+
+def test_a_directory_that_cannot_be_written_is_told(grantflow: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = grantflow("up", "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert (ended.code, ended.out) == (1, "")
+    assert "cannot be used" in ended.err
+    assert "--data" in ended.err
+
+
+def test_what_nobody_expected_shows_its_traceback_for_debug_alone_and_no_secret(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise RuntimeError("refused: client_secret=s3cret")
+
+    monkeypatch.setattr("grantflow.sealing.KeyRing.new_key", fail)
+    calm, loud = grantflow("key", "new"), grantflow("--debug", "key", "new")
+    assert (calm.code, loud.code) == (1, 1)
+    assert "RuntimeError: refused: client_secret=***" in calm.err
+    assert "Traceback" not in calm.err
+    assert "--debug" in calm.err
+    assert "Traceback" in loud.err
+    assert "s3cret" not in loud.err.split("RuntimeError")[-1]
+
+
+def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> None:
+    without = "import sys; sys.modules['uvicorn'] = None; from grantflow.cli import main; main()"
+    ended = subprocess.run([sys.executable, "-c", without, "up"], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert 'pip install "grantflow[server]"' in ended.stderr
+    assert "uvicorn" in ended.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -c 'from grantflow.cli import main; main()' key new | true"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "coloured"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"CLICOLOR": "0"}, True, False),
+        ({"CLICOLOR_FORCE": "1"}, False, True),
+        ({"CLICOLOR_FORCE": "0"}, False, False),
+        ({"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_colour_is_where_it_is_wanted(environ: dict[str, str], terminal: bool, coloured: bool) -> None:
+    class Stream:
+        def isatty(self) -> bool:
+            return terminal
+
+    assert has_colour(Stream(), environ) is coloured  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /oauth?code=SECRET&state=SECRET",
+        "Authorization: Bearer SECRET",
+        "Authorization: Basic SECRET=",
+        '{"access_token": "SECRET", "refresh_token": "SECRET"}',
+        "{'client_secret': 'SECRET'}",
+        "password=SECRET",
+        "gfk_SECRET",
+        f"token {'SECRET' * 10}abcd_LG01_0b6f2a30-6d8e-4a37-9d0e-3f1f0f1f2f3f",
+    ],
+)
+def test_s94_secrets_are_struck_out_of_whatever_is_logged(text: str) -> None:
+    assert "SECRET" not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["status code 400", "GET /v1/people/me 200 1.2 ms", "client C" + "ab" * 32, "refused with invalid_grant"]
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text

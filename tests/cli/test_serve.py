@@ -1,0 +1,147 @@
+"""`grantflow serve` and `grantflow platform serve`, in processes of their own, over real sockets."""
+
+import signal
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from grantflow.sealing import KeyRing
+from tests.cli.running import ended, running
+
+pytestmark = pytest.mark.slow
+ENVIRONMENT = {
+    "GRANTFLOW_CLIENT_ID": "C" + "0" * 64,
+    "GRANTFLOW_CLIENT_SECRET": "1" * 64,
+    "GRANTFLOW_SCOPES": "spark:people_read",
+    "GRANTFLOW_KEY": KeyRing.new_key(),
+}
+FREE = ("--port", "0")
+
+
+def redirect_uri_sent(base_url: str, **options: object) -> str:
+    """What the platform is told where to send the person back to, on the click on Grant."""
+    answer = httpx2.get(f"{base_url}/connect", trust_env=False, **options)  # type: ignore[arg-type]
+    assert answer.status_code in {302, 303, 307}
+    location = urlsplit(answer.headers["location"])
+    assert f"{location.scheme}://{location.netloc}{location.path}" == "https://webexapis.com/v1/authorize"
+    return parse_qs(location.query)["redirect_uri"][0]
+
+
+def test_w14_one_command_serves_the_pages_with_a_redirect_uri_of_their_own(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "serve", *FREE, env=ENVIRONMENT) as served:
+        url = served.said["integration_url"]
+        assert urlsplit(url).hostname == "localhost"
+        assert served.said == {
+            "integration_url": url,
+            "redirect_uri": f"{url}/oauth",
+            "certificate_authority": None,
+        }
+        assert httpx2.get(url, trust_env=False, headers={"accept": "text/html"}).status_code == 200
+        assert redirect_uri_sent(url) == f"{url}/oauth"
+        assert served.stop(signal.SIGTERM) == 0
+
+
+def test_w15_behind_a_proxy_the_public_url_is_what_the_platform_sees(tmp_path: Path) -> None:
+    public = "https://lockbot.example.com"
+    with running(tmp_path / "data", "serve", *FREE, "--public-url", public, "--verbose", env=ENVIRONMENT) as served:
+        assert served.said["redirect_uri"] == f"{public}/oauth"
+        port = local_port(served.process.pid)
+        proxied = {"host": "lockbot.example.com", "x-forwarded-proto": "https"}
+        assert redirect_uri_sent(f"http://localhost:{port}", headers=proxied) == f"{public}/oauth"
+        forged = {"host": "evil.example", "x-forwarded-host": "evil.example"}
+        answer = httpx2.get(f"http://localhost:{port}/connect", headers=forged, trust_env=False)
+        assert "evil.example" not in answer.headers["location"]
+
+
+def local_port(process: int) -> int:
+    """Where it listens: behind a proxy it tells its public address alone."""
+    inodes = {
+        link.readlink().name.removeprefix("socket:[").rstrip("]")
+        for link in Path(f"/proc/{process}/fd").iterdir()
+        if str(link.readlink()).startswith("socket:")
+    }
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return next(int(line[1].partition(":")[2], 16) for line in lines if line[3] == "0A" and line[9] in inodes)
+
+
+@pytest.fixture(scope="module")
+def over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    folder = tmp_path_factory.mktemp("tls") / "data"
+    with running(folder, "serve", *FREE, "--tls", env=ENVIRONMENT) as served:
+        yield served.said["integration_url"], served.said["certificate_authority"]
+
+
+def get_over(version: ssl.TLSVersion, url: str, authority: str) -> httpx2.Response:
+    context = ssl.create_default_context(cafile=authority)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that the server alone refuses old versions
+    context.minimum_version = context.maximum_version = version
+    return httpx2.get(url, verify=context, trust_env=False, headers={"accept": "text/html"})
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_w13_the_redirect_uri_is_served_over_tls_1_2_or_higher(
+    over_tls: tuple[str, str], version: ssl.TLSVersion
+) -> None:
+    url, authority = over_tls
+    assert url.startswith("https://localhost:")
+    assert get_over(version, f"{url}/oauth", authority).status_code in {200, 303, 400}
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_w13_older_tls_is_refused(over_tls: tuple[str, str], version: ssl.TLSVersion) -> None:
+    with pytest.raises(httpx2.ConnectError):
+        get_over(version, *over_tls)
+
+
+def test_w13_cookies_over_tls_are_secure_and_of_this_host_alone(over_tls: tuple[str, str]) -> None:
+    url, authority = over_tls
+    context = ssl.create_default_context(cafile=authority)
+    cookie = httpx2.get(f"{url}/connect", verify=context, trust_env=False).headers["set-cookie"]
+    assert cookie.startswith("__Host-")
+    assert "Secure" in cookie
+
+
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("1" * 64)
+    named = {**ENVIRONMENT, "GRANTFLOW_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
+    del named["GRANTFLOW_CLIENT_SECRET"]
+    with running(tmp_path / "data", "serve", *FREE, env=named) as served:
+        assert served.said["redirect_uri"]
+
+
+def test_a_platform_is_served_alone_with_the_settings_of_flags_and_environment(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    environment = {"GRANTFLOW_PLATFORM_ERROR_BODY": "webex", "GRANTFLOW_PLATFORM_SANDBOX": "false"}
+    added = ended("platform", "person", "add", "ada@example.com", "--name", "Ada", "--json", "--data", str(folder))
+    assert added.returncode == 0
+    with running(folder, "platform", "serve", *FREE, env=environment) as served:
+        url = served.said["platform_url"]
+        assert served.said == {"platform_url": url, "api_url": f"{url}/v1", "sandbox": False}
+        refused = httpx2.post(f"{url}/v1/access_token", data={"grant_type": "password"}, trust_env=False)
+        assert refused.status_code == 400
+        assert "error" not in refused.json()
+        page = httpx2.get(url, trust_env=False, headers={"accept": "text/html"})
+        assert page.status_code == 200
+        assert "Sample people" not in page.text
+        assert served.errors.read_text() == ""
+        assert served.stop() == 130
+
+
+def test_a_platform_without_people_says_how_to_add_the_first(tmp_path: Path) -> None:
+    with running(tmp_path / "data", "platform", "serve", *FREE) as served:
+        served.stop()
+        assert "grantflow platform person add" in served.errors.read_text()
+
+
+def test_w15_a_platform_behind_a_proxy_names_its_public_url_alone(tmp_path: Path) -> None:
+    public = "https://id.example.com"
+    with running(tmp_path / "data", "platform", "serve", *FREE, "--public-url", public) as served:
+        port = local_port(served.process.pid)
+        metadata = httpx2.get(f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server/v1", trust_env=False)
+        assert metadata.json()["issuer"] == f"{public}/v1"
+        assert metadata.json()["token_endpoint"] == f"{public}/v1/access_token"

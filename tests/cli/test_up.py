@@ -1,0 +1,160 @@
+"""`grantflow up`, in a process of its own, over real sockets."""
+
+import json
+import signal
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from grantflow.cli.report import block, environment
+from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
+from grantflow.protocol.scope import MEANINGS
+from tests.cli.running import Running, ended, running
+
+pytestmark = pytest.mark.slow
+UP = ("up", "--port", "0", "--integration-port", "0")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "data"
+
+
+@pytest.fixture(scope="module")
+def up(folder: Path) -> Iterator[Running]:
+    with running(folder, *UP) as sandbox:
+        yield sandbox
+
+
+def test_it_prints_one_line_of_json_and_keeps_serving(up: Running) -> None:
+    said = up.said
+    assert list(said) == ["platform_url", "api_url", "portal_url", "integration_url", "people", "app"]
+    assert said["api_url"] == f"{said['platform_url']}/v1"
+    assert [list(person) for person in said["people"]] == [["name", "email", "password"]] * 4
+    assert list(said["app"]) == ["client_id", "client_secret", "redirect_uris", "scopes", "authorization_url"]
+    assert up.process.poll() is None
+
+
+def test_everything_that_it_names_answers_by_then(up: Running) -> None:
+    for url in ("platform_url", "portal_url", "integration_url"):
+        assert httpx2.get(up.said[url], trust_env=False, headers={"accept": "text/html"}).status_code == 200
+    assert httpx2.get(f"{up.said['api_url']}/people/me", trust_env=False).status_code == 401
+    for url in ("platform_url", "integration_url"):
+        assert httpx2.get(f"{up.said[url]}/healthz", trust_env=False).json() == {"status": "ok"}
+
+
+def test_platform_and_integration_have_hosts_of_their_own_since_ports_share_cookies(up: Running) -> None:
+    assert urlsplit(up.said["platform_url"]).hostname == "127.0.0.1"
+    assert urlsplit(up.said["integration_url"]).hostname == "localhost"
+
+
+def test_w05_w06_w09_w20_the_sample_integration_is_registered_with_an_authorization_url(up: Running) -> None:
+    app = up.said["app"]
+    assert CLIENT_ID.fullmatch(app["client_id"])
+    assert CLIENT_SECRET.fullmatch(app["client_secret"])
+    assert app["redirect_uris"] == [f"{up.said['integration_url']}/oauth"]
+    assert set(app["scopes"].split()) <= set(MEANINGS)
+    assert parse_qs(urlsplit(app["authorization_url"]).query) == {
+        "client_id": [app["client_id"]],
+        "response_type": ["code"],
+        "redirect_uri": app["redirect_uris"],
+        "scope": [app["scopes"]],
+        "state": ["set_state_here"],
+    }
+
+
+def test_what_is_secret_lies_in_files_that_their_owner_alone_reads(up: Running, folder: Path) -> None:
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with_access = {path.name for path in folder.iterdir() if stat.S_IMODE(path.stat().st_mode) & 0o077}
+    assert with_access <= {"lock"}  # which is empty
+    stored = b"".join(path.read_bytes() for path in folder.glob("platform.db*"))
+    for secret in (up.said["app"]["client_secret"], *(person["password"] for person in up.said["people"])):
+        assert secret.encode() not in stored
+
+
+def test_people_are_added_and_seen_while_it_runs(up: Running, folder: Path) -> None:
+    added = ended(
+        "platform", "person", "add", "mary@example.com", "--name", "Mary Somerville", "--json", "--data", str(folder)
+    )
+    assert added.returncode == 0
+    listed = ended("platform", "person", "list", "--json", "--data", str(folder))
+    assert "mary@example.com" in [person["email"] for person in json.loads(listed.stdout)]
+
+
+def test_there_are_rooms_with_members_and_messages(up: Running, folder: Path) -> None:
+    with sqlite3.connect(folder / "platform.db") as database:
+        counted = database.execute(
+            "SELECT count(DISTINCT r.id), count(DISTINCT m.person_id), count(DISTINCT s.id) FROM rooms r "
+            "JOIN memberships m ON m.room_id = r.id JOIN messages s ON s.room_id = r.id"
+        ).fetchone()
+    database.close()
+    assert counted == (3, 4, 8)
+
+
+def test_status_shows_the_same_again_as_json_text_and_environment(up: Running, folder: Path) -> None:
+    shown = ended("status", "--json", "--data", str(folder))
+    assert json.loads(shown.stdout) == up.said
+    assert ended("status", "--data", str(folder)).stdout.splitlines() == block(up.said, folder / "sandbox.json")
+    variables = dict(
+        line.split("=", 1) for line in ended("status", "-o", "env", "--data", str(folder)).stdout.splitlines()
+    )
+    assert {name: value.strip("'") for name, value in variables.items()} == environment(up.said)
+
+
+def test_a_second_one_on_the_same_directory_is_refused(up: Running, folder: Path) -> None:
+    refused = ended(*UP, "--json", "--data", str(folder))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Another grantflow up runs on" in refused.stderr
+
+
+def test_its_port_taken_the_next_one_says_by_whom(up: Running, tmp_path: Path) -> None:
+    port = urlsplit(up.said["integration_url"]).port
+    refused = ended("up", "--port", "0", "--integration-port", str(port), "--data", str(tmp_path / "other"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    said = " ".join(refused.stderr.split())
+    assert f"(process {up.process.pid})" in said
+    assert f"--integration-port {int(port or 0) + 1}" in said
+
+
+def test_the_text_for_people_fits_into_80_columns_and_ends_with_what_to_do(up: Running, folder: Path) -> None:
+    lines = block(up.said, folder / "sandbox.json")
+    assert all(len(line) <= 80 for line in lines if "sandbox.json" not in line)
+    assert up.said["app"]["client_secret"] not in "\n".join(lines)
+    for person in up.said["people"]:
+        assert any(person["email"] in line and person["password"] in line for line in lines)
+    assert "click Grant" in lines[-2]
+    assert lines[-1].endswith("sign in as ada@example.com.")
+
+
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything_again(
+    tmp_path: Path, ending: signal.Signals, code: int
+) -> None:
+    folder = tmp_path / "data"
+    with running(folder, *UP) as first:
+        began = time.monotonic()
+        assert first.stop(ending) == code
+        assert time.monotonic() - began < 2 + 1  # and some for a busy machine
+        assert first.errors.read_text() == ""
+        assert first.process.stdout is not None
+        assert first.process.stdout.read() == ""
+    assert ended("status", "--data", str(folder)).returncode == 1
+    with running(folder, *UP) as second:
+        for same in ("client_id", "client_secret", "scopes"):
+            assert second.said["app"][same] == first.said["app"][same]
+        assert second.said["people"] == first.said["people"]
+        assert second.said["app"]["redirect_uris"] == [f"{second.said['integration_url']}/oauth"]
+        assert second.said["integration_url"] != first.said["integration_url"]
+
+
+def test_lifetimes_are_as_they_are_set(tmp_path: Path) -> None:
+    refused = ended(*UP, "--access-token-lifetime", "0", "--data", str(tmp_path / "data"))
+    assert refused.returncode == 2
+    with running(tmp_path / "data", *UP, "--access-token-lifetime", "30") as sandbox:
+        assert sandbox.process.poll() is None

@@ -1,0 +1,175 @@
+"""The parts put together: every role answers, what is nobody's is refused in the right shape, and nothing lingers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from os import urandom
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from grantflow.app import Storage, integration, platform
+from grantflow.authorization_server import Settings
+from grantflow.client.integration import AsyncIntegration
+from grantflow.client.pages import About
+from grantflow.client.vault.sqlite import SqliteVault
+from grantflow.sealing import KeyRing
+from grantflow.storage.engine import Statement, StorageUnavailable, Work
+from grantflow.storage.times import milliseconds
+from grantflow.web.site import Site
+
+URL = "http://127.0.0.1:9000"
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+T = TypeVar("T")
+
+
+def with_platform(folder: Path, story: Callable[[httpx2.AsyncClient, Storage], Awaitable[T]]) -> T:
+    async def run() -> T:
+        storage = Storage.open(folder / "platform.db")
+        app = platform(
+            storage,
+            Settings(issuer=f"{URL}/v1"),
+            site=Site("Grantflow", URL, sandbox=True),
+            form_key=urandom(32),
+            clock=lambda: NOW,
+        )
+        return await with_app(app, lambda browser: story(browser, storage))
+
+    return asyncio.run(run())
+
+
+async def with_app(app: Starlette, story: Callable[[httpx2.AsyncClient], Awaitable[T]], url: str = URL) -> T:
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=url) as browser,
+    ):
+        return await story(browser)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/signin", 200),
+        ("GET", "/connected-apps", 303),
+        ("GET", "/.well-known/oauth-authorization-server/v1", 200),
+        ("GET", "/v1/authorize", 400),
+        ("GET", "/v1/access_token", 405),
+        ("POST", "/v1/access_token", 415),
+        ("POST", "/v1/revoke", 415),
+        ("GET", "/idb/oauth2/v1/authorize", 400),
+        ("GET", "/v1/people/me", 401),
+        ("GET", "/v1/rooms", 401),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/nothing", 404),
+        ("DELETE", "/signin", 405),
+        ("POST", "/healthz", 405),
+    ],
+)
+def test_w03_every_role_answers_at_its_addresses(tmp_path: Path, method: str, path: str, status: int) -> None:
+    async def ask(browser: httpx2.AsyncClient, _: Storage) -> httpx2.Response:
+        return await browser.request(method, path, headers={"accept": "text/html"})
+
+    assert with_platform(tmp_path, ask).status_code == status
+
+
+def test_what_is_not_there_is_told_to_programs_in_webexs_shape_and_to_people_on_a_page(tmp_path: Path) -> None:
+    async def ask(browser: httpx2.AsyncClient, _: Storage) -> tuple[httpx2.Response, httpx2.Response]:
+        return await browser.get("/v1/nothing"), await browser.get("/nothing", headers={"accept": "text/html"})
+
+    api, page = with_platform(tmp_path, ask)
+    assert api.json().keys() == {"message", "errors", "trackingId"}
+    assert page.headers["content-type"].startswith("text/html")
+
+
+class _Gone:
+    """A database whose disk is gone."""
+
+    async def read(self, statement: Statement) -> list[dict[str, object]]:
+        raise StorageUnavailable("the disk is gone")
+
+    async def write(self, work: Work[T]) -> T:
+        work.close()
+        raise StorageUnavailable("the disk is gone")
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("GET", "/healthz", {}),
+        ("GET", f"/v1/authorize?client_id=C{'0' * 64}&response_type=code", {}),
+        ("POST", "/v1/access_token", {"data": {"grant_type": "refresh_token", "refresh_token": "x"}}),
+        ("GET", "/v1/people/me", {"headers": {"authorization": "Bearer x"}}),
+        ("GET", "/connected-apps", {"cookies": {"grantflow_platform_9000_session": "x" * 43}}),
+    ],
+)
+def test_without_its_database_every_role_says_503_and_when_to_come_again(
+    method: str, path: str, sent: dict[str, dict[str, str]]
+) -> None:
+    if "data" in sent:
+        sent = {"data": sent["data"] | {"client_id": "C" + "0" * 64}}
+    app = platform(Storage(_Gone()), Settings(issuer=f"{URL}/v1"), site=Site("Grantflow", URL), form_key=urandom(32))
+
+    async def ask(browser: httpx2.AsyncClient) -> httpx2.Response:
+        for name, value in sent.get("cookies", {}).items():
+            browser.cookies.set(name, value)
+        return await browser.request(method, path, data=sent.get("data"), headers=sent.get("headers"))
+
+    answer = asyncio.run(with_app(app, ask))
+    assert answer.status_code == 503
+    if path != "/healthz":
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_what_expired_long_ago_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    ages = {"long ago": timedelta(days=-2), "an hour ago": timedelta(hours=-1), "not yet": timedelta(hours=1)}
+
+    async def sweep(_: httpx2.AsyncClient, storage: Storage) -> tuple[int, list[str]]:
+        await storage.engine.write(_sessions_that_expire({name: NOW + age for name, age in ages.items()}))
+        gone = await storage.housekeeping.sweep(now=NOW)
+        rows = await storage.engine.read(Statement("SELECT token_hash FROM sessions ORDER BY 1"))
+        return gone, [row["token_hash"].decode() for row in rows]
+
+    assert with_platform(tmp_path, sweep) == (1, ["an hour ago", "not yet"])
+
+
+def test_a_thousand_rows_are_swept_a_portion_at_a_time(tmp_path: Path) -> None:
+    async def sweep(_: httpx2.AsyncClient, storage: Storage) -> int:
+        long_ago = NOW - timedelta(days=3)
+        await storage.engine.write(_sessions_that_expire({f"{number:04}": long_ago for number in range(1_200)}))
+        return await storage.housekeeping.sweep(now=NOW)
+
+    assert with_platform(tmp_path, sweep) == 1_200
+
+
+def _sessions_that_expire(when: dict[str, datetime]) -> Work[None]:
+    yield Statement(
+        "INSERT INTO people (id, email, display_name, org_id, created_at) VALUES ('a', 'a@example.com', 'A', 'o', 0)"
+    )
+    for name, moment in when.items():
+        values = {"token_hash": name.encode(), "expires_at": milliseconds(moment)}
+        yield Statement("INSERT INTO sessions VALUES (:token_hash, 'a', 0, :expires_at)", values)
+
+
+def test_an_integrations_pages_answer_and_its_vault_is_closed_at_the_end(tmp_path: Path) -> None:
+    url = "http://localhost:8000"
+    client = AsyncIntegration(
+        "C1",
+        "s",
+        redirect_uri=f"{url}/oauth",
+        scopes="spark:people_read",
+        vault=SqliteVault(tmp_path / "vault.db", keys=KeyRing(KeyRing.new_key())),
+    )
+    app = integration(client, About("Lockbot", does="Lock spaces"), base_url=url)
+
+    async def visit(browser: httpx2.AsyncClient) -> list[int]:
+        paths = ("/", "/healthz", "/connect", "/nothing")
+        return [(await browser.get(path, headers={"accept": "text/html"})).status_code for path in paths]
+
+    assert asyncio.run(with_app(app, visit, url)) == [200, 200, 303, 404]

@@ -1,0 +1,149 @@
+"""Sockets bound beforehand, requests held to limits, and a clean end, over real sockets in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from grantflow import serving
+from grantflow.cli.ports import holder_of
+
+PROGRAM = """
+import asyncio, logging, sys
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from grantflow import serving
+
+serving.HEAD_SECONDS = 0.5
+
+async def echo(request):
+    await asyncio.sleep(float(request.query_params.get("wait", 0)))
+    return JSONResponse({"url": str(request.url), "client": request.client.host})
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    print("ended well", flush=True)
+
+if "--log" in sys.argv:
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+sockets = serving.bind("127.0.0.1", 0)
+other = serving.bind("localhost", 0)
+apps = [Starlette(routes=[Route("/oauth", echo)], lifespan=lifespan) for _ in range(2)]
+listeners = [serving.Listener(app, each) for app, each in zip(apps, (sockets, other))]
+ended_by = serving.run(listeners, on_ready=lambda: print(serving.port_of(sockets), serving.port_of(other), flush=True))
+print(ended_by.name, flush=True)
+"""
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        first, second = process.stdout.readline().split()
+        yield process, int(first), int(second)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_localhost_is_one_port_in_each_family_that_the_machine_has() -> None:
+    sockets = serving.bind("localhost", 0)
+    try:
+        assert sockets[0].getsockname()[0] == "127.0.0.1"
+        assert len({each.getsockname()[1] for each in sockets}) == 1
+        assert len(sockets) == 1 + socket.has_dualstack_ipv6()
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def test_a_taken_port_is_refused_and_its_holder_named() -> None:
+    (taken,) = serving.bind("127.0.0.1", 0)
+    port = serving.port_of([taken])
+    try:
+        with pytest.raises(serving.PortUnavailable) as refused:
+            serving.bind("localhost", port)
+        assert refused.value.taken
+        assert refused.value.port == port
+        assert f"(process {os.getpid()})" in str(holder_of(port))
+    finally:
+        taken.close()
+    assert holder_of(port) is None
+
+
+def test_a_name_that_is_not_of_this_machine_is_refused() -> None:
+    with pytest.raises(serving.PortUnavailable) as refused:
+        serving.bind("192.0.2.1", 0)
+    assert not refused.value.taken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_both_servers_within_two_seconds_even_while_requests_wait(ending: signal.Signals) -> None:
+    with served() as (process, port, _), socket.create_connection(("127.0.0.1", port)) as waiting:
+        waiting.sendall(b"GET /oauth?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(ending)
+        out, _ = process.communicate(timeout=10)
+        assert time.monotonic() - began < 2 + 1  # and some for a busy machine
+        assert out.split("\n") == ["ended well", "ended well", ending.name, ""]
+
+
+@pytest.mark.slow
+def test_s89_headers_of_proxies_change_nothing_and_no_banner_tells_what_serves() -> None:
+    forged = {"x-forwarded-for": "192.0.2.9", "x-forwarded-proto": "https", "x-forwarded-host": "evil.example"}
+    with served() as (_, port, _other):
+        answer = httpx2.get(f"http://127.0.0.1:{port}/oauth", headers=forged, trust_env=False)
+        assert answer.json() == {"url": f"http://127.0.0.1:{port}/oauth", "client": "127.0.0.1"}
+        assert "server" not in answer.headers
+
+
+@pytest.mark.slow
+def test_s94_the_log_of_requests_has_no_query() -> None:
+    with served("--log") as (process, _, port):
+        httpx2.get(f"http://localhost:{port}/oauth?code=secret-code&state=secret-state", trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+        assert "grantflow.access GET /oauth 200" in log
+        assert "secret" not in log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"GET /oauth HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000, b"HTTP/1.1 431 "),
+        (b"GET /oauth?" + b"a" * 200_000, b"HTTP/1.1 431 "),
+        (b"GET /oauth HTTP/1.1\r\nHost: ", b"HTTP/1.1 408 "),
+        (b"", b""),
+    ],
+    ids=["a large header", "a long address", "a head that never ends", "a connection in advance"],
+)
+def test_a_head_that_is_too_large_or_too_slow_is_cut_off(sent: bytes, answer: bytes) -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=10) as browser:
+        browser.sendall(sent)
+        received = browser.recv(100)
+        assert received[: len(answer)] == answer
+        assert bool(received) == bool(answer)
+
+
+@pytest.mark.slow
+def test_a_connection_may_rest_between_requests_and_a_slow_answer_is_no_slow_head() -> None:
+    with served() as (_, port, _other), httpx2.Client(trust_env=False) as browser:
+        for wait in (0, 2.5, 0):
+            assert browser.get(f"http://127.0.0.1:{port}/oauth", params={"wait": str(wait)}).status_code == 200
+            time.sleep(1.6)

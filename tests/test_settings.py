@@ -1,0 +1,127 @@
+"""Flags before environment before file; every mistake named, no secret repeated."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, read_settings
+
+COMPLETE = {
+    "GRANTFLOW_CLIENT_ID": "C1",
+    "GRANTFLOW_CLIENT_SECRET": "s3cret",
+    "GRANTFLOW_SCOPES": "spark:people_read",
+    "GRANTFLOW_KEY": "gfk_key",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("GRANTFLOW_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def integration(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> IntegrationSettings:
+    for name, value in (COMPLETE | changed).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return read_settings(IntegrationSettings)
+
+
+def test_w07_w08_lifetimes_are_webexs_unless_they_are_set() -> None:
+    settings = read_settings(PlatformSettings)
+    assert (settings.access_token_lifetime, settings.refresh_token_lifetime) == (1_209_600, 7_776_000)
+
+
+def test_w14_an_integration_is_served_at_port_8000_and_a_platform_at_9000(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (integration(monkeypatch).host, integration(monkeypatch).port) == ("localhost", 8000)
+    assert read_settings(PlatformSettings).port == 9000
+
+
+def test_an_integration_talks_to_webex_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert integration(monkeypatch).api_url == "https://webexapis.com/v1"
+
+
+def test_flags_come_before_the_environment_and_that_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "grantflow.toml").write_text("[platform]\nport = 1\nerror_body = 'webex'\nhost = 'file'\n")
+    monkeypatch.setenv("GRANTFLOW_PLATFORM_PORT", "2")
+    monkeypatch.setenv("GRANTFLOW_PLATFORM_HOST", "environment")
+    settings = read_settings(PlatformSettings, port=3, host=None)
+    assert (settings.port, settings.host, settings.error_body) == (3, "environment", "webex")
+
+
+def test_another_file_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    named = tmp_path / "other.toml"
+    named.write_text("[platform]\nport = 4\n")
+    monkeypatch.setenv("GRANTFLOW_CONFIG", str(named))
+    assert read_settings(PlatformSettings).port == 4
+
+
+def test_secrets_can_lie_in_files_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    settings = integration(
+        monkeypatch, GRANTFLOW_CLIENT_SECRET=None, GRANTFLOW_CLIENT_SECRET_FILE=str(tmp_path / "secret")
+    )
+    assert settings.client_secret.get_secret_value() == "from a file"
+
+
+@pytest.mark.parametrize(
+    ("environment", "flags", "where", "what"),
+    [
+        ({"GRANTFLOW_PLATFORM_PORT": "abc"}, {}, "GRANTFLOW_PLATFORM_PORT", "'abc' is not a whole number"),
+        ({}, {"port": 70_000}, "GRANTFLOW_PLATFORM_PORT (--port)", "less than or equal to 65535"),
+        ({}, {"access_token_lifetime": 0}, "(--access-token-lifetime)", "greater than or equal to 1"),
+        ({}, {"error_body": "odd"}, "(--error-body)", "'superset' or 'webex'"),
+        ({}, {"public_url": "http://id.example.com"}, "(--public-url)", "use https"),
+        ({}, {"public_url": "id.example.com"}, "(--public-url)", "is not an address like https://host"),
+        ({"GRANTFLOW_PLATFORM_SANDBOX": "perhaps"}, {}, "GRANTFLOW_PLATFORM_SANDBOX", "neither true nor false"),
+        ({"GRANTFLOW_CONFIG": "nowhere.toml"}, {}, "GRANTFLOW_CONFIG", "there is no file nowhere.toml"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_where_it_is_set_and_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], flags: dict[str, object], where: str, what: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        read_settings(PlatformSettings, **flags)
+    ((told_where, told_what),) = refused.value.problems.items()
+    assert told_where.endswith(where)
+    assert what in told_what
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [("[platform]\nprot = 1\n", "there is no such setting"), ("[platform\n", "it is not valid TOML")],
+)
+def test_a_mistake_in_the_file_is_named_with_the_file(tmp_path: Path, content: str, what: str) -> None:
+    (tmp_path / "grantflow.toml").write_text(content)
+    with pytest.raises(SettingsError, match=r"grantflow\.toml") as refused:
+        read_settings(PlatformSettings)
+    assert what in str(refused.value)
+
+
+def test_all_that_is_missing_is_told_at_once_with_what_to_do() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(IntegrationSettings)
+    assert set(refused.value.problems) == set(COMPLETE)
+    assert "grantflow key new" in refused.value.problems["GRANTFLOW_KEY"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"GRANTFLOW_CLIENT_SECRET_FILE": "/nowhere"},
+        {"GRANTFLOW_API_URL": "http://api.example.com"},
+        {"GRANTFLOW_CLIENT_ID": ""},
+    ],
+)
+def test_no_message_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        integration(monkeypatch, **changed)
+    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in repr(refused.value.__cause__)
