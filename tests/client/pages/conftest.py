@@ -47,6 +47,18 @@ class Browser(Person):
     def cookies(self) -> dict[str, str]:
         return {cookie.name: cookie.value or "" for cookie in self._http.cookies.jar}
 
+    def see(self, method: str, url: str) -> httpx2.Response:
+        """One answer as it comes, followed nowhere."""
+        return self._http.request(method, url)
+
+    @contextmanager
+    def keeping_cookies(self) -> Iterator[None]:
+        """What a site has discarded meanwhile is there again afterwards, as on the way back in the history."""
+        kept = list(self._http.cookies.jar)
+        yield
+        for cookie in kept:
+            self._http.cookies.jar.set_cookie(cookie)
+
 
 @dataclass
 class Sample:

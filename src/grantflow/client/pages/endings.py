@@ -144,7 +144,6 @@ _BY_ERROR = {
     "consent_required": NOT_READY,
     "interaction_required": NOT_READY,
     "account_selection_required": NOT_READY,
-    "invalid_request": "integration_refused",
     "invalid_scope": "integration_refused",
     "unauthorized_client": "integration_refused",
     "unsupported_response_type": "integration_refused",

@@ -30,7 +30,8 @@ class Outcomes:
         if isinstance(outcome, AccessDenied):
             return mount.site.url(mount.notes.address(DECLINED, return_to=outcome.return_to))
         name, reference = ending_of(outcome), mount.new_reference()
-        level = logging.ERROR if ENDINGS[name].for_operator else logging.INFO
+        # Only where this browser's cookie vouches for the answer: else any stranger could ring the operator's bell.
+        level = logging.ERROR if ENDINGS[name].for_operator and outcome.cookie_name else logging.INFO
         reason = " ".join(str(outcome).split())
         log.log(level, "A grant flow ended without a grant, %s: %s (reference %s)", name, reason, reference)
         told = {"ending": name, "reference": reference, **particulars(outcome)}
