@@ -110,6 +110,8 @@ def test_w02_nobody_else_can_see_or_revoke_a_grant(tmp_path: Path) -> None:
             assert answer.status_code == 404
             assert "LockBot" not in answer.text
         assert "was revoked" not in text_of(await browser.open(f"/connected-apps?revoked={target}"))
+        store = connected_apps.ConnectedAppStore(house.engine)
+        assert not await store.revoke(target, person_id=mallory.id, now=NOW)
         assert await revoked(house) == set()
 
     run(tmp_path, story)
