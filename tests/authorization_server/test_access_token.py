@@ -49,7 +49,7 @@ def basic(client_id: str, client_secret: str) -> dict[str, str]:
 # --- what comes back -----------------------------------------------------------------------------------------------
 
 
-def test_w07_w08_w27_the_answer_has_the_four_fields_and_webexs_lifetimes(tmp_path: Path) -> None:
+def test_w07_w08_w27_s54_the_answer_has_the_four_fields_and_webexs_lifetimes(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         answer = await server.exchange(app, await server.code(app, await server.person()))

@@ -222,7 +222,7 @@ REFUSED: list[tuple[dict[str, str | None], str, str]] = [
 
 
 @pytest.mark.parametrize(("changed", "error", "words"), REFUSED)
-def test_w23_s25_s26_all_else_goes_to_the_redirect_uri_with_error_words_state_and_iss(
+def test_w23_s25_s26_s45_s46_all_else_goes_to_the_redirect_uri_with_error_words_state_and_iss(
     tmp_path: Path, changed: dict[str, str | None], error: str, words: str
 ) -> None:
     async def story(server: Server) -> None:

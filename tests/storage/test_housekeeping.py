@@ -48,8 +48,7 @@ def run(path: Path, story: Callable[[SqliteEngine], Awaitable[None]]) -> None:
 
 
 def all_of(*statements: Statement) -> Work[None]:
-    for statement in statements:
-        yield statement
+    yield from (statement for statement in statements)
 
 
 def row(table: str, key: str, *, expires_at: datetime) -> Statement:

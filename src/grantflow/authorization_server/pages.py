@@ -171,7 +171,10 @@ def _read(query: str) -> Asked:
 
 def _waiting_id(request: Request) -> Secret | None:
     """The id of a request that waited. With a client_id beside it, ``request`` is OpenID Connect's, and refused."""
-    fields = parse_qs(_query(request))
+    query = _query(request)
+    if "request=" not in query:
+        return None
+    fields = parse_qs(query)
     waiting = fields.get("request", [])
     return Secret(waiting[0]) if len(waiting) == 1 and "client_id" not in fields else None
 

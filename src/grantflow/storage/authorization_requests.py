@@ -13,9 +13,8 @@ from grantflow.authorization_server.records import (
     Session,
     Situation,
 )
-from grantflow.protocol.scope import read_scopes
 from grantflow.storage.engine import Engine, IntegrityError, Row, Stale, Statement, Work
-from grantflow.storage.registrations import registration_of
+from grantflow.storage.registrations import registration_of, stored_scopes
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 _COLUMNS = """
@@ -184,7 +183,7 @@ def _session(row: Row) -> Session:
 def _grant(row: Row) -> Grant:
     return Grant(
         id=row["grant_id"],
-        scopes=read_scopes(row["grant_scopes"]),
+        scopes=stored_scopes(row["grant_scopes"]),
         remembered=bool(row["remembered"]),
         version=row["grant_version"],
     )

@@ -49,8 +49,8 @@ class Housekeeping:
 
 def _delete(table: str, key: str) -> str:
     # Table and key are names of this module.
-    expired = f"SELECT {key} FROM {table} WHERE expires_at <= :before ORDER BY expires_at LIMIT :portion"  # noqa: S608
-    return f"DELETE FROM {table} WHERE {key} IN ({expired}) RETURNING 1"  # noqa: S608
+    expired = f"SELECT {key} FROM {table} WHERE expires_at <= :before ORDER BY expires_at LIMIT :portion"
+    return f"DELETE FROM {table} WHERE {key} IN ({expired}) RETURNING 1"
 
 
 def _run(statement: Statement) -> Work[int]:

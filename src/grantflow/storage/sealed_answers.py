@@ -7,9 +7,9 @@ the authorization server for what it is kept for).
 import json
 
 from grantflow.authorization_server.records import TokenPair
-from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import Tampered, seal_under, unseal_under
+from grantflow.storage.registrations import stored_scopes
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 
@@ -35,7 +35,7 @@ def unseal_answer(sealed: bytes, *, key: Secret) -> TokenPair | None:
         access_expires_at=from_milliseconds(members["access_expires_at"]),
         refresh_token=Secret(members["refresh_token"]),
         refresh_expires_at=from_milliseconds(members["refresh_expires_at"]),
-        scopes=read_scopes(members["scopes"]),
+        scopes=stored_scopes(members["scopes"]),
     )
 
 

@@ -16,9 +16,10 @@ from grantflow.authorization_server.records import (
     TokenPair,
 )
 from grantflow.protocol.registration import ClientType, Profile
-from grantflow.protocol.scope import Scopes, read_scopes
+from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
 from grantflow.storage.engine import Engine, Row, Stale, Statement, Work
+from grantflow.storage.registrations import stored_scopes
 from grantflow.storage.sealed_answers import seal_answer, unseal_answer
 from grantflow.storage.times import from_milliseconds, milliseconds
 
@@ -261,7 +262,7 @@ def _code(row: Row) -> Code:
         client_id=row["issued_to"],
         person_id=row["person_id"],
         org_id=row["org_id"],
-        scopes=read_scopes(row["scopes"]),
+        scopes=stored_scopes(row["scopes"]),
         redirect_uri=row["redirect_uri"],
         redirect_uri_sent=bool(row["redirect_uri_sent"]),
         challenge=row["challenge"],
@@ -278,7 +279,7 @@ def _refresh_token(row: Row, *, presented: Secret) -> RefreshToken:
         client_id=row["issued_to"],
         person_id=row["person_id"],
         org_id=row["org_id"],
-        scopes=read_scopes(row["scopes"]),
+        scopes=stored_scopes(row["scopes"]),
         issued_at=from_milliseconds(row["issued_at"]),
         expires_at=from_milliseconds(row["expires_at"]),
         lives=row["revoked_at"] is None and row["grant_revoked_at"] is None,
