@@ -65,7 +65,7 @@ const relate = (element) => {
   const seconds = (moment - Date.now()) / 1000;
   const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
   element.title = full.format(moment);
-  element.textContent = Math.abs(seconds) < 45 ? "just now" : words.format(Math.trunc(seconds / size), unit);
+  element.textContent = Math.abs(seconds) < 45 ? "just now" : words.format(Math.round(seconds / size), unit);
 };
 
 const closeMenus = (event) => each("details[data-menu][open]", (menu) => {
