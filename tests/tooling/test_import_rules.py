@@ -36,7 +36,7 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
     "grantflow.client.shells": ["grantflow.sealing", "grantflow.client.vault", "sqlite3", "starlette"],
     "grantflow.client.integration": ["grantflow.client.pages", "grantflow.web", "sqlite3", "httpx2", "starlette"],
     "grantflow.client.pages": [
-        *["grantflow.storage", "grantflow.authorization_server", "grantflow.app", "grantflow.cli"],
+        *["grantflow.client.vault", "grantflow.storage", "grantflow.authorization_server", "grantflow.app"],
         *["sqlite3", "httpx2", "cyclopts", "uvicorn"],
     ],
     "grantflow.authorization_server": [
