@@ -71,8 +71,8 @@ def show(*, data: Data = None, json: Json = False) -> None:
     if json:
         write_json([_as_json(integration) for integration in found])
         return
-    rows = [(each.registration.name, each.registration.client_id, each.registration.profile) for each in found]
-    write_table(("NAME", "CLIENT ID", "PROFILE"), rows)
+    rows = [(each.registration.name, each.registration.profile, each.registration.client_id) for each in found]
+    write_table(("NAME", "PROFILE", "CLIENT ID"), rows)
 
 
 async def _add(directory: DataDirectory, application: Application, owner: str | None) -> Registered:

@@ -46,6 +46,12 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def say_interrupted() -> None:
+    """End the line in which the terminal has shown ^C."""
+    if sys.stderr.isatty():
+        say("")
+
+
 def say_failure(failure: Failure) -> None:
     label = "error: "
     say(styled(label, "red", stream=sys.stderr) + _wrapped(failure.what, indent=len(label)))
@@ -101,4 +107,5 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for row in rows:
         table.add_row(*row)
-    Console(no_color=not has_colour(sys.stdout), highlight=False, markup=False).print(table)
+    # Wider than any terminal: an id that was cut short could not be copied.
+    Console(width=1_000, no_color=not has_colour(sys.stdout), highlight=False, markup=False).print(table)

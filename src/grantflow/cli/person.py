@@ -13,7 +13,7 @@ from grantflow.data_directory import DataDirectory
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.timestamp import write_timestamp
 from grantflow.resource_owner.passwords import UnfitPassword, hash_password, new_password
-from grantflow.resource_owner.people import UnfitPerson, new_person
+from grantflow.resource_owner.people import UnfitPerson, canonical_email, new_person
 from grantflow.resource_owner.records import Person
 from grantflow.resource_server.ids import Kind, write_id
 from grantflow.storage.people import EmailTaken
@@ -29,6 +29,10 @@ def add(
     data: Data = None,
     json: Json = False,
 ) -> None:
+    try:
+        email = canonical_email(email)  # before anybody thinks of a password
+    except UnfitPerson as error:
+        raise Failure(str(error)) from error
     chosen, generated = _read_password(from_stdin=password_stdin), new_password(mint=mint)
     person = asyncio.run(_add(DataDirectory.find(data), email, name, chosen or generated, admin=admin))
     if json:

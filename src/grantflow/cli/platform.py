@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from shlex import quote
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -67,7 +68,8 @@ def serve(
             else:
                 write("\n".join(aligned([("Platform", url), ("API", f"{url}/v1"), ("Data", str(directory.path))])))
             if not has_people:
-                say("Nobody can sign in yet: grantflow platform person add you@example.com --name You --admin")
+                say("Nobody can sign in yet. Add the first person:")
+                say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
         return serve_until_signal([Listener(app, sockets)], on_ready=on_ready)
 

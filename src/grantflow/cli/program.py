@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandErr
 
 from grantflow.cli import log
 from grantflow.cli.help import command_in
-from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure
+from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted
 from grantflow.migrations import SchemaTooNew
 from grantflow.storage.engine import StorageUnavailable
 
@@ -55,6 +55,7 @@ def perform(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
+        say_interrupted()
         return INTERRUPTED
     except Exception as error:
         if debug:

@@ -56,7 +56,7 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
     first = people[0]["email"]
     lines += [
         f"{_styled('Next', 'bold')}  Open {_styled(report['integration_url'], 'bold')}, click Grant,",
-        f"      and sign in as {first}.",
+        f"      and sign in as {first}. Ctrl-C stops it.",
     ]
     return lines
 

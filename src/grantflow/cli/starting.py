@@ -8,7 +8,7 @@ from socket import socket
 from threading import Thread
 
 from grantflow import serving
-from grantflow.cli.output import INTERRUPTED, OK, Failure, say
+from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted
 from grantflow.cli.ports import holder_of
 from grantflow.serving import Listener, PortUnavailable
 
@@ -51,7 +51,10 @@ def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
 
 def serve_until_signal(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> int:
     """Serve until a signal ends it; answers the exit code."""
-    return INTERRUPTED if serving.run(listeners, on_ready=on_ready) == signal.SIGINT else OK
+    if serving.run(listeners, on_ready=on_ready) != signal.SIGINT:
+        return OK
+    say_interrupted()
+    return INTERRUPTED
 
 
 def open_browser(url: str) -> None:

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from grantflow.app import Storage, clock, integration, mint, platform
 from grantflow.authorization_server import Settings
 from grantflow.cli.flags import Data, Json, Open, OtherPortNumber, PortNumber, Seconds
-from grantflow.cli.output import Failure
+from grantflow.cli.output import Failure, say
 from grantflow.cli.report import show
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
@@ -54,6 +54,8 @@ def up(
             refresh_token_lifetime=timedelta(seconds=refresh_token_lifetime),
         )
         integration_url = address("http", INTEGRATION_HOST, integration_sockets)
+        if not directory.sandbox.exists():
+            say(f"First start: people, rooms and credentials are made up in {directory.path}.")
         storage = Storage.open(directory.database)
         sandbox = asyncio.run(
             furnish(storage, directory, redirect_uri=f"{integration_url}/oauth", now=clock(), mint=mint)
