@@ -1,8 +1,8 @@
 """The pages served on a socket, against the foreign platform, and browsers that visit them."""
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from grantflow import AsyncIntegration, Integration
@@ -26,6 +28,17 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield listener, f"http://localhost:{listener.getsockname()[1]}"
+
+
+def hosting(integration: AsyncIntegration, *routes: BaseRoute) -> Starlette:
+    """An application that closes the integration when it ends."""
+
+    @asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        async with integration:
+            yield
+
+    return Starlette(routes=routes, lifespan=running)
 
 
 @contextmanager
@@ -98,8 +111,8 @@ def serve(world: World) -> Iterator[Serve]:
         def serve_pages(about: About = ABOUT, *, pages: dict[str, Any] | None = None, **options: Any) -> Sample:
             listener, url = stack.enter_context(listening())
             integration = world.async_integration(redirect_uri=f"{url}/oauth", **options)
-            stack.callback(integration._parts.vault.close)
-            stack.enter_context(served(integration_pages(integration, about, **(pages or {})), listener))
+            app = hosting(integration, Mount("/", integration_pages(integration, about, **(pages or {}))))
+            stack.enter_context(served(app, listener))
             return Sample(world, url, integration)
 
         yield serve_pages

@@ -1,9 +1,12 @@
 """The start page: what it says before the grant, and after."""
 
+import re
+
 import pytest
 
-from grantflow import ReauthorizationRequired
+from grantflow import ReauthorizationRequired, Status
 from grantflow.client.pages import About
+from tests.client.foreign import Answer
 from tests.client.pages.conftest import Sample, Serve
 from tests.whole.person import Page
 
@@ -113,3 +116,79 @@ def test_a_dead_grant_can_be_let_go(sample: Sample) -> None:
         visitor.open(sample.url)
         assert "Disconnected" in visitor.press("Disconnect").words
         assert "Grant again" not in visitor.open(sample.url).words
+
+
+#: What the platform does, and the words of the banner over the page that is shown nevertheless.
+TROUBLE: list[tuple[str, int, Answer | None, str]] = [
+    ("the API fails", 500, None, "cannot be reached right now"),
+    ("the API refuses", 403, None, "did not allow this"),
+    ("the API is strange", 418, None, "did not do it"),
+    ("the token endpoint fails", 401, Answer(500), "cannot be reached right now"),
+    ("the token endpoint hangs up", 401, Answer(0), "cannot be reached right now"),
+    ("the secret is wrong", 401, Answer(401, '{"error": "invalid_client"}'), "is not set up correctly"),
+]
+
+
+@pytest.mark.parametrize(("status", "answer", "words"), [row[1:] for row in TROUBLE], ids=[row[0] for row in TROUBLE])
+def test_what_does_not_work_just_now_is_told_and_harms_no_grant(
+    serve: Serve, status: int, answer: Answer | None, words: str
+) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.people_me_status = status
+        if answer:
+            sample.world.platform.expire_access_tokens()
+            sample.world.platform.answers.append(answer)
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert words in page.words
+        assert "unharmed" in page.words or status in {403, 418}
+        assert "Connected as Ada" in page.words
+        (grant,) = sample.elsewhere().grants()
+        assert grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
+
+
+def test_a_person_in_no_space_is_told_what_to_do(serve: Serve) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        assert "You are in no space yet" in visitor.open(sample.url).words
+
+
+def test_disconnecting_tells_when_only_this_side_could_forget(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        visitor.open(sample.url)
+        page = visitor.press("Disconnect")
+        assert "Disconnected here, and here only" in page.words
+        assert "No revocation endpoint is configured" in page.words
+        assert sample.elsewhere().grants()[0].status is Status.REVOKED
+
+
+def test_wrong_methods_and_unknown_addresses_end_in_a_page(sample: Sample) -> None:
+    cases = [("GET", "/nowhere", 404), ("POST", "/", 405), ("POST", "/oauth", 405), ("GET", "/disconnect", 405)]
+    with sample.http() as http:
+        for method, path, status in [*cases, ("GET", "/messages", 404), ("PUT", "/connect", 405)]:
+            answer = http.request(method, path)
+            assert (answer.status_code, "Go to the start page" in answer.text) == (status, True), path
+
+
+@pytest.mark.parametrize("path", ["/", "/granted", "/declined", "/oauth?code=c&state=s", "/nowhere", "/connected"])
+def test_s20_s21_s100_no_page_can_be_framed_loads_from_elsewhere_or_is_kept(sample: Sample, path: str) -> None:
+    with sample.browser() as visitor:
+        if path != "/":
+            sample.grant(visitor)
+        url = visitor.open(sample.url + path).url
+        answer = visitor.see("GET", url)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] in {"no-referrer", "same-origin"}
+        loaded = re.findall(r"<(?:script|link|img|iframe)[^>]+?(?:src|href)=\"([^\"]*)", answer.text)
+        assert loaded
+        assert all(re.match(r"/static/|data:", address) for address in loaded)
+        assert not re.search(r"<script(?![^>]*src=)|<style| style=| on[a-z]+=", answer.text)
