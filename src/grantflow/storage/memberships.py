@@ -22,7 +22,8 @@ _FIND = f"""
 """
 _OF_ROOM = f"{_SELECT} WHERE m.room_id = :room_id AND m.person_id > :after ORDER BY m.person_id LIMIT :limit"
 _OF_ROOM_AND_PERSON = f"""
-{_SELECT} WHERE m.room_id = :room_id AND (p.id = :person_id OR p.email = :email) AND m.person_id > :after LIMIT :limit
+{_SELECT} WHERE m.room_id = :room_id
+  AND m.person_id IN (SELECT id FROM people WHERE id = :person_id OR email = :email)
 """
 _OF_PERSON = f"{_SELECT} WHERE m.person_id = :person_id AND m.room_id > :after ORDER BY m.room_id LIMIT :limit"
 _OTHERS_MODERATE = """
@@ -45,10 +46,9 @@ class MembershipStore:
     async def of_room(
         self, room_id: str, *, who: PersonName | None, after: Cursor | None, limit: int
     ) -> Sequence[Membership]:
-        values = {"room_id": room_id, "after": after.id if after else "", "limit": limit}
-        if who is None:
-            return await self._all(_OF_ROOM, **values)
-        return await self._all(_OF_ROOM_AND_PERSON, person_id=who.person_id, email=who.email, **values)
+        if who is not None:
+            return await self._all(_OF_ROOM_AND_PERSON, room_id=room_id, person_id=who.person_id, email=who.email)
+        return await self._all(_OF_ROOM, room_id=room_id, after=after.id if after else "", limit=limit)
 
     async def of_person(self, person_id: str, *, after: Cursor | None, limit: int) -> Sequence[Membership]:
         return await self._all(_OF_PERSON, person_id=person_id, after=after.id if after else "", limit=limit)

@@ -180,6 +180,7 @@ CREATE TABLE memberships (
   PRIMARY KEY (person_id, room_id)
 ) WITHOUT ROWID;
 CREATE INDEX memberships_by_room ON memberships (room_id, person_id);
+CREATE INDEX hidden_memberships ON memberships (room_id) WHERE is_hidden = 1;  -- a new message shows them again
 
 CREATE TABLE messages (
   id         TEXT PRIMARY KEY,                   -- UUID
