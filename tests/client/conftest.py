@@ -19,15 +19,15 @@ SCOPES = "spark:people_read spark:rooms_read"
 
 @dataclass
 class Clock:
-    """Starts at the real time, because the vault's leases are on the database's clock, and moves when told."""
+    """Stands still, and moves when told. The vault's leases are on the database's clock, which goes on."""
 
-    ahead: timedelta = field(default_factory=timedelta)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return self.time
 
     def advance(self, **by: float) -> None:
-        self.ahead += timedelta(**by)
+        self.time += timedelta(**by)
 
 
 @dataclass

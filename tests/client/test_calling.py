@@ -279,9 +279,6 @@ def test_on_the_hot_path_no_row_is_read_and_nothing_is_unsealed(world: World, mo
     world.grant(integration)
     client = integration.client_for("id-ada")
     client.get("people/me")
-    moment = world.clock.now()
-    monkeypatch.setattr(integration._shell, "_now", lambda: moment)
-    client.get("people/me")
     monkeypatch.setattr(SqliteVault, "_row", sentinel.no_row_is_read)
     for _ in range(10):
         assert client.get("people/me").status_code == 200

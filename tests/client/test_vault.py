@@ -206,6 +206,17 @@ def test_nobody_gets_the_lease_of_a_grant_that_is_dead(vault: SqliteVault) -> No
     assert found.unanswered_since is None
 
 
+def test_a_holder_whose_lease_has_passed_to_another_can_save_tokens_but_no_verdict(vault: SqliteVault) -> None:
+    kept = vault.enter(stored())
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=0)
+    vault.take_lease("g-ada", generation=1, holder="two", seconds=30)
+    verdict = rules.refused(kept, reason="400", incident="i", now=NOW)
+    assert not vault.save(verdict, generation=1, holder="one", only_holder=True)
+    tokens = rules.renewed(kept, Tokens(Secret("a2")), now=NOW)
+    assert vault.save(tokens, generation=1, holder="one")
+    assert vault.find(kept.grant.key) == tokens
+
+
 def test_the_intent_is_on_record_as_soon_as_the_lease_is_taken(vault: SqliteVault) -> None:
     vault.enter(stored())
     vault.take_lease("g-ada", generation=1, holder="one", seconds=0)

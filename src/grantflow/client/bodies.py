@@ -19,17 +19,22 @@ class Body:
             file.seek(position)
 
 
+_IN_MEMORY = Body(replayable=True)
+
+
 def body_of(content: object, files: object) -> Body:
     """What was given to the HTTP client as `content=` and `files=`; everything else it holds in memory.
 
     Text, bytes, lists of bytes and seekable files can be sent again; generators, pipes and async streams cannot.
     """
-    uploads = list(_uploads(files))
+    if content is None and files is None:
+        return _IN_MEMORY
+    uploads = _uploads(files)
     if not all(isinstance(upload, str | bytes) or _is_seekable(upload) for upload in uploads):
         return Body(replayable=False)
     # The HTTP client itself begins each file of a multipart body at its start, the second time as the first.
     if content is None or isinstance(content, str | bytes | list | tuple):
-        return Body(replayable=True)
+        return _IN_MEMORY
     if _is_seekable(content):
         return Body(replayable=True, files=((content, content.tell()),))
     return Body(replayable=False)

@@ -32,7 +32,7 @@ def settle(
     except TokenRefusal as refusal:
         return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    if not (yield from _save_surely(parts, renewed, over=leased, holder=holder)):
+    if not (yield from _save_tokens(parts, renewed, over=leased, holder=holder)):
         return None
     yield from clear_standing(parts, standing)
     logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
@@ -48,7 +48,7 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
     """Declare the grant dead. Raises ReauthorizationRequired."""
     now = yield from current_time()
     refused = rules.refused(leased, reason=reason, incident=parts.incident(), now=now)
-    if not (yield from _save(parts, refused, over=leased, holder=holder)):
+    if not (yield from _save_verdict(parts, refused, over=leased, holder=holder)):
         return None
     grant = refused.grant
     logger.error("grant %s is dead: %s (incident %s)", grant.id, reason, grant.incident)
@@ -97,7 +97,7 @@ def _save_delay(
         unanswered=unanswered,
         now=now,
     )
-    if not (yield from _save(parts, delayed, over=leased, holder=holder)):
+    if not (yield from _save_verdict(parts, delayed, over=leased, holder=holder)):
         return None
     grant = delayed.grant
     logger.warning("grant %s not renewed: %s (incident %s)", grant.id, reason, grant.incident)
@@ -111,7 +111,7 @@ def _blame_integration(
     # A lone 401 may be this grant's own: remembered, to be judged when the same credentials have served another.
     suspected_at = leased.suspected_at or (now if refusal.status == 401 else None)
     untouched = replace(leased, suspected_at=suspected_at)
-    if not (yield from _save(parts, untouched, over=leased, holder=holder)):
+    if not (yield from _save_verdict(parts, untouched, over=leased, holder=holder)):
         return None
     marked = rules.integration_refused(standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
     yield from _save_standing(parts, marked)
@@ -135,20 +135,25 @@ def _save_standing(parts: Parts, standing: Standing) -> Flow[None]:
     yield from save(lambda: parts.vault.set_standing(client_id, credentials=credentials, standing=standing))
 
 
-def _save_surely(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
-    """The refresh token that was sent may be dead by now, so the new one is not given up at the first failure."""
+def _save_verdict(parts: Parts, judged: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+    """Save where the vault still has the token that was sent, and nobody else has taken up the refresh meanwhile."""
+    generation = over.grant.generation
+    return (yield from save(lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True)))
+
+
+def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+    """Save where the vault still has the token that was sent, whoever holds the lease by now. That token may be dead,
+    so the new ones are not given up at the first failure."""
+
+    def write() -> bool:
+        return parts.vault.save(renewed, generation=over.grant.generation, holder=holder)
+
     try:
-        return (yield from _save(parts, renewed, over=over, holder=holder))
+        return (yield from save(write))
     except Exception:
         logger.exception("grant %s: the new tokens could not be saved, trying once more", renewed.grant.id)
-        return (yield from _save(parts, renewed, over=over, holder=holder))
+        return (yield from save(write))
     except BaseException:
         # An interrupt from the keyboard, or the end of the event loop.
-        yield from _save(parts, renewed, over=over, holder=holder)
+        yield from save(write)
         raise
-
-
-def _save(parts: Parts, changed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
-    """Save where the vault still has the generation that was read, and with it the token that was sent."""
-    generation = over.grant.generation
-    return (yield from save(lambda: parts.vault.save(changed, generation=generation, holder=holder)))

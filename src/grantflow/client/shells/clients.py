@@ -46,9 +46,6 @@ class Origins:
                 "access token can use it. If it belongs to the API, name it in Integration(api_origins=[...])."
             )
 
-    async def check_async(self, request: httpx2.Request) -> None:
-        self.check(request)
-
 
 #: Makes the flow of one call; the argument says whether its body can be sent again.
 Conversation = Callable[[bool], Flow[None]]
@@ -57,10 +54,9 @@ Conversation = Callable[[bool], Flow[None]]
 class GrantAuth(httpx2.Auth):
     """Lets a flow decide which token a call carries, and whether it is sent once more."""
 
-    def __init__(self, conversation: Conversation, *, shell: Shell | AsyncShell, origins: Origins) -> None:
+    def __init__(self, conversation: Conversation, *, shell: Shell | AsyncShell) -> None:
         self._conversation = conversation
         self._shell = shell
-        self._origins = origins
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         assert isinstance(self._shell, Shell)
@@ -83,9 +79,9 @@ class GrantAuth(httpx2.Auth):
                 await self._shell.advance(run)
 
     def _begin(self, request: httpx2.Request) -> tuple[Body, Run[None]]:
-        self._origins.check(request)
-        in_memory = Body(replayable=isinstance(request.stream, httpx2.ByteStream))
-        body = request.extensions.get(_BODY, in_memory)
+        body = request.extensions.get(_BODY)
+        if body is None:
+            body = Body(replayable=isinstance(request.stream, httpx2.ByteStream))
         return body, Run(self._conversation(body.replayable))
 
 
@@ -97,20 +93,29 @@ def _carrying(call: Call, request: httpx2.Request, body: Body) -> httpx2.Request
 
 
 class _Shared(httpx2.BaseTransport):
-    """The shell's connections; closing one client leaves them to the others."""
+    """The shell's connections, for the API alone; closing one client leaves them to the others.
 
-    def __init__(self, shell: Shell) -> None:
+    Every request comes by here, redirected ones too, so this is where a foreign address is refused.
+    """
+
+    def __init__(self, shell: Shell, *, origins: Origins) -> None:
         self._shell = shell
+        self._origins = origins
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._origins.check(request)
         return self._shell.transport().handle_request(request)
 
 
 class _AsyncShared(httpx2.AsyncBaseTransport):
-    def __init__(self, shell: AsyncShell) -> None:
+    """The same for awaiting callers."""
+
+    def __init__(self, shell: AsyncShell, *, origins: Origins) -> None:
         self._shell = shell
+        self._origins = origins
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._origins.check(request)
         return await self._shell.transport().handle_async_request(request)
 
 
@@ -120,11 +125,10 @@ class GrantClient(httpx2.Client):
     def __init__(self, conversation: Conversation, *, shell: Shell, api_url: str, origins: Origins) -> None:
         super().__init__(
             base_url=f"{api_url}/",
-            auth=GrantAuth(conversation, shell=shell, origins=origins),
-            transport=_Shared(shell),
+            auth=GrantAuth(conversation, shell=shell),
+            transport=_Shared(shell, origins=origins),
             headers={"user-agent": USER_AGENT},
             timeout=TIMEOUT,
-            event_hooks={"request": [origins.check]},
         )
 
     def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:
@@ -137,11 +141,10 @@ class AsyncGrantClient(httpx2.AsyncClient):
     def __init__(self, conversation: Conversation, *, shell: AsyncShell, api_url: str, origins: Origins) -> None:
         super().__init__(
             base_url=f"{api_url}/",
-            auth=GrantAuth(conversation, shell=shell, origins=origins),
-            transport=_AsyncShared(shell),
+            auth=GrantAuth(conversation, shell=shell),
+            transport=_AsyncShared(shell, origins=origins),
             headers={"user-agent": USER_AGENT},
             timeout=TIMEOUT,
-            event_hooks={"request": [origins.check_async]},
         )
 
     def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:

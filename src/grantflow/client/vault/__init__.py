@@ -49,9 +49,11 @@ class Vault(Protocol):
     def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:
         """Give the lease back where nothing was sent; the note becomes again what it was."""
 
-    def save(self, stored: StoredGrant, *, generation: int, holder: str | None = None) -> bool:
-        """Replace the record if it still has that generation, and end the holder's lease (every lease where none is
-        named). Returns whether it had."""
+    def save(
+        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
+    ) -> bool:
+        """Replace the record if it still has that generation, and end the holder's lease (every lease where no holder
+        is named). `only_holder`: and if the lease has not passed to another since. Returns whether it was replaced."""
 
     def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
         """Note that a state has served, to be remembered until its cookie is dead; False where it had before."""

@@ -36,7 +36,7 @@ _REPLACE: Final = (
     f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "  # noqa: S608
     "lease_until = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_until END, "
     "lease_holder = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_holder END "
-    "WHERE id = :id AND generation = :read"
+    "WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = :holder)"
 )
 _BY_KEY: Final = "SELECT * FROM grants WHERE integration = ? AND owner = ? AND person_id = ?"
 
@@ -130,9 +130,7 @@ class SqliteVault:
                 return stored
             grant = replace(stored.grant, id=row["id"], generation=row["generation"] + 1)
             kept = replace(stored, grant=grant)
-            connection.execute(
-                _REPLACE, {**write_record(kept, self._sealing), "read": row["generation"], "holder": None}
-            )
+            connection.execute(_REPLACE, {**write_record(kept, self._sealing), **_over(row["generation"])})
             return kept
 
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
@@ -158,9 +156,11 @@ class SqliteVault:
             (to_seconds(unanswered_since), grant_id, holder),
         )
 
-    def save(self, stored: StoredGrant, *, generation: int, holder: str | None = None) -> bool:
-        record = {**write_record(stored, self._sealing), "read": generation, "holder": holder}
-        return self._write(_REPLACE, record) == 1
+    def save(
+        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
+    ) -> bool:
+        expected = _over(generation, holder=holder, only_holder=only_holder)
+        return self._write(_REPLACE, {**write_record(stored, self._sealing), **expected}) == 1
 
     def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
         with self._transaction() as connection:
@@ -254,6 +254,11 @@ class SqliteVault:
             except BaseException:
                 connections.writer.execute("ROLLBACK")
                 raise
+
+
+def _over(generation: int, *, holder: str | None = None, only_holder: bool = False) -> dict[str, object]:
+    """What `_REPLACE` expects to find."""
+    return {"read": generation, "holder": holder, "only_holder": only_holder}
 
 
 def _connect(path: Path) -> sqlite3.Connection:
