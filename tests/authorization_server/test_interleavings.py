@@ -70,6 +70,27 @@ def test_w02_a_consent_taken_away_while_it_is_relied_on_is_asked_for_again(
     run(tmp_path, story)
 
 
+def test_two_consents_that_widen_one_grant_at_once_lose_nothing_of_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        browser = await server.signed_in(await server.person())
+        await browser.accept(await browser.authorize(app, scope="spark:kms"))
+        one = await browser.authorize(app, scope="spark:people_read")
+        other = await browser.authorize(app, scope="spark:messages_write")
+
+        async def accept_the_other() -> None:
+            assert "code" in parameters_of(await browser.accept(other))
+
+        interrupt(monkeypatch, AuthorizationRequestStore, "pending", accept_the_other)
+        assert "code" in parameters_of(await browser.accept(one))
+        (grant,) = await server.rows("SELECT scopes FROM grants")
+        assert set(grant["scopes"].split()) == {"spark:kms", "spark:people_read", "spark:messages_write"}
+
+    run(tmp_path, story)
+
+
 def test_an_integration_deleted_meanwhile_is_unknown_and_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

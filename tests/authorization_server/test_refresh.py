@@ -107,7 +107,11 @@ def test_w02_w34_a_person_who_takes_access_away_ends_every_token_at_once(tmp_pat
 
 
 @pytest.mark.parametrize("profile", ["webex", "strict"])
-def test_s60_a_refresh_token_is_bound_to_its_client(tmp_path: Path, profile: str) -> None:
+def test_s60_a_refresh_token_is_bound_to_its_client_and_anothers_use_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, profile: str
+) -> None:
+    caplog.set_level("INFO", logger="grantflow")
+
     async def story(server: Server) -> None:
         app = await (server.integration() if profile == "webex" else server.strict_integration())
         other = await server.integration("Other")
@@ -115,6 +119,7 @@ def test_s60_a_refresh_token_is_bound_to_its_client(tmp_path: Path, profile: str
         answer = await server.refresh(other, tokens[REFRESH])
         assert error_of(answer) == (400, "invalid_grant")
         assert "another integration" in answer.json()["message"]
+        assert f"a refresh token of client {app.client_id} was presented by client {other.client_id}" in caplog.text
         assert (await server.refresh(app, tokens[REFRESH])).status_code == 200
 
     run(tmp_path, story)

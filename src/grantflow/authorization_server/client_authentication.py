@@ -13,14 +13,23 @@ def authenticate(client: Client | None, credentials: ClientCredentials, *, now: 
     Raises:
         InvalidClient: unknown, or without a right and living secret.
     """
+    who = f"client {credentials.client_id}"
     if client is None:
-        raise InvalidClient("client_id is unknown; copy it again from the integration's page.")
+        raise InvalidClient(
+            "client_id is unknown; copy it again from the integration's page.", reason=f"{who} is unknown"
+        )
     if client.public:
         return None
     presented = credentials.client_secret
     if presented is None:
-        raise InvalidClient("client_secret is missing; send it in the body or in a Basic Authorization header.")
+        raise InvalidClient(
+            "client_secret is missing; send it in the body or in a Basic Authorization header.",
+            reason=f"{who} sent no secret",
+        )
     for secret in client.secrets:
         if presented.matches(secret.digest) and secret.lives(now):
             return secret
-    raise InvalidClient("client_secret is wrong, or was replaced by a newer one; copy or regenerate it.")
+    raise InvalidClient(
+        "client_secret is wrong, or was replaced by a newer one; copy or regenerate it.",
+        reason=f"{who} sent a wrong or replaced secret",
+    )

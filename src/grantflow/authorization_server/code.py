@@ -66,7 +66,10 @@ def redeem(exchange: CodeExchange, code: Code | None, *, settings: Settings, now
     if code is None:
         raise InvalidGrant("The authorization code is unknown; it may be cut short, or from another platform.")
     if code.client_id != exchange.credentials.client_id:
-        raise InvalidGrant("The authorization code was issued to another integration.")
+        raise InvalidGrant(
+            "The authorization code was issued to another integration.",
+            reason=f"a code of client {code.client_id} was presented by client {exchange.credentials.client_id}",
+        )
     if not code.grant_lives:
         raise InvalidGrant("The person has taken the access away; send them through the grant again.")
     _check_redirect_uri(exchange.redirect_uri, code)

@@ -169,7 +169,9 @@ class TokenEndpoints:
         return write_response(Response(response.status, headers, response.body))
 
     def _refuse(self, request: HttpRequest, error: OAuthError, *, tracking: str) -> Response:
-        log.info("%s refused with %s: %s (tracking id %s)", request.url.path, error.code, error.reason, tracking)
+        level = logging.WARNING if isinstance(error, ReuseDetected) else logging.INFO
+        path = request.scope["path"]
+        log.log(level, "%s refused with %s: %s (tracking id %s)", path, error.code, error.reason, tracking)
         response = wire.error_response(error, tracking_id=tracking, webex_only=self.settings.webex_error_body)
         if error.status == 405:
             return Response(405, {**response.headers, "allow": "POST, OPTIONS"}, response.body)

@@ -51,7 +51,10 @@ def refresh(
     if token is None:
         raise InvalidGrant("The refresh token is unknown or long expired; send the person through the grant again.")
     if token.client_id != client.client_id:
-        raise InvalidGrant("The refresh token was issued to another integration.")
+        raise InvalidGrant(
+            "The refresh token was issued to another integration.",
+            reason=f"a refresh token of client {token.client_id} was presented by client {client.client_id}",
+        )
     if not token.lives:
         raise InvalidGrant("The refresh token was revoked; send the person through the grant again.")
     if token.expires_at <= now:

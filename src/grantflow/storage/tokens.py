@@ -5,23 +5,20 @@ from datetime import datetime
 
 from grantflow.authorization_server.records import (
     Client,
-    ClientSecret,
     Code,
     Redemption,
     RefreshToken,
     Renewal,
     Revocable,
     Rotation,
-    Successor,
     TokenPair,
 )
-from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
 from grantflow.storage.engine import Engine, Row, Stale, Statement, Work
-from grantflow.storage.registrations import stored_scopes
-from grantflow.storage.sealed_answers import seal_answer, unseal_answer
-from grantflow.storage.times import from_milliseconds, milliseconds
+from grantflow.storage.sealed_answers import seal_answer
+from grantflow.storage.times import milliseconds
+from grantflow.storage.token_rows import client_of, code_of, refresh_token_of, revocable_of
 
 # One row for each secret of the client; what it presents is the same in all of them.
 _CLIENT_COLUMNS = """
@@ -108,16 +105,16 @@ class TokenStore:
 
     async def code(self, client_id: str, code: Secret) -> tuple[Client | None, Code | None]:
         rows = await self._find(_FIND_CODE, client_id, code)
-        return _client(rows), _code(rows[0]) if rows and rows[0]["code_hash"] is not None else None
+        return client_of(rows), code_of(rows[0]) if rows and rows[0]["code_hash"] is not None else None
 
     async def refresh_token(self, client_id: str, token: Secret) -> tuple[Client | None, RefreshToken | None]:
         rows = await self._find(_FIND_REFRESH_TOKEN, client_id, token)
         found = rows and rows[0]["token_hash"] is not None
-        return _client(rows), _refresh_token(rows[0], presented=token) if found else None
+        return client_of(rows), refresh_token_of(rows[0], presented=token) if found else None
 
     async def revocable(self, client_id: str, token: Secret) -> tuple[Client | None, Revocable | None]:
         rows = await self._find(_FIND_REVOCABLE, client_id, token)
-        return _client(rows), _revocable(rows[0]) if rows else None
+        return client_of(rows), revocable_of(rows[0]) if rows else None
 
     async def redeem(self, redemption: Redemption) -> bool:
         return await self._save(_redeem(redemption))
@@ -228,81 +225,3 @@ def _add_access_token(of: Code | RefreshToken, pair: TokenPair, *, now: int, suc
 
 def _belongings(of: Code | RefreshToken) -> dict[str, object]:
     return {"family": of.family, "grant_id": of.grant_id, "client_id": of.client_id, "person_id": of.person_id}
-
-
-# --- rows to records ---------------------------------------------------------------------------------------------
-
-
-def _client(rows: Sequence[Row]) -> Client | None:
-    if not rows:
-        return None
-    row = rows[0]
-    return Client(
-        client_id=row["client_id"],
-        client_type=ClientType(row["client_type"]),
-        profile=Profile(row["profile"]),
-        secrets=tuple(_client_secret(each) for each in rows if each["secret_hash"] is not None),
-    )
-
-
-def _client_secret(row: Row) -> ClientSecret:
-    return ClientSecret(
-        row["secret_hash"],
-        expires_at=_moment(row["secret_expires_at"]),
-        last_used_at=_moment(row["secret_last_used_at"]),
-    )
-
-
-def _code(row: Row) -> Code:
-    return Code(
-        digest=row["code_hash"],
-        family=row["family"],
-        grant_id=row["grant_id"],
-        grant_lives=row["grant_revoked_at"] is None,
-        client_id=row["issued_to"],
-        person_id=row["person_id"],
-        org_id=row["org_id"],
-        scopes=stored_scopes(row["scopes"]),
-        redirect_uri=row["redirect_uri"],
-        redirect_uri_sent=bool(row["redirect_uri_sent"]),
-        challenge=row["challenge"],
-        expires_at=from_milliseconds(row["expires_at"]),
-        spent_at=_moment(row["spent_at"]),
-    )
-
-
-def _refresh_token(row: Row, *, presented: Secret) -> RefreshToken:
-    return RefreshToken(
-        digest=row["token_hash"],
-        family=row["family"],
-        grant_id=row["grant_id"],
-        client_id=row["issued_to"],
-        person_id=row["person_id"],
-        org_id=row["org_id"],
-        scopes=stored_scopes(row["scopes"]),
-        issued_at=from_milliseconds(row["issued_at"]),
-        expires_at=from_milliseconds(row["expires_at"]),
-        lives=row["revoked_at"] is None and row["grant_revoked_at"] is None,
-        successor=_successor(row, presented=presented) if row["replaced_at"] is not None else None,
-    )
-
-
-def _successor(row: Row, *, presented: Secret) -> Successor:
-    sealed = row["sealed_answer"]
-    return Successor(
-        replaced_at=from_milliseconds(row["replaced_at"]),
-        first_used_at=_moment(row["successor_first_used_at"]),
-        pair=unseal_answer(sealed, key=presented) if sealed is not None else None,
-    )
-
-
-def _revocable(row: Row) -> Revocable | None:
-    if row["refresh_hash"] is not None:
-        return Revocable(row["refresh_hash"], row["refresh_issued_to"], row["refresh_family"], True)
-    if row["access_hash"] is not None:
-        return Revocable(row["access_hash"], row["access_issued_to"], row["access_family"], False)
-    return None
-
-
-def _moment(count: int | None) -> datetime | None:
-    return from_milliseconds(count) if count is not None else None
