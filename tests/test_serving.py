@@ -118,7 +118,7 @@ def test_s94_the_log_of_requests_has_no_query() -> None:
         httpx2.get(f"http://localhost:{port}/oauth?code=secret-code&state=secret-state", trust_env=False)
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=10)
-        assert "grantflow.access GET /oauth 200" in log
+        assert f"grantflow.access :{port} GET /oauth 200" in log
         assert "secret" not in log
 
 

@@ -245,7 +245,7 @@ async def _cut_off_slow_heads(servers: Sequence[_Server]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """One line a request: method, path without its query (there stand codes and states), status, milliseconds."""
+    """One line a request: port, method, path without its query (there stand codes), status, milliseconds."""
 
     app: ASGIApp
 
@@ -263,4 +263,5 @@ class AccessLog:
             await self.app(scope, receive, watched)
         finally:
             taken = (time.perf_counter() - began) * 1000
-            access_log.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, taken)
+            port, path = scope["server"][1], scope["raw_path"].decode("latin-1")
+            access_log.info(":%d %s %s %d %.1f ms", port, scope["method"], path, status, taken)

@@ -1,5 +1,6 @@
 """What goes wrong is told with what to do, on stderr, with the right exit code; tracebacks only for --debug."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow.cli.log import redacted
+from grantflow.cli.log import redacted, set_up
 from grantflow.cli.output import has_colour
 from tests.cli.conftest import CommandLine
 
@@ -175,6 +176,13 @@ def test_colour_is_where_it_is_wanted(environ: dict[str, str], terminal: bool, c
 )
 def test_s94_secrets_are_struck_out_of_whatever_is_logged(text: str) -> None:
     assert "SECRET" not in redacted(text)
+
+
+def test_nobody_forges_a_line_of_the_log(grantflow: CommandLine) -> None:
+    set_up(verbose=False, debug=False)
+    logging.getLogger("grantflow.web").warning("GET %s was refused", "/x\n12:00:00 INFO all is well\x1b[31m")
+    (line,) = grantflow.capsys.readouterr().err.splitlines()
+    assert r"/x\n12:00:00 INFO all is well\x1b[31m was refused" in line
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`grantflow up`, in a process of its own, over real sockets."""
 
 import json
+import re
 import signal
 import sqlite3
 import stat
@@ -16,6 +17,7 @@ from grantflow.cli.report import block, environment
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
 from tests.cli.running import Running, ended, running
+from tests.whole.person import Person
 
 pytestmark = pytest.mark.slow
 UP = ("up", "--port", "0", "--integration-port", "0")
@@ -152,6 +154,36 @@ def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything
         assert second.said["people"] == first.said["people"]
         assert second.said["app"]["redirect_uris"] == [f"{second.said['integration_url']}/oauth"]
         assert second.said["integration_url"] != first.said["integration_url"]
+
+
+def test_the_browser_is_opened_where_that_is_asked_for(tmp_path: Path) -> None:
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    with running(tmp_path / "data", *UP, "--open", env={"BROWSER": f"{browser} %s"}) as sandbox:
+        for _ in range(100):
+            if opened.exists() and opened.read_text():
+                break
+            time.sleep(0.1)
+        assert opened.read_text().strip() == sandbox.said["integration_url"]
+
+
+def test_w01_s94_at_debug_level_a_whole_grant_leaves_no_secret_in_the_log(tmp_path: Path) -> None:
+    with running(tmp_path / "data", *UP, "--debug") as sandbox:
+        ada, app = sandbox.said["people"][0], sandbox.said["app"]
+        with Person(ada) as person:
+            person.open(sandbox.said["integration_url"])
+            person.press("Grant")
+            person.sign_in()
+            assert "You are connected" in person.press("Accept").words
+            cookies = [cookie.value for cookie in person._http.cookies.jar]
+        sandbox.stop()
+        log = sandbox.errors.read_text()
+    assert "POST /v1/access_token 200" in log
+    assert len(cookies) >= 3
+    for secret in (ada["password"], app["client_secret"], *cookies):
+        assert str(secret) not in log
+    assert not re.search(r"[A-Za-z0-9]{64}_LG01_", log)
 
 
 def test_lifetimes_are_as_they_are_set(tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ class _Redacting(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """On one line: nobody forges another by a newline in an address."""
+        record.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in record.message)
+        return super().formatMessage(record)
+
     def formatException(self, ei: object) -> str:  # noqa: N802 (logging's name)
         if self._tracebacks:
             return super().formatException(ei)  # type: ignore[arg-type]
