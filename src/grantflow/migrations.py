@@ -79,9 +79,7 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
 
 
 def _numbered(files: Traversable) -> list[Traversable]:
-    scripts = sorted(
-        (file for file in files.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-    )
+    scripts = sorted((file for file in files.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     numbers = [int(match[1]) if (match := re.match(r"(\d+)_", file.name)) else 0 for file in scripts]
     if not scripts or numbers != list(range(1, len(scripts) + 1)):
         raise BrokenSchema(
@@ -92,9 +90,7 @@ def _numbered(files: Traversable) -> list[Traversable]:
 
 
 def _version(connection: Connection, part: str, *, engine: Engine) -> int:
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS grantflow_schema (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-    )
+    connection.execute("CREATE TABLE IF NOT EXISTS grantflow_schema (part TEXT PRIMARY KEY, version INTEGER NOT NULL)")
     select = f"SELECT version FROM grantflow_schema WHERE part = {engine.placeholder}"  # noqa: S608
     row = connection.execute(select, (part,)).fetchone()
     return row[0] if row else 0
