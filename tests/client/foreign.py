@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 CLIENT_ID = "Cforeign"
@@ -40,6 +40,9 @@ class Answer:
     """The request is served first, and its answer lost."""
 
 
+Refusal: TypeAlias = tuple[int, dict[str, Any]]
+
+
 class Platform:
     """Everything that the server knows; tests read and change it while it runs."""
 
@@ -60,7 +63,7 @@ class Platform:
         self.lines: list[Line] = []
         self.lock = threading.Lock()
         self.people_me_status = 200
-        self.on_refresh: Callable[[], None] = lambda: None
+        self.on_refresh: Callable[[], Refusal | None] = lambda: None
 
     # --- what a person does in the browser ----------------------------------------------------------------------
 
@@ -114,7 +117,8 @@ class Platform:
 
     def _refresh(self, token: str) -> tuple[int, dict[str, Any]]:
         self.counts["refresh"] += 1
-        self.on_refresh()
+        if refusal := self.on_refresh():
+            return refusal
         time.sleep(self.wait)
         with self.lock:
             line = next((line for line in self.lines if line.refresh == token and line.alive), None)
@@ -152,6 +156,10 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60
     # Headers and body in one segment, or Nagle and delayed acknowledgements add 40 ms to each answer.
     wbufsize = -1
+
+    def setup(self) -> None:
+        self.platform.counts["connection"] += 1
+        super().setup()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass

@@ -366,6 +366,13 @@ def test_a_renewal_of_a_grant_that_is_not_there_or_not_yours_is_a_fresh_grant(
     assert (fresh.person_id, fresh.owner, fresh.id != own.id) == ("id-grace", owner or "id-grace", True)
 
 
+def test_a_grant_of_another_integration_over_the_same_vault_is_none_to_renew(world: World) -> None:
+    own = world.grant(world.integration())
+    other = world.integration(client_id="Canother")
+    assert "login_hint" not in query(other.authorization_request(grant=own.id).url)
+    assert (other.grant("id-ada"), other.grants()) == (None, [])
+
+
 def test_two_users_of_the_host_application_have_a_grant_each_with_one_person(world: World) -> None:
     integration = world.integration()
     first, second = world.grant(integration, owner="u1"), world.grant(integration, owner="u2")

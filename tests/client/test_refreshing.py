@@ -197,8 +197,8 @@ def test_an_unreachable_platform_harms_nothing(world: World) -> None:
 
 
 def test_a_slow_platform_is_given_up_at_the_deadline(world: World) -> None:
+    world.grant(world.integration())
     integration = world.integration(deadline=0.3)
-    world.grant(integration)
     world.platform.answers.append(Answer(200, "{}", wait=1.0))
     with pytest.raises(TransientTokenError, match=r"no answer"):
         integration.refresh("id-ada")
@@ -280,11 +280,19 @@ def test_a_lost_answer_is_repaired_by_sending_the_same_token_again(world: World,
     assert len(set(sent)) == 1
 
 
-def test_with_a_strict_server_a_lost_answer_is_told_as_such(world: World) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Answer(0, after_work=True),
+        Answer(502, "<html>", after_work=True),
+        Answer(200, '{"access_token": "cut sho', after_work=True),
+    ],
+)
+def test_with_a_strict_server_a_lost_answer_is_told_as_such(world: World, lost: Answer) -> None:
     integration = world.integration()
     grant = world.grant(integration)
     world.platform.rotates = True
-    world.platform.answers.append(Answer(0, after_work=True))
+    world.platform.answers.append(lost)
     with pytest.raises(TransientTokenError):
         integration.refresh("id-ada")
     world.clock.advance(seconds=2)
