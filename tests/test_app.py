@@ -127,6 +127,20 @@ def test_without_its_database_every_role_says_503_and_when_to_come_again(
         assert int(answer.headers["retry-after"]) >= 1
 
 
+def test_the_database_is_closed_at_the_end(tmp_path: Path) -> None:
+    async def look(browser: httpx2.AsyncClient, _: Storage) -> bool:
+        await browser.get("/healthz")
+        return is_open(tmp_path / "platform.db")
+
+    assert with_platform(tmp_path, look)
+    assert not is_open(tmp_path / "platform.db")
+
+
+def is_open(database: Path) -> bool:
+    """The last connection that is closed takes SQLite's write-ahead log away."""
+    return database.with_name(f"{database.name}-wal").exists()
+
+
 def test_what_expired_long_ago_is_swept_and_nothing_else(tmp_path: Path) -> None:
     ages = {"long ago": timedelta(days=-2), "an hour ago": timedelta(hours=-1), "not yet": timedelta(hours=1)}
 
@@ -173,3 +187,4 @@ def test_an_integrations_pages_answer_and_its_vault_is_closed_at_the_end(tmp_pat
         return [(await browser.get(path, headers={"accept": "text/html"})).status_code for path in paths]
 
     assert asyncio.run(with_app(app, visit, url)) == [200, 200, 303, 404]
+    assert not is_open(tmp_path / "vault.db")

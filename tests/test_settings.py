@@ -125,3 +125,11 @@ def test_no_message_repeats_a_secret(monkeypatch: pytest.MonkeyPatch, changed: d
         integration(monkeypatch, **changed)
     assert "s3cret" not in str(refused.value)
     assert "s3cret" not in repr(refused.value.__cause__)
+
+
+def test_not_even_a_secret_of_the_wrong_kind_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "grantflow.toml").write_text("[integration]\nclient_secret = 123456789\n")
+    with pytest.raises(SettingsError) as refused:
+        integration(monkeypatch, GRANTFLOW_CLIENT_SECRET=None)
+    assert "GRANTFLOW_CLIENT_SECRET" in refused.value.problems
+    assert "123456789" not in str(refused.value)

@@ -178,6 +178,15 @@ def test_s94_secrets_are_struck_out_of_whatever_is_logged(text: str) -> None:
     assert "SECRET" not in redacted(text)
 
 
+def test_s94_whoever_logs_a_secret_logs_stars(grantflow: CommandLine) -> None:
+    set_up(verbose=False, debug=True)
+    try:
+        raise ValueError("refused: code=SECRET")
+    except ValueError:
+        logging.getLogger("any.library").exception("password=SECRET")
+    assert "SECRET" not in grantflow.capsys.readouterr().err
+
+
 def test_nobody_forges_a_line_of_the_log(grantflow: CommandLine) -> None:
     set_up(verbose=False, debug=False)
     logging.getLogger("grantflow.web").warning("GET %s was refused", "/x\n12:00:00 INFO all is well\x1b[31m")
