@@ -317,6 +317,18 @@ def test_s51_dead_grants_are_no_guesses_and_slow_nobody(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+def test_s51_a_success_forgets_the_failures_before_it(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        token = (await server.tokens(app, await server.person()))["refresh_token"]
+        for _ in range(5):
+            for guess in range(9):
+                assert (await server.refresh(App(app.client_id, f"{guess:064}", ""), token)).status_code == 401
+            assert (await server.refresh(app, token)).status_code == 200
+
+    run(tmp_path, story)
+
+
 def test_s51_each_further_failure_doubles_the_wait_up_to_a_minute(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app, waits = await server.integration(), []

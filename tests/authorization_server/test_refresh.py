@@ -1,16 +1,24 @@
 """Refresh in both profiles: nobody's grant is lost by a retry, a race or an answer that never arrived."""
 
 import asyncio
+import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grantflow.authorization_server import Settings
+from grantflow.authorization_server.records import Client, RefreshToken, Successor, TokenPair
+from grantflow.authorization_server.refresh import refresh
+from grantflow.protocol.errors import InvalidGrant
+from grantflow.protocol.registration import ClientType, Profile
+from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import ClientCredentials, Refresh
 from grantflow.storage.engine import Work
 from grantflow.storage.tokens import first_use
-from tests.authorization_server.given import Server, run
+from tests.authorization_server.given import ISSUER, NOW, Server, run
 
 ACCESS, REFRESH = "access_token", "refresh_token"
 
@@ -256,6 +264,27 @@ def test_s62_s67_after_the_first_use_stragglers_are_refused_for_a_minute_and_reu
             assert not await server.lives(living[ACCESS])
 
     run(tmp_path, story)
+
+
+def test_s62_a_used_successor_closes_the_door_even_where_the_answer_could_still_be_opened() -> None:
+    pair = TokenPair(Secret("a"), NOW, Secret("r"), NOW, Scopes())
+    token = RefreshToken(
+        digest=b"",
+        family="f",
+        grant_id="g",
+        client_id="c",
+        person_id="p",
+        org_id="o",
+        scopes=Scopes(),
+        issued_at=NOW,
+        expires_at=NOW + timedelta(days=90),
+        lives=True,
+        successor=Successor(replaced_at=NOW, first_used_at=NOW, pair=pair),
+    )
+    client = Client("c", ClientType.CONFIDENTIAL, Profile.STRICT)
+    asked = Refresh(ClientCredentials("c"), Secret("x"))
+    with pytest.raises(InvalidGrant, match="successor is in use"):
+        refresh(asked, client, token, settings=Settings(ISSUER), now=NOW, mint=secrets.token_bytes)
 
 
 def test_s67_using_the_old_access_token_does_not_close_the_door_on_a_lost_answer(tmp_path: Path) -> None:

@@ -178,6 +178,8 @@ def test_reading_does_not_wait_for_writing_and_cannot_write(tmp_path: Path) -> N
         async with asyncio.timeout(0.5):
             assert await count(engine) == 0
         other.close()
+        (row,) = await engine.read(Statement("PRAGMA busy_timeout"))
+        assert row["timeout"] == 0, "the event loop waits for no lock"
         with pytest.raises(StorageUnavailable, match="readonly"):
             await engine.read(Statement("DELETE FROM people"))
 
