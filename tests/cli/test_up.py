@@ -5,6 +5,7 @@ import re
 import signal
 import sqlite3
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from grantflow.cli.report import block, environment
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
-from tests.cli.running import Running, ended, running
+from tests.cli.running import COMMAND, Running, ended, running
 from tests.whole.person import Person
 
 pytestmark = pytest.mark.slow
@@ -154,6 +155,24 @@ def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything
         assert second.said["people"] == first.said["people"]
         assert second.said["app"]["redirect_uris"] == [f"{second.said['integration_url']}/oauth"]
         assert second.said["integration_url"] != first.said["integration_url"]
+
+
+def test_it_serves_on_where_nobody_reads_its_line(tmp_path: Path) -> None:
+    report = tmp_path / "data" / "running.json"
+    process = subprocess.Popen([*COMMAND, *UP, "--json", "--data", str(report.parent)], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.close()
+        while not report.exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        url = json.loads(report.read_text())["platform_url"]
+        assert httpx2.get(f"{url}/healthz", trust_env=False).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_browser_is_opened_where_that_is_asked_for(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ INSTALL_EXTRA = 'The grantflow command needs two more packages. Install them: pi
 
 def main() -> None:
     """The ``grantflow`` script."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # while still loading
+        sys.exit(130)
 
 
 def run(arguments: Sequence[str]) -> int:

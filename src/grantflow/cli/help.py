@@ -73,7 +73,7 @@ Show where a running `grantflow up` answers, and with which credentials.
 
 Examples
   grantflow status
-  eval "$(grantflow status -o env)"       set GRANTFLOW_CLIENT_ID and the like
+  grantflow status -o env > .env          for an integration of your own
 
 Options
   --data DIR                   the data directory of `grantflow up`

@@ -3,7 +3,7 @@
 import signal
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socket import socket
 from threading import Thread
 
@@ -50,8 +50,13 @@ def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
 
 
 def serve_until_signal(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> int:
-    """Serve until a signal ends it; answers the exit code."""
-    if serving.run(listeners, on_ready=on_ready) != signal.SIGINT:
+    """Serve until a signal ends it, also where nobody reads what ``on_ready`` writes; answers the exit code."""
+
+    def ready() -> None:
+        with suppress(BrokenPipeError):
+            on_ready()
+
+    if serving.run(listeners, on_ready=ready) != signal.SIGINT:
         return OK
     say_interrupted()
     return INTERRUPTED
