@@ -133,3 +133,14 @@ def test_not_even_a_secret_of_the_wrong_kind_is_repeated(monkeypatch: pytest.Mon
         integration(monkeypatch, GRANTFLOW_CLIENT_SECRET=None)
     assert "GRANTFLOW_CLIENT_SECRET" in refused.value.problems
     assert "123456789" not in str(refused.value)
+
+
+@pytest.mark.parametrize("exact", ["https://app.example/oauth/", "https://app.example/oauth?via=proxy"])
+def test_w11_a_redirect_uri_is_kept_to_the_letter_since_it_is_compared(
+    monkeypatch: pytest.MonkeyPatch, exact: str
+) -> None:
+    assert integration(monkeypatch, GRANTFLOW_REDIRECT_URI=exact).redirect_uri == exact
+
+
+def test_s30_an_issuer_is_kept_to_the_letter_since_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert integration(monkeypatch, GRANTFLOW_ISSUER="https://id.example/").issuer == "https://id.example/"

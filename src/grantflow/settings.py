@@ -51,7 +51,21 @@ def read_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def check_redirect_uri(text: str) -> str:
+    """As it is, to the letter: the platform compares it with what was registered. Raises ValueError."""
+    read_address(text.partition("?")[0])
+    return text
+
+
+def check_issuer(text: str) -> str:
+    """As it is, to the letter: it is compared with what the platform says (RFC 9207). Raises ValueError."""
+    read_address(text)
+    return text
+
+
 Address = Annotated[str, AfterValidator(read_address)]
+RedirectUri = Annotated[str, AfterValidator(check_redirect_uri)]
+Issuer = Annotated[str, AfterValidator(check_issuer)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[int, Field(ge=1, le=3_650 * _DAY)]
 Text = Annotated[str, Field(min_length=1)]
@@ -114,11 +128,11 @@ class IntegrationSettings(_Settings):
     key: SecretStr
     key_file: Path | None = None
     vault: Path | None = None
-    redirect_uri: Address | None = None
+    redirect_uri: RedirectUri | None = None
     public_url: Address | None = None
     api_url: Address = WEBEX_API_URL
     revocation_url: Address | None = None
-    issuer: Address | None = None
+    issuer: Issuer | None = None
     name: Text = "My integration"
     host: Text = "localhost"
     port: Port = 8000

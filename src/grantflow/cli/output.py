@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-OK, FAILED, USAGE, REFUSED, INTERRUPTED = 0, 1, 2, 5, 130
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32"}
+_CODES = {"bold": "1", "dim": "2", "red": "31"}
 _WIDEST = 100
 
 

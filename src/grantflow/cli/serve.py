@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from cyclopts import Parameter
 from starlette.applications import Starlette
@@ -91,7 +91,7 @@ def _about(settings: IntegrationSettings) -> About:
 
 def _home_of(redirect_uri: str | None) -> str | None:
     """The folder that it lies in, where the pages must be too."""
-    return redirect_uri.rpartition("/")[0] if redirect_uri else None
+    return urljoin(redirect_uri, ".").rstrip("/") if redirect_uri else None
 
 
 def _names(settings: IntegrationSettings) -> list[str]:

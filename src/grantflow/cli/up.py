@@ -54,13 +54,12 @@ def up(
             refresh_token_lifetime=timedelta(seconds=refresh_token_lifetime),
         )
         integration_url = address("http", INTEGRATION_HOST, integration_sockets)
-        if not directory.sandbox.exists():
-            say(f"First start: people, rooms and credentials are made up in {directory.path}.")
-        storage = Storage.open(directory.database)
-        sandbox = asyncio.run(
-            furnish(storage, directory, redirect_uri=f"{integration_url}/oauth", now=clock(), mint=mint)
-        )
+        storage, sandbox = furnished(directory, redirect_uri=f"{integration_url}/oauth")
         report = report_of(sandbox, settings, integration_url=integration_url)
+        listeners = [
+            Listener(sandbox_platform(storage, settings, directory), platform_sockets),
+            Listener(sample(sandbox, settings, directory, base_url=integration_url), integration_sockets),
+        ]
 
         def on_ready() -> None:
             write_private(directory.running, dumps(report).encode())
@@ -69,13 +68,7 @@ def up(
                 open_browser(integration_url)
 
         try:
-            return serve_until_signal(
-                [
-                    Listener(sandbox_platform(storage, settings, directory), platform_sockets),
-                    Listener(sample(sandbox, settings, directory, base_url=integration_url), integration_sockets),
-                ],
-                on_ready=on_ready,
-            )
+            return serve_until_signal(listeners, on_ready=on_ready)
         finally:
             directory.running.unlink(missing_ok=True)
 
@@ -90,6 +83,13 @@ def held(directory: DataDirectory) -> Iterator[None]:
             f"Another grantflow up runs on {directory.path}.",
             fix="grantflow status shows it. Stop it, or let this one have a directory of its own: --data DIR.",
         ) from error
+
+
+def furnished(directory: DataDirectory, *, redirect_uri: str) -> tuple[Storage, Sandbox]:
+    if not directory.sandbox.exists():
+        say(f"First start: people, rooms and credentials are made up in {directory.path}.")
+    storage = Storage.open(directory.database)
+    return storage, asyncio.run(furnish(storage, directory, redirect_uri=redirect_uri, now=clock(), mint=mint))
 
 
 def sandbox_platform(storage: Storage, settings: Settings, directory: DataDirectory) -> Starlette:
