@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from grantflow.protocol.errors import InvalidRequest, RequestTooLarge
 from grantflow.protocol.http import FORM_LIMIT, Request, Response
 
-_TRACKING_ID = re.compile(r"[A-Za-z0-9_\-.:]{1,128}")
+_TRACKING_ID = re.compile(rb"[A-Za-z0-9_\-.:]{1,128}")
 
 
 async def read_request(request: HttpRequest, *, limit: int = FORM_LIMIT) -> Request:
@@ -40,9 +40,10 @@ def _target(request: HttpRequest) -> str:
 def _read_headers(request: HttpRequest) -> dict[str, str]:
     # Straight from the scope: through Starlette's Headers this is most of what a thin API call costs.
     raw = request.scope["headers"]
-    if sum(name == b"authorization" for name, _ in raw) > 1:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)}
+    if len(headers) < len(raw) and sum(name == b"authorization" for name, _ in raw) > 1:
         raise InvalidRequest("The Authorization header was sent more than once; send it once.")
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)}
+    return headers
 
 
 async def _read_body(request: HttpRequest, limit: int) -> bytes:
@@ -77,5 +78,7 @@ class AnyMethod:
 
 def tracking_id(request: HttpRequest, *, mint_uuid: Callable[[], UUID]) -> str:
     """The client's own TrackingID where it sent a plain one, else a new one; it stands in the answer and the log."""
-    sent = request.headers.get("trackingid", "")
-    return sent if _TRACKING_ID.fullmatch(sent) else f"ROUTERGW_{mint_uuid()}"
+    for name, value in request.scope["headers"]:
+        if name == b"trackingid" and _TRACKING_ID.fullmatch(value):
+            return str(value.decode("ascii"))
+    return f"ROUTERGW_{mint_uuid()}"
