@@ -79,7 +79,7 @@ class DataDirectory:
         Raises:
             DirectoryInUse: another one holds it.
         """
-        with (self.path / "lock").open("w") as lock:
+        with open(os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600), "rb+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
