@@ -19,6 +19,7 @@ async def pages(caller: Caller, path: str, **query: str) -> list[list[str]]:
     while True:
         assert answer.status_code == 200, answer.text
         found.append([item["id"] for item in answer.json()["items"]])
+        assert len(found) < 20, "the pages go round in a circle"
         url = next_link(answer)
         if url is None:
             return found
