@@ -105,6 +105,27 @@ def test_fifty_threads_make_one_refresh(world: World) -> None:
         assert world.platform.counts["refresh"] == round_number
 
 
+def test_callers_in_one_process_share_one_flight_and_queue_for_one_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.wait = 0.3
+    vault = integration._parts.vault
+    take_lease, taken = vault.take_lease, []
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        taken.append(threading.get_ident())
+        return take_lease(*arguments, **options)
+
+    monkeypatch.setattr(vault, "take_lease", counted)
+    old, _ = world.stored_tokens(integration)
+    with ThreadPoolExecutor(20) as threads:
+        renewed = set(threads.map(lambda _: integration.refresh("id-ada", rejected=old).generation, range(20)))
+    assert renewed == {2}
+    assert len(taken) == 1
+
+
 def test_fifty_threads_share_one_failure(world: World) -> None:
     integration = world.integration()
     world.grant(integration)
