@@ -19,6 +19,8 @@ from grantflow.client.pages import About, integration_pages
 from tests.client.conftest import World
 from tests.whole.person import Page, Person
 
+PATIENCE = 60.0
+
 ABOUT = About("Sample <b>app</b>", does="Post in your own name", lead="A line or two.", operator="the help desk")
 
 
@@ -54,7 +56,11 @@ def served(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
 
 
 class Browser(Person):
-    """It stops where the foreign platform would show its sign-in page."""
+    """It stops where the foreign platform would show its sign-in page, and is patient on a busy machine."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._http.timeout = PATIENCE
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -97,7 +103,7 @@ class Sample:
 
     def http(self, **options: Any) -> httpx2.Client:
         """A client that follows nothing and keeps cookies."""
-        return httpx2.Client(base_url=self.url, trust_env=False, **options)
+        return httpx2.Client(base_url=self.url, trust_env=False, timeout=PATIENCE, **options)
 
 
 Serve = Callable[..., Sample]
