@@ -15,6 +15,7 @@ the guesser's own address (RFC 6749 section 2.3.1, RFC 6819 section 5.1.4.2.3)::
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal, Protocol
 
@@ -105,7 +106,11 @@ def seconds_to_wait(known: Failures, *, now: datetime, rule: Throttle) -> int:
 
 def sender(request: Request) -> str:
     """The address that a request came from; of IPv6 the /64 that one customer has whole (RFC 6177)."""
-    host = request.client.host if request.client else ""
+    return _customer(request.client.host if request.client else "")
+
+
+@lru_cache(maxsize=4_096)
+def _customer(host: str) -> str:
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
