@@ -107,6 +107,26 @@ def test_w34_a_dead_grant_leads_through_the_flow_again_and_back(sample: Sample) 
         assert "Connected as Ada" in visitor.press("Go on where you were").words
 
 
+def test_w34_the_start_page_itself_finds_out_that_a_grant_is_dead(serve: Serve) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.end_grants()
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert "Your grant has ended" in page.words
+        assert "grant=" in dict(page.links)["Grant again"]
+
+
+def test_w02_disconnecting_in_one_browser_disconnects_the_person_in_all(sample: Sample) -> None:
+    with sample.browser() as desk, sample.browser() as phone:
+        for browser in (desk, phone):
+            sample.grant(browser)
+        desk.open(sample.url)
+        desk.press("Disconnect")
+        assert "Connected as" not in phone.open(sample.url).words
+
+
 def test_a_dead_grant_can_be_let_go(sample: Sample) -> None:
     with sample.browser() as visitor:
         sample.grant(visitor)

@@ -18,7 +18,7 @@ from grantflow.client.pages.webex_calls import MESSAGE_LIMIT
 from grantflow.data_directory import DataDirectory
 from grantflow.seeding import Sandbox, furnish
 from grantflow.web.site import Site
-from tests.client.pages.conftest import listening, served
+from tests.client.pages.conftest import Browser, listening, served
 from tests.whole.person import Page, Person
 
 SCOPES = "spark:people_read spark:rooms_read spark:rooms_write spark:messages_write"
@@ -36,7 +36,7 @@ class Both:
     @contextmanager
     def person(self, number: int) -> Iterator[Person]:
         account = self.sandbox.people[number]
-        with Person({"email": account.email, "password": account.password.reveal()}) as person:
+        with Browser(account={"email": account.email, "password": account.password.reveal()}) as person:
             yield person
 
     def connect(self, person: Person) -> Page:
