@@ -1,6 +1,7 @@
 """`grantflow up`, in a process of its own, over real sockets."""
 
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -158,7 +159,10 @@ def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything
 
 def test_it_serves_on_where_nobody_reads_its_line(tmp_path: Path) -> None:
     report = tmp_path / "data" / "running.json"
-    process = subprocess.Popen([*COMMAND, *UP, "--json", "--data", str(report.parent)], stdout=subprocess.PIPE)
+    # Unbuffered, Python would have nothing left to write, and to stumble over, at its end.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [*COMMAND, *UP, "--json", "--data", str(report.parent)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=buffered)
     try:
         assert process.stdout is not None
         process.stdout.close()

@@ -1,6 +1,5 @@
 """The commands, and what becomes of the errors that they end with."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandErr
 
 from grantflow.cli import log
 from grantflow.cli.help import command_in
-from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted
+from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted, write_no_more
 from grantflow.migrations import SchemaTooNew
 from grantflow.storage.engine import StorageUnavailable
 
@@ -52,7 +51,7 @@ def perform(arguments: Sequence[str]) -> int:
     try:
         return build()(rest, exit_on_error=False, print_error=False, result_action="return_value") or 0
     except BrokenPipeError:  # whoever read our results has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_no_more()
         return 0
     except KeyboardInterrupt:
         say_interrupted()

@@ -3,12 +3,12 @@
 import signal
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from socket import socket
 from threading import Thread
 
 from grantflow import serving
-from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted
+from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted, write_no_more
 from grantflow.cli.ports import holder_of
 from grantflow.serving import Listener, PortUnavailable
 
@@ -53,8 +53,10 @@ def serve_until_signal(listeners: Sequence[Listener], *, on_ready: Callable[[], 
     """Serve until a signal ends it, also where nobody reads what ``on_ready`` writes; answers the exit code."""
 
     def ready() -> None:
-        with suppress(BrokenPipeError):
+        try:
             on_ready()
+        except BrokenPipeError:
+            write_no_more()
 
     if serving.run(listeners, on_ready=ready) != signal.SIGINT:
         return OK
