@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from grantflow import ReauthorizationRequired, Status
+from grantflow import ReauthorizationRequired, Status, TransientTokenError
 from grantflow.client.pages import About
 from tests.client.foreign import Answer
 from tests.client.pages.conftest import Sample, Serve
@@ -167,6 +167,33 @@ def test_what_does_not_work_just_now_is_told_and_harms_no_grant(
         assert "Connected as Ada" in page.words
         (grant,) = sample.elsewhere().grants()
         assert grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
+
+
+def test_what_was_written_is_kept_while_the_platform_is_away(serve: Serve) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        token = next(iter(visitor.open(sample.url).forms)).fields["form_token"]
+        sample.world.platform.expire_access_tokens()
+        sample.world.platform.answers.append(Answer(503, "", {"Retry-After": "30"}))
+        fields = {"form_token": token, "space": "any", "text": "Half an hour's work"}
+        answer = visitor._http.post(f"{sample.url}/messages", data=fields)
+        assert answer.status_code == 503
+        assert 25 < int(answer.headers["retry-after"]) <= 30
+        assert "Half an hour&#39;s work" in answer.text
+        assert "unharmed" in answer.text
+
+
+def test_a_renewal_that_waits_is_told_on_the_start_page(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.expire_access_tokens()
+        sample.world.platform.answers.append(Answer(503, "", {"Retry-After": "30"}))
+        with pytest.raises(TransientTokenError):
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        page = visitor.open(sample.url)
+        assert "Connected as Ada" in page.words
+        assert "cannot be reached right now" in page.words
 
 
 def test_a_person_in_no_space_is_told_what_to_do(serve: Serve) -> None:

@@ -11,7 +11,7 @@ from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired,
 from grantflow.client.grant import Grant, Status
 from grantflow.client.pages.about import in_plain_words
 from grantflow.client.pages.mount import LANDING, Mount
-from grantflow.client.pages.notices import Notice, Trouble, told, trouble
+from grantflow.client.pages.notices import Notice, Trouble, delayed, told, trouble
 from grantflow.client.pages.webex_calls import CODE, MESSAGE_LIMIT, CallFailed, Space, WebexCalls
 
 log = logging.getLogger("grantflow.pages")
@@ -65,6 +65,8 @@ class Landing:
                 return self.ended(request, error.grant or grant)
             except (TransientTokenError, IntegrationRefused, CallFailed) as error:
                 notice = notice or self.trouble(error)
+        elif grant.status is Status.REFRESH_DELAYED:
+            notice = notice or delayed(grant, about=mount.about, now=mount.integration.now())
         return self._connected(request, grant, name=name, spaces=spaces, notice=notice, draft=draft)
 
     def _connected(

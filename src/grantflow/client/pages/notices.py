@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from grantflow.client.errors import IntegrationRefused, TransientTokenError
+from grantflow.client.grant import Grant
 from grantflow.client.pages.about import About
 from grantflow.client.pages.webex_calls import CallFailed
 from grantflow.web.pages import MessageKind
@@ -65,6 +67,12 @@ def trouble(error: Trouble, *, about: About, reference: str) -> Notice:
             return Notice("warning", f"{platform} did not allow this", text, 403, id=reference, id_label="Reference")
     text = "Your grant is unharmed. Try again; if it goes on, tell whoever runs this the reference."
     return Notice("warning", f"{platform} did not do it", text, 502, id=reference, id_label="Reference")
+
+
+def delayed(grant: Grant, *, about: About, now: datetime) -> Notice:
+    """For a grant whose renewal waits until the platform is well again."""
+    left = (grant.retry_at - now).total_seconds() if grant.retry_at else 0
+    return unreachable(about, seconds=max(1, round(left)))
 
 
 def unreachable(about: About, *, seconds: int) -> Notice:
