@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.whole.running import Up, environment, up
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REDIRECT_URI = "http://127.0.0.1:8001/oauth"
+(AGAINST_THE_SANDBOX,) = (
+    block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "terminal.py" in block
+)
 
 
 def test_the_lines_of_the_readme_are_the_example() -> None:
@@ -39,7 +43,10 @@ def test_the_lines_of_the_readme_run_with_the_wheel_alone(
     platform: Up,
     tmp_path: Path,
 ) -> None:
-    app = platform.register("Terminal", REDIRECT_URI)
+    register, *_ = AGAINST_THE_SANDBOX.splitlines()
+    runner, program, first, *words = shlex.split(register)
+    assert (runner, program, first) == ("./dev", "grantflow", "platform")
+    app = platform.platform(*words)
     settings = {
         "GRANTFLOW_CLIENT_ID": app["client_id"],
         "GRANTFLOW_CLIENT_SECRET": app["client_secret"],
@@ -47,6 +54,8 @@ def test_the_lines_of_the_readme_run_with_the_wheel_alone(
         "GRANTFLOW_API_URL": platform.api_url,
         "GRANTFLOW_KEY": new_key(bare),
     }
+    assert set(re.findall(r"export (\w+)=", AGAINST_THE_SANDBOX)) == set(settings), "a reader sets just these"
+    assert f"GRANTFLOW_REDIRECT_URI={REDIRECT_URI}" in AGAINST_THE_SANDBOX
     command = [str(bare / "python"), "-I", "-u", str(ROOT / "examples/terminal.py")]
     with subprocess.Popen(
         command,
