@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,19 @@ def schema(folder: Path, *scripts: str) -> Path:
     return folder
 
 
+opened: list[sqlite3.Connection] = []
+
+
+@pytest.fixture(autouse=True)
+def all_closed() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
+
 def database(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    opened.append(sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False))
+    return opened[-1]
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:

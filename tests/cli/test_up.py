@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -91,7 +92,7 @@ def test_people_are_added_and_seen_while_it_runs(up: Running, folder: Path) -> N
 
 
 def test_there_are_rooms_with_members_and_messages(up: Running, folder: Path) -> None:
-    with sqlite3.connect(folder / "platform.db") as database:
+    with closing(sqlite3.connect(folder / "platform.db")) as database:
         counted = database.execute(
             "SELECT count(DISTINCT r.id), count(DISTINCT m.person_id), count(DISTINCT s.id) FROM rooms r "
             "JOIN memberships m ON m.room_id = r.id JOIN messages s ON s.room_id = r.id"

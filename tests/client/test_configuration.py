@@ -16,7 +16,9 @@ def made(folder: Path, **options: Any) -> Integration:
         **{"client_id": "C1", "client_secret": "s", "redirect_uri": "https://app.example.org/oauth", "scopes": "a"},
         **options,
     }
-    return Integration(vault=SqliteVault(folder / "grants.db", keys=KEYS), **given)
+    vault = SqliteVault(folder / "grants.db", keys=KEYS)
+    vault.close()  # it opens again where it is used
+    return Integration(vault=vault, **given)
 
 
 def test_the_defaults_are_webex(tmp_path: Path) -> None:

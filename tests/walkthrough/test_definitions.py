@@ -115,6 +115,7 @@ def test_w08_the_refresh_token_is_stored_sealed(halves: BothHalves) -> None:
     vault = SqliteVault(halves.folder / "w08-sealed.db", keys=KeyRing(halves.key))
     grant = halves.grant(halves.integration(app, vault="w08-sealed.db"))
     stored = vault.find(grant.key)
+    vault.close()
     assert stored is not None
     assert stored.refresh_token is not None
     assert stored.access_token is not None

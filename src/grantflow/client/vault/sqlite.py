@@ -70,7 +70,11 @@ class SqliteVault:
         self._path = Path(path).absolute()
         self._inherited: list[_Connections] = []
         self._connections: _Connections | None = self._open()
-        self._check_keys()
+        try:
+            self._check_keys()
+        except BaseException:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         return f"SqliteVault({str(self._path)!r}, keys={self.keys!r})"
