@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from grantflow.app import Storage
-from grantflow.authorization_server.registration import Application, new_secret, register
 from grantflow.data_directory import DataDirectory, read_json, write_private
+from grantflow.developer_portal.registration import Application, new_secret, register
 from grantflow.protocol.redirect_uri import origin
 from grantflow.protocol.registration import Registration
 from grantflow.protocol.secret import Secret

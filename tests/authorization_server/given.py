@@ -16,7 +16,7 @@ import httpx2
 from starlette.applications import Starlette
 
 from grantflow.authorization_server import Settings, routes
-from grantflow.authorization_server.registration import Application, new_secret, register
+from grantflow.developer_portal.registration import Application, new_secret, register
 from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.people import new_person

@@ -20,7 +20,7 @@ import uvicorn
 from grantflow import CompletedGrant, Integration, KeyRing, SqliteVault
 from grantflow.app import Storage, platform
 from grantflow.authorization_server import Settings
-from grantflow.authorization_server.registration import Application, register
+from grantflow.developer_portal.registration import Application, register
 from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.passwords import hash_password

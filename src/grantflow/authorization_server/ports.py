@@ -10,10 +10,8 @@ from typing import Protocol
 from grantflow.authorization_server.records import (
     Client,
     Code,
-    Integration,
     NewCode,
     NewPendingRequest,
-    NewSecret,
     Redemption,
     RefreshToken,
     Renewal,
@@ -61,16 +59,3 @@ class Tokens(Protocol):
 
     async def note_use_of_secret(self, client_id: str, secret: bytes, *, now: datetime) -> None:
         """Remember when a client secret was last used, so that its owner knows when an old one can go."""
-
-
-class Registrations(Protocol):
-    async def add(self, integration: Integration, secret: NewSecret | None) -> bool:
-        """Keep a new integration; False where its name is taken (upper and lower case alike)."""
-
-    async def add_secret(self, client_id: str, secret: NewSecret, *, others_expire_at: datetime | None) -> bool:
-        """Keep another secret. The others end then at the latest, or live on where it is None.
-
-        False where there is no such integration, or it is public and has no secrets.
-        """
-
-    async def find(self, client_id: str) -> Integration | None: ...

@@ -8,18 +8,18 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from grantflow.app import Storage, clock, mint
-from grantflow.authorization_server.records import Integration
-from grantflow.authorization_server.registration import (
+from grantflow.cli.administration import PAGE, person_called, storage_of
+from grantflow.cli.flags import Data, Json, Switch
+from grantflow.cli.output import Failure, aligned, say, write, write_json, write_table
+from grantflow.data_directory import DataDirectory
+from grantflow.developer_portal.records import Integration
+from grantflow.developer_portal.registration import (
     NAME_TAKEN,
     Application,
     InvalidRegistration,
     Registered,
     register,
 )
-from grantflow.cli.administration import PAGE, person_called, storage_of
-from grantflow.cli.flags import Data, Json, Switch
-from grantflow.cli.output import Failure, aligned, say, write, write_json, write_table
-from grantflow.data_directory import DataDirectory
 from grantflow.protocol.redirect_uri import split_redirect_uris
 from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.timestamp import write_timestamp

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 
-from grantflow.authorization_server.records import Integration, NewSecret
+from grantflow.developer_portal.records import Integration, NewSecret
 from grantflow.protocol.registration import ClientType, Profile, Registration
 from grantflow.protocol.scope import Scopes
 from grantflow.storage.engine import Engine, Row, Statement, Work

@@ -4,17 +4,19 @@ The rules are pure; storage keeps what they answer, and says whether a name is t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from grantflow.authorization_server.minting import Mint
-from grantflow.authorization_server.records import Integration, NewSecret
+from grantflow.developer_portal.records import Integration, NewSecret
 from grantflow.protocol.errors import InvalidRequest, InvalidScope
 from grantflow.protocol.redirect_uri import check_registrable
 from grantflow.protocol.registration import ClientType, Profile, Registration
 from grantflow.protocol.scope import KMS, Scopes, read_scopes
 from grantflow.protocol.secret import Secret
+
+#: ``mint(n)`` answers n unguessable bytes.
+Mint = Callable[[int], bytes]
 
 NAME_LIMIT = 120
 DESCRIPTION_LIMIT = 1_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow.authorization_server.registration import Application, InvalidRegistration, new_secret, register
+from grantflow.developer_portal.registration import Application, InvalidRegistration, new_secret, register
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET, ClientType, Profile
 from grantflow.storage.registrations import RegistrationStore
 from tests.authorization_server.given import NOW, Server, run
