@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from grantflow import authorization_server, resource_owner, resource_server
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About, integration_pages
 from grantflow.protocol.errors import TemporarilyUnavailable
+from grantflow.protocol.metadata import metadata_url
+from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
 from grantflow.storage.connected_apps import ConnectedAppStore
@@ -87,22 +90,26 @@ def platform(
     *,
     site: Site,
     form_key: bytes,
+    roles: Collection[Role] = tuple(Role),
+    addresses: Addresses | None = None,
     clock: Clock = clock,
     mint: Mint = mint,
 ) -> Starlette:
-    """Authorization server, resource owner's pages and resource server over one storage, which it closes at the end.
+    """The platform's roles, or some of them, over one storage, which it closes at the end.
 
-    ``settings.issuer`` is the API's address, ``/v1`` below the site's; ``form_key`` is 32 bytes or more, the same on
-    every node.
+    ``settings.issuer`` is the authorization server's address with ``/v1`` below it; ``form_key`` is 32 bytes or more,
+    the same on every node. ``addresses`` tells where each role is found, those that run elsewhere too; without it all
+    are at ``site.base_url``.
     """
-    pages = Pages(site, templates=(resource_owner.TEMPLATES,))
-    routes: list[BaseRoute] = [
-        Route("/healthz", _health(storage.engine), methods=["GET"]),
-        pages.static.route(),
-        *_authorization_server(storage, settings, pages=pages, clock=clock, mint=mint),
-        *_resource_owner(storage, settings, pages=pages, form_key=form_key, clock=clock, mint=mint),
-        *_resource_server(storage, settings, clock=clock, mint=mint),
-    ]
+    addresses = addresses or Addresses.at(site.base_url)
+    pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES,))
+    parts = Parts(storage, settings, addresses, pages, form_key, clock, mint)
+    routes: list[BaseRoute] = [Route("/healthz", _health(storage.engine), methods=["GET"]), pages.static.route()]
+    for role, routes_of in _ROUTES.items():
+        if role in roles:
+            routes += routes_of(parts)
+    if Role.RESOURCE_OWNER not in roles:
+        routes.append(Route("/", _to_the_front_page(parts), methods=["GET"]))
     return Starlette(
         routes=routes,
         exception_handlers=error_handlers(pages, new_reference=lambda: mint(6).hex()),
@@ -127,50 +134,65 @@ def integration(
     return Starlette(routes=[Route("/healthz", healthz, methods=["GET"]), Mount("/", pages)], lifespan=running)
 
 
-def _authorization_server(
-    storage: Storage, settings: authorization_server.Settings, *, pages: Pages, clock: Clock, mint: Mint
-) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roles of one process are made of."""
+
+    storage: Storage
+    settings: authorization_server.Settings
+    addresses: Addresses
+    pages: Pages
+    form_key: bytes = field(repr=False)
+    clock: Clock
+    mint: Mint
+
+    def link(self, address: str, path: str) -> str:
+        """What leads from a page of this process to a path of a role at this address."""
+        return path if address == self.pages.site.base_url else address + path
+
+
+def _authorization_server(parts: Parts) -> list[BaseRoute]:
+    person = parts.addresses.resource_owner
+    settings = replace(
+        parts.settings,
+        sign_in_page=parts.link(person, resource_owner.SIGN_IN),
+        consent_page=parts.link(person, resource_owner.CONSENT),
+    )
     return authorization_server.routes(
         settings=settings,
-        requests=storage.authorization_requests,
-        tokens=storage.tokens,
+        requests=parts.storage.authorization_requests,
+        tokens=parts.storage.tokens,
         failures=FailuresInMemory(),
-        pages=pages,
-        clock=clock,
-        mint=mint,
+        pages=parts.pages,
+        clock=parts.clock,
+        mint=parts.mint,
     )
 
 
-def _resource_owner(
-    storage: Storage,
-    settings: authorization_server.Settings,
-    *,
-    pages: Pages,
-    form_key: bytes,
-    clock: Clock,
-    mint: Mint,
-) -> list[BaseRoute]:
+def _resource_owner(parts: Parts) -> list[BaseRoute]:
+    settings, storage = parts.settings, parts.storage
     return resource_owner.routes(
-        pages=pages,
+        pages=parts.pages,
         settings=resource_owner.ResourceOwnerSettings(
-            form_key=form_key,
-            api_url=settings.issuer,
+            form_key=parts.form_key,
+            api_url=f"{parts.addresses.resource_server}/v1",
             access_token_lifetime=int(settings.access_token_lifetime.total_seconds()),
             refresh_token_lifetime=int(settings.refresh_token_lifetime.total_seconds()),
+            authorization_endpoint=parts.link(parts.addresses.authorization_server, "/v1/authorize"),
+            metadata=metadata_url(settings.issuer),
         ),
         people=storage.people,
         sessions=storage.sessions,
         questions=storage.consents,
         grants=storage.connected_apps,
         failures=storage.failures,
-        clock=clock,
-        mint=mint,
+        clock=parts.clock,
+        mint=parts.mint,
     )
 
 
-def _resource_server(
-    storage: Storage, settings: authorization_server.Settings, *, clock: Clock, mint: Mint
-) -> list[BaseRoute]:
+def _resource_server(parts: Parts) -> list[BaseRoute]:
+    storage = parts.storage
     return resource_server.routes(
         resource_server.Ports(
             tokens=storage.access_tokens,
@@ -179,10 +201,27 @@ def _resource_server(
             memberships=storage.memberships,
             messages=storage.messages,
         ),
-        resource_server.Settings(api_url=settings.issuer),
-        clock=clock,
-        mint=mint,
+        resource_server.Settings(api_url=f"{parts.addresses.resource_server}/v1"),
+        clock=parts.clock,
+        mint=parts.mint,
     )
+
+
+#: In the order in which they are asked for a route: the resource server takes all that is left of /v1.
+_ROUTES: Mapping[Role, Callable[[Parts], list[BaseRoute]]] = {
+    Role.AUTHORIZATION_SERVER: _authorization_server,
+    Role.RESOURCE_OWNER: _resource_owner,
+    Role.RESOURCE_SERVER: _resource_server,
+}
+
+
+def _to_the_front_page(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+    """For a process without one: who opens its address, or presses the name at the top of a page, is led there."""
+
+    async def front_page(request: Request) -> Response:
+        return parts.pages.redirect(parts.link(parts.addresses.resource_owner, "/"))
+
+    return front_page
 
 
 _WELL = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})

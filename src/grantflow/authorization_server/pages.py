@@ -28,8 +28,6 @@ from grantflow.web.pages import Pages
 
 log = logging.getLogger("grantflow.authorization_server")
 
-#: Where the person's pages take over; each leads back here with the same id.
-SIGN_IN, CONSENT = "/signin", "/consent"
 #: How often what was loaded may turn out to be outdated before the person is asked to come again.
 ATTEMPTS = 8
 _LOGIN_HINT_LIMIT = 254
@@ -96,11 +94,11 @@ class AuthorizationEndpoint:
                 return await self._issue(step, now=now)
             case SignIn():
                 waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=step.scopes, now=now)
-                return self._send_to(SIGN_IN, waiting)
+                return self._send_to(self.settings.sign_in_page, waiting)
             case AskConsent():
                 scopes = step.checked.scopes
                 waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=scopes, now=now)
-                return self._send_to(CONSENT, waiting)
+                return self._send_to(self.settings.consent_page, waiting)
 
     async def _wait(
         self, step: SignIn | AskConsent, *, asked: Asked, query: str, scopes: Scopes, now: datetime

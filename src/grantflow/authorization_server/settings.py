@@ -36,6 +36,11 @@ class Settings:
     #: Error bodies exactly as Webex's, without RFC 6749's ``error`` and ``error_description``.
     webex_error_body: bool = False
 
+    #: Where the person's pages take over, each of which leads back to the authorization endpoint with the request's id:
+    #: paths, or addresses where these pages have one of their own.
+    sign_in_page: str = "/signin"
+    consent_page: str = "/consent"
+
     def __post_init__(self) -> None:
         lifetimes = ("code_lifetime", "access_token_lifetime", "refresh_token_lifetime", "request_lifetime")
         for name in lifetimes:

@@ -83,7 +83,7 @@ class ConsentPage:
 
     def _next_step(self, request_id: str) -> Response:
         """The authorization endpoint decides what comes next, here and everywhere."""
-        return self.pages.redirect(with_query(self.settings.authorize_path, request=request_id))
+        return self.pages.redirect(with_query(self.settings.authorization_endpoint, request=request_id))
 
     def _page(self, request: Request, question: Question, *, session: Session, request_id: str) -> Response:
         longest = max(self.settings.access_token_lifetime, self.settings.refresh_token_lifetime)

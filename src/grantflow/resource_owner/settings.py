@@ -10,8 +10,9 @@ from grantflow.web.site import Link
 class ResourceOwnerSettings:
     """`form_key` (32 bytes or more) is the same on every node; lifetimes are in seconds.
 
-    `api_url` ends in `/v1`. `own_pages` are the paths where a person may be sent after signing in, with what lies
-    below them; the first is where those go who came for nothing else. `account_links` is the avatar's menu.
+    `api_url` ends in `/v1`. `own_pages` are where a person may be sent after signing in, with what lies below them;
+    the first is where those go who came for nothing else. `account_links` is the avatar's menu. What leads to another
+    role is a path, or an address where that role has one of its own.
     """
 
     form_key: bytes = field(repr=False)
@@ -21,5 +22,5 @@ class ResourceOwnerSettings:
     session_lifetime: int = 12 * 3_600
     own_pages: tuple[str, ...] = (CONNECTED_APPS,)
     account_links: tuple[Link, ...] = (Link("Connected apps", CONNECTED_APPS),)
-    authorize_path: str = "/v1/authorize"
-    metadata_path: str = "/.well-known/oauth-authorization-server/v1"
+    authorization_endpoint: str = "/v1/authorize"
+    metadata: str = "/.well-known/oauth-authorization-server/v1"

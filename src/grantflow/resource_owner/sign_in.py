@@ -27,7 +27,7 @@ from grantflow.web.pages import Pages
 from grantflow.web.throttle import Throttle, sender
 
 EVERYBODY = "*"
-_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9_=&-]*)?")
+_BELOW_IT = re.compile(r"(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&-]*)?")
 
 WRONG = "The email address or the password is not right. Check both and try again."
 
@@ -119,10 +119,12 @@ class SignIn:
     def _way_on(self, request: Request) -> str:
         """Back to the authorization endpoint with the question, or to a page of our own, never elsewhere (S99)."""
         if request_id := request.query_params.get("request"):
-            return with_query(self.settings.authorize_path, request=request_id)
+            return with_query(self.settings.authorization_endpoint, request=request_id)
         wanted = request.query_params.get("next", "")
-        own = any(wanted == page or wanted.startswith((f"{page}/", f"{page}?")) for page in self.settings.own_pages)
-        return wanted if own and _PLAIN_PATH.fullmatch(wanted) else self.settings.own_pages[0]
+        own = any(
+            wanted.startswith(page) and _BELOW_IT.fullmatch(wanted, len(page)) for page in self.settings.own_pages
+        )
+        return wanted if own else self.settings.own_pages[0]
 
     def _page(
         self,

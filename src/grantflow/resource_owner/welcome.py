@@ -29,5 +29,5 @@ class Welcome:
             signed_out="signed-out" in request.query_params,
             sign_in=SIGN_IN,
             api_url=self.settings.api_url,
-            metadata_path=self.settings.metadata_path,
+            metadata=self.settings.metadata,
         )

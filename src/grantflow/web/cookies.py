@@ -19,13 +19,13 @@ class Cookies:
 
     Over https the full name begins with `__Host-`, so that no other host or path can set it (RFC 6265bis section
     4.1.3.2). Over http it does not: Safari drops Secure cookies on http://localhost. All ports of a host share their
-    cookies, so role and port stand in the name.
+    cookies, so role and port stand in the name; the roles of one platform read the same ones, whatever their ports.
     """
 
     site: Site
 
     def name(self, short: str) -> str:
-        port = urlsplit(self.site.base_url).port
+        port = urlsplit(self.site.cookies_of or self.site.base_url).port
         parts = ["grantflow", self.site.role, *([str(port)] if port else []), short]
         return ("__Host-" if self.site.https else "") + "_".join(parts)
 

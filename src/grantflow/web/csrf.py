@@ -72,11 +72,13 @@ class FormGuard:
         """Browsers say where a form came from; programs and old browsers do not, and the token alone decides.
 
         Sec-Fetch-Site comes first, since it is true also where somebody opened the site by another of its names
-        (localhost for 127.0.0.1).
+        (localhost for 127.0.0.1). What it calls same-site may be any port of this host: the siblings' alone pass.
         """
         fetch_site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
-        if fetch_site in ("same-origin", "none") or (fetch_site is None and origin in (None, self.site.origin)):
+        if fetch_site in ("same-origin", "none") or (fetch_site is None and origin is None):
+            return
+        if fetch_site in ("same-site", None) and origin in self.site.origins:
             return
         sender = origin if origin and origin != "null" else "another site"
         raise PageError(

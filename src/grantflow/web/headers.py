@@ -20,11 +20,11 @@ def page_headers(
     """Headers of one HTML page.
 
     `form_action` lists further addresses that a form on this page may end up at. Chromium applies form-action to the
-    redirect that follows a POST too, so the consent page names its redirect URI here.
+    redirect that follows a POST too, so the consent page names its redirect URI here, and every page its siblings.
     `referrer` stays `same-origin` on pages with forms: under `no-referrer` their POSTs carry `Origin: null`.
     """
     headers = {
-        "Content-Security-Policy": content_security_policy(form_action),
+        "Content-Security-Policy": content_security_policy((*site.siblings, *form_action)),
         "X-Frame-Options": "DENY",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": referrer,

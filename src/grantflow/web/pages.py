@@ -80,10 +80,11 @@ class Pages:
     def redirect(self, path: str) -> Response:
         """After a form: 303, so that the browser asks with GET and never sends a password on (RFC 9700 section 4.12).
 
-        `path` is one of this app's own paths; an address elsewhere must be written by the one who checked it.
+        `path` is one of this app's own paths, or an address below one of its siblings; one elsewhere must be written
+        by the one who checked it.
         """
-        if not path.startswith("/") or path.startswith(("//", "/\\")):
-            raise ValueError("Pages redirect to paths of their own app only.")
+        if not self.site.leads_to_us(path):
+            raise ValueError("Pages redirect to paths of their own app and of its siblings only.")
         return RedirectResponse(self.site.url(path), status_code=303, headers=page_headers(self.site))
 
 

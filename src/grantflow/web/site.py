@@ -37,6 +37,9 @@ class Site:
 
     `base_url` comes from a setting, never from the Host or X-Forwarded headers of a request. It may end in the path
     that the app is mounted at (`https://app.example/webex`). Raises ValueError if it is no http or https address.
+
+    Where the roles of one platform run at several addresses, `siblings` are those of the others: pages redirect there,
+    forms lead there and come from there. `cookies_of` is the one whose cookies all of them read; None: its own.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Site:
     role: Role = "platform"
     sandbox: bool = False
     links: tuple[Link, ...] = ()
+    siblings: tuple[str, ...] = ()
+    cookies_of: str | None = None
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.base_url)
@@ -56,11 +61,12 @@ class Site:
     @property
     def origin(self) -> str:
         """Scheme, host and port as a browser writes them in the Origin header (RFC 6454 section 6.2)."""
-        parts = urlsplit(self.base_url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-        default = {"http": 80, "https": 443}[parts.scheme]
-        port = "" if parts.port in (None, default) else f":{parts.port}"
-        return f"{parts.scheme}://{host}{port}"
+        return _origin(self.base_url)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Its own, then those of its siblings."""
+        return tuple(dict.fromkeys((self.origin, *map(_origin, self.siblings))))
 
     @property
     def prefix(self) -> str:
@@ -79,9 +85,23 @@ class Site:
         """The path for a link on a page: `/apps` becomes `/webex/apps` where the app is mounted at `/webex`."""
         return self.prefix + path if path.startswith("/") else path
 
+    def leads_to_us(self, target: str) -> bool:
+        """Whether a redirect there stays with this app, or goes to a sibling."""
+        if target.startswith("/"):
+            return not target.startswith(("//", "/\\"))
+        return target.startswith(tuple(f"{sibling}/" for sibling in self.siblings))
+
     def public_url(self, path: str) -> str:
         """The absolute address of a path of this app."""
         return self.origin + self.url(path)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = {"http": 80, "https": 443}[parts.scheme]
+    port = "" if parts.port in (None, default) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def is_loopback(host: str) -> bool:
