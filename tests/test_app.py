@@ -1,7 +1,9 @@
 """The parts put together: every role answers, what is nobody's is refused in the right shape, and nothing lingers."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from os import urandom
 from pathlib import Path
@@ -17,7 +19,9 @@ from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.sealing import KeyRing
+from grantflow.storage import probe
 from grantflow.storage.engine import Statement, StorageUnavailable, Work
+from grantflow.storage.sqlite import SqliteEngine
 from grantflow.storage.times import milliseconds
 from grantflow.web.site import Site
 
@@ -123,8 +127,94 @@ def test_without_its_database_every_role_says_503_and_when_to_come_again(
 
     answer = asyncio.run(with_app(app, ask))
     assert answer.status_code == 503
-    if path != "/healthz":
-        assert int(answer.headers["retry-after"]) >= 1
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/access_token/"),
+        ("POST", "/v1/revoke/"),
+        ("GET", "/v1/authorize/"),
+        ("GET", "/v1/people/me/"),
+        ("POST", "/idb/oauth2/v1/access_token/"),
+        ("POST", "/signin/"),
+        ("GET", "/healthz/"),
+    ],
+)
+def test_a_slash_too_many_is_another_address_and_nothing_is_sent_on_to_it(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    async def ask(browser: httpx2.AsyncClient, _: Storage) -> httpx2.Response:
+        return await browser.request(method, path)
+
+    answer = with_platform(tmp_path, ask)
+    assert answer.status_code == 404
+    if path.startswith("/v1/"):
+        assert answer.json().keys() == {"message", "errors", "trackingId"}
+
+
+def fill(storage: Storage) -> Callable[[], object]:
+    """The file may grow no further, and no page in it is free; answers how to end that."""
+    assert isinstance(storage.engine, SqliteEngine)
+    writer = storage.engine._writer
+    writer.execute("PRAGMA max_page_count = 1")  # SQLite takes the size that the file has, if that is more
+    with suppress(sqlite3.OperationalError):
+        for number in range(10_000):
+            writer.execute("INSERT INTO failures VALUES ('person', ?, '', 1, 0)", [f"{number:0100}"])
+    return lambda: writer.execute("PRAGMA max_page_count = 1000000")
+
+
+def hold(storage: Storage) -> Callable[[], object]:
+    """Another connection holds the write lock, as another process would."""
+    assert isinstance(storage.engine, SqliteEngine)
+    other = sqlite3.connect(storage.engine._path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other.close
+
+
+def write_protect(storage: Storage) -> Callable[[], object]:
+    assert isinstance(storage.engine, SqliteEngine)
+    writer = storage.engine._writer
+    writer.execute("PRAGMA query_only = ON")
+    return lambda: writer.execute("PRAGMA query_only = OFF")
+
+
+@pytest.mark.parametrize("trouble", [fill, hold, write_protect])
+def test_healthz_is_503_while_writes_fail_and_200_again_once_they_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Storage], Callable[[], object]]
+) -> None:
+    monkeypatch.setattr(probe, "BELIEVED", 0.0)
+    monkeypatch.setattr(probe, "DOUBTED", 0.0)
+    monkeypatch.setattr(probe, "PATIENCE", 0.3)
+
+    async def look(browser: httpx2.AsyncClient, storage: Storage) -> None:
+        assert (await browser.get("/healthz")).status_code == 200
+        end = trouble(storage)
+        try:
+            for _ in range(2):
+                answer = await browser.get("/healthz")
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        finally:
+            end()
+        for _ in range(50):
+            if (answer := await browser.get("/healthz")).status_code == 200:
+                break
+        assert answer.status_code == 200
+
+    with_platform(tmp_path, look)
+
+
+def test_healthz_that_is_asked_often_writes_seldom_and_leaves_nothing(tmp_path: Path) -> None:
+    async def look(browser: httpx2.AsyncClient, storage: Storage) -> tuple[int, int]:
+        assert isinstance(storage.engine, SqliteEngine)
+        before = storage.engine._writer.total_changes
+        answers = await asyncio.gather(*(browser.get("/healthz") for _ in range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        rows = await storage.engine.read(Statement("SELECT count(*) AS n FROM probes"))
+        return storage.engine._writer.total_changes - before, rows[0]["n"]
+
+    assert with_platform(tmp_path, look) == (2, 0)
 
 
 def test_the_database_is_closed_at_the_end(tmp_path: Path) -> None:

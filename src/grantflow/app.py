@@ -31,6 +31,7 @@ from grantflow.storage.housekeeping import Housekeeping
 from grantflow.storage.memberships import MembershipStore
 from grantflow.storage.messages import MessageStore
 from grantflow.storage.people import PeopleStore
+from grantflow.storage.probe import WriteProbe
 from grantflow.storage.registrations import RegistrationStore
 from grantflow.storage.rooms import RoomStore
 from grantflow.storage.sessions import SessionStore
@@ -77,6 +78,7 @@ class Storage:
         self.memberships = MembershipStore(engine)
         self.messages = MessageStore(engine)
         self.housekeeping = Housekeeping(engine)
+        self.probe = WriteProbe(engine)
 
     @classmethod
     def open(cls, database: Path) -> "Storage":
@@ -104,17 +106,19 @@ def platform(
     addresses = addresses or Addresses.at(site.base_url)
     pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES,))
     parts = Parts(storage, settings, addresses, pages, form_key, clock, mint)
-    routes: list[BaseRoute] = [Route("/healthz", _health(storage.engine), methods=["GET"]), pages.static.route()]
+    routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
     for role, routes_of in _ROUTES.items():
         if role in roles:
             routes += routes_of(parts)
     if Role.RESOURCE_OWNER not in roles:
         routes.append(Route("/", _to_the_front_page(parts), methods=["GET"]))
-    return Starlette(
+    app = Starlette(
         routes=routes,
         exception_handlers=error_handlers(pages, new_reference=lambda: mint(6).hex()),
         lifespan=lambda _: _running(storage, clock=clock),
     )
+    app.router.redirect_slashes = False  # a 307 would carry a client's secret, or a form, to a second address
+    return app
 
 
 def integration(
@@ -131,7 +135,9 @@ def integration(
             yield
 
     pages = integration_pages(client, about, base_url=base_url, sandbox=sandbox, try_it=try_it)
-    return Starlette(routes=[Route("/healthz", healthz, methods=["GET"]), Mount("/", pages)], lifespan=running)
+    app = Starlette(routes=[Route("/healthz", healthz, methods=["GET"]), Mount("/", pages)], lifespan=running)
+    app.router.redirect_slashes = False
+    return app
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +233,17 @@ def _to_the_front_page(parts: Parts) -> Callable[[Request], Awaitable[Response]]
 _WELL = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
 
 
-def _health(engine: Engine) -> Callable[[Request], Awaitable[Response]]:
-    """200 while the database answers, 503 while it does not: for load balancers and whoever waits for the start."""
+def _health(storage: Storage) -> Callable[[Request], Awaitable[Response]]:
+    """200 while the database is read and written, else 503: for load balancers and whoever waits for the start."""
 
     async def healthz(request: Request) -> Response:
         try:
-            await engine.read(Statement("SELECT 1"))
-        except TemporarilyUnavailable:
-            return JSONResponse({"status": "storage unavailable"}, status_code=503)
+            await storage.engine.read(Statement("SELECT 1"))
+            await storage.probe.check()
+        except TemporarilyUnavailable as error:
+            log.warning("not well: %s", error.reason)
+            headers = {"retry-after": str(error.retry_after or 1), "cache-control": "no-store"}
+            return JSONResponse({"status": "storage unavailable"}, status_code=503, headers=headers)
         return _WELL
 
     return healthz

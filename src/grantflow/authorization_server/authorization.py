@@ -41,8 +41,10 @@ class Asked:
 
     @property
     def silent(self) -> bool:
-        """Whether the person must not be shown anything (``prompt=none``)."""
-        return NONE in (self.request.prompt or "").split()
+        """Whether the person must not be shown anything: ``prompt=none`` alone. With others beside it, it is an error
+        (OpenID Connect Core 3.1.2.1), told like every other after the sign-in.
+        """
+        return set((self.request.prompt or "").split()) == {NONE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,15 @@ class FormGuard:
     def _check_origin(self, request: Request, again: str) -> None:
         """Browsers say where a form came from; programs and old browsers do not, and the token alone decides.
 
-        Sec-Fetch-Site comes first, since it is true also where somebody opened the site by another of its names
-        (localhost for 127.0.0.1). What it calls same-site may be any port of this host: the siblings' alone pass.
+        What Sec-Fetch-Site and Origin say must agree where both are there. An Origin of `null` says nothing, and on a
+        developer's machine people may open the site by another of its names (localhost for 127.0.0.1). What
+        Sec-Fetch-Site calls same-site may be any port of this host: the siblings' alone pass.
         """
         fetch_site = request.headers.get("sec-fetch-site")
         origin = request.headers.get("origin")
-        if fetch_site in ("same-origin", "none") or (fetch_site is None and origin is None):
+        if fetch_site is None and origin is None:
+            return
+        if fetch_site in ("same-origin", "none") and (origin in (None, "null") or self.site.is_own(origin)):
             return
         if fetch_site in ("same-site", None) and origin in self.site.origins:
             return

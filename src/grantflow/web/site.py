@@ -68,6 +68,14 @@ class Site:
         """Its own, then those of its siblings."""
         return tuple(dict.fromkeys((self.origin, *map(_origin, self.siblings))))
 
+    def is_own(self, origin: str) -> bool:
+        """Whether it is this site's origin; a site on loopback has one for each name of this machine."""
+        own = urlsplit(self.base_url)
+        names = ("localhost", "127.0.0.1", "[::1]") if self.loopback else ()
+        return origin == self.origin or origin in [
+            _origin(own._replace(netloc=f"{name}:{own.port}" if own.port else name).geturl()) for name in names
+        ]
+
     @property
     def prefix(self) -> str:
         """The path that the app is mounted at, without a trailing slash; empty at the root."""
