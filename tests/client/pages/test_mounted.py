@@ -91,6 +91,34 @@ def test_a_host_that_knows_persons_says_who_is_looking(world: World) -> None:
         assert "Connected as Ada" in user(visitor, "id-ada").open(f"{sample.url}/").words
 
 
+def test_w29_a_page_of_the_host_is_told_whose_browser_asks_and_comes_next_after_granting(world: World) -> None:
+    with listening() as (listener, url):
+        integration = world.async_integration(redirect_uri=f"{url}/webex/oauth", grant_url=f"{url}/webex/connect")
+        pages = integration_pages(integration, ABOUT, home="/notes")
+
+        async def notes(request: Request) -> PlainTextResponse:
+            grant = await pages.grant(request)
+            return PlainTextResponse(f"Notes of {grant.called if grant else 'nobody'}")
+
+        with served(hosting(integration, Route("/notes", notes), Mount("/webex", pages)), listener):
+            sample = Sample(world, f"{url}/webex", integration)
+            with sample.browser() as adas, sample.browser() as graces, sample.browser() as strangers:
+                for visitor, person in [(adas, "ada"), (graces, "grace")]:
+                    sample.grant(visitor, person=person)
+                    visitor.press("Continue")
+                assert adas.page.url == f"{url}/notes"
+                assert "Notes of Ada" in adas.page.text
+                assert "Notes of Grace" in graces.page.text
+                assert "Notes of nobody" in strangers.open(f"{url}/notes").text
+
+
+def test_s99_the_page_that_comes_next_lies_on_the_hosts_own_site(world: World) -> None:
+    integration = world.async_integration(redirect_uri="https://app.example/oauth")
+    with pytest.raises(ValueError, match="path of this site"):
+        integration_pages(integration, ABOUT, home="https://elsewhere.example/")
+    integration._parts.vault.close()
+
+
 def test_s90_behind_a_public_https_address_cookies_are_bound_to_this_host_and_secure(world: World) -> None:
     with listening() as (listener, url):
         integration = world.async_integration(redirect_uri="https://app.example/webex/oauth")

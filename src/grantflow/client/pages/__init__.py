@@ -7,12 +7,14 @@ One ASGI app, by itself or mounted in any other::
 
     app.mount("/webex", pages)                       # Starlette, FastAPI
     uvicorn.run(pages, access_log=False)             # by itself, where the redirect URI is at the root
+    grant = await pages.grant(request)               # in a page of the host's: whose browser is this?
 
 Switch the server's own access log off or let it leave out queries: the redirect URI's holds the code (RFC 9700 4.3.1).
 """
 
 from grantflow.client.pages.about import About
-from grantflow.client.pages.assembly import integration_pages
+from grantflow.client.pages.assembly import IntegrationPages, integration_pages
 from grantflow.client.pages.viewer import AskHost
+from grantflow.web.site import Link
 
-__all__ = ["About", "AskHost", "integration_pages"]
+__all__ = ["About", "AskHost", "IntegrationPages", "Link", "integration_pages"]

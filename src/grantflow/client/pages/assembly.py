@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from grantflow.client.grant import Grant
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import mount as paths
 from grantflow.client.pages.about import About
@@ -22,6 +24,7 @@ from grantflow.client.pages.notes import Notes
 from grantflow.client.pages.outcomes import Outcomes
 from grantflow.client.pages.sealed import SealedTexts
 from grantflow.client.pages.viewer import AskHost, Viewers
+from grantflow.client.pending import check_return_to
 from grantflow.web.cookies import Cookies
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import error_handlers
@@ -31,6 +34,22 @@ from grantflow.web.site import Link, Site
 TEMPLATES = Path(__file__).parent / "templates"
 
 log = logging.getLogger("grantflow.pages")
+
+
+class IntegrationPages(Starlette):
+    """What `integration_pages` makes: an ASGI app, and the one thing that its host may ask of it."""
+
+    def __init__(self, viewers: Viewers, **options: Any) -> None:
+        super().__init__(**options)
+        self._viewers = viewers
+
+    async def grant(self, request: Request) -> Grant | None:
+        """The grant of whoever sent a request to the host application, dead or alive; None where there is none.
+
+        By themselves the pages are the host's sign-in this way: who has come back with a grant is known in that
+        browser until it closes, for twelve hours at most.
+        """
+        return await self._viewers.grant(request)
 
 
 def integration_pages(
@@ -43,7 +62,8 @@ def integration_pages(
     try_it: bool = False,
     sandbox: bool = False,
     links: tuple[Link, ...] = (),
-) -> Starlette:
+    home: str | None = None,
+) -> IntegrationPages:
     """The pages of `integration`; only the awaiting kind can serve them.
 
     - `base_url`: where the public finds the landing page; the redirect URI must lie below it. By default the folder
@@ -55,17 +75,21 @@ def integration_pages(
       spark:people_read, spark:rooms_read and spark:messages_write, and Webex's API.
     - `sandbox`: say on each page that people and data are samples.
     - `links`: further pages of the host application, for the header.
+    - `home`: the host application's page, as a path of its site, where a person who has just granted goes on.
 
-    Raises ValueError: the redirect URI is no web address, or lies outside `base_url`.
+    Raises ValueError: the redirect URI is no web address, or lies outside `base_url`; or `home` is no path.
     """
     redirect_uri = urlsplit(integration.redirect_uri)
     if redirect_uri.scheme not in ("http", "https"):
         raise ValueError(f"Pages can serve an http or https redirect URI only, not {integration.redirect_uri}.")
     base_url = base_url or urljoin(integration.redirect_uri, ".")
     site = Site(about.name, base_url, role="integration", sandbox=sandbox, links=links)
-    mount = _mount(integration, about, site=site, person_of=person_of, owner_of=owner_of, try_it=try_it)
+    viewers = Viewers(integration, Cookies(site), texts=_texts(integration), person_of=person_of, owner_of=owner_of)
+    home = check_return_to(home, redirect_uri=site.origin) if home else None
+    mount = _mount(integration, about, site=site, viewers=viewers, home=home, try_it=try_it)
     _compare_grant_url(integration.configuration.connect_url, with_pages_at=site.public_url(paths.CONNECT))
-    app = Starlette(
+    app = IntegrationPages(
+        viewers,
         routes=_routes(mount, callback=_path_below(site, redirect_uri)),
         exception_handlers=error_handlers(mount.pages, new_reference=mount.new_reference),
     )
@@ -100,21 +124,25 @@ def _mount(
     about: About,
     *,
     site: Site,
-    person_of: AskHost | None,
-    owner_of: AskHost | None,
+    viewers: Viewers,
+    home: str | None,
     try_it: bool,
 ) -> Mount:
-    texts = SealedTexts(integration.keys.derive("pages"), integration.now)
     return Mount(
         integration=integration,
         about=about,
         pages=Pages(site, templates=(TEMPLATES,)),
-        viewers=Viewers(integration, Cookies(site), texts=texts, person_of=person_of, owner_of=owner_of),
-        notes=Notes(texts),
+        viewers=viewers,
+        notes=Notes(_texts(integration)),
         guard=FormGuard(site, integration.keys.mac_key("pages"), mint=lambda: integration.mint(24)),
         new_reference=lambda: integration.mint(6),
+        home=home,
         try_it=try_it,
     )
+
+
+def _texts(integration: AsyncIntegration) -> SealedTexts:
+    return SealedTexts(integration.keys.derive("pages"), integration.now)
 
 
 def _routes(mount: Mount, *, callback: str) -> list[BaseRoute]:

@@ -27,7 +27,8 @@ MESSAGES = "/messages"
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """`new_reference` mints the id that a page shows and the log repeats; `try_it` offers the sample action."""
+    """`new_reference` mints the id that a page shows and the log repeats; `home` is the host application's page, a path
+    of its site; `try_it` offers the sample action."""
 
     integration: AsyncIntegration
     about: About
@@ -36,6 +37,7 @@ class Mount:
     notes: Notes
     guard: FormGuard
     new_reference: Callable[[], str]
+    home: str | None
     try_it: bool
 
     @property

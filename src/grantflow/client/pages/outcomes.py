@@ -52,6 +52,7 @@ class Outcomes:
             scopes=in_plain_words(grant.scopes),
             missing=in_plain_words(mount.integration.scopes.beyond(grant.scopes)),
             go_on=mount.site.origin + note["return_to"] if "return_to" in note else None,
+            home=mount.site.origin + mount.home if mount.home else mount.site.url(LANDING),
             again=mount.connect_address(grant=grant.id),
         )
 
