@@ -1,0 +1,65 @@
+"""An example, started as its README says: a process of its own that is told everything by its environment."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from grantflow import KeyRing
+from tests.parts import ROOT
+from tests.whole.running import environment
+
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def settings(app: dict[str, Any], *, api_url: str) -> dict[str, str]:
+    """What every example is told: of its registration, of the platform, and a key of its own."""
+    return {
+        "GRANTFLOW_CLIENT_ID": app["client_id"],
+        "GRANTFLOW_CLIENT_SECRET": app["client_secret"],
+        "GRANTFLOW_REDIRECT_URI": app["redirect_uris"][0],
+        "GRANTFLOW_API_URL": api_url,
+        "GRANTFLOW_KEY": KeyRing.new_key(),
+    }
+
+
+@contextmanager
+def example(script: str, folder: Path, *, port: int, **env: str) -> Iterator[Path]:
+    """Run `examples/{script}` in `folder` until it is no longer needed; the file that holds all that it said."""
+    folder.mkdir(parents=True, exist_ok=True)
+    said = folder / "said.txt"
+    with said.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-u", str(ROOT / "examples" / script)],
+            cwd=folder,
+            env=environment() | env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_for(process, port=port, said=said)
+            yield said
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=20)
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", *, port: int, said: Path) -> None:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"it does not listen at {port}: {said.read_text()}")
