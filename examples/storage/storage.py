@@ -1,0 +1,128 @@
+"""A storage service: who stores a file, or comments on one, tells a Webex space in their own name."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.templating import Jinja2Templates
+
+from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, SqliteVault, Status
+from grantflow.client.pages import About, Link, integration_pages
+
+FILES, COMMENTS, TOLD = Path("files"), ".comments", ".told"
+SPACE = os.environ["STORAGE_SPACE"]
+
+integration = AsyncIntegration(
+    os.environ["GRANTFLOW_CLIENT_ID"],
+    os.environ["GRANTFLOW_CLIENT_SECRET"],
+    redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
+    scopes="spark:people_read spark:rooms_read spark:messages_write",
+    vault=SqliteVault("storage.db", keys=KeyRing.from_env()),
+    api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
+)
+HOME = urlsplit(integration.redirect_uri)
+about = About("Shelf", does="Your files tell your space what is new", lead=f"The space is called {SPACE}.")
+pages = integration_pages(integration, about, links=(Link("Your files", "/files"),), home="/files")
+templates = Jinja2Templates(Path(__file__).parent)
+
+
+def folder_of(grant: Grant) -> Path:
+    folder = FILES / (grant.email or grant.person_id).replace("/", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def stored_in(folder: Path) -> dict[str, list[str]]:
+    """Each file with the comments on it, which lie beside it, one a line."""
+    names = sorted(file.name for file in folder.iterdir())
+    return {name: lines(folder / (name + COMMENTS)) for name in names if not name.endswith(COMMENTS)}
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text("utf-8").splitlines() if file.exists() else []
+
+
+def news_of(folder: Path) -> Iterator[tuple[str, str]]:
+    """All that there is to tell: a name for it, so that it is told once, and the words."""
+    for name, comments in stored_in(folder).items():
+        yield name, f"I stored {name}."
+        yield from ((f"{name}/{number}", f"On {name}: {words}") for number, words in enumerate(comments))
+
+
+async def tell_news(grant: Grant) -> None:
+    folder = folder_of(grant)
+    told = folder.with_name(folder.name + TOLD)
+    known = lines(told)
+    news = [(name, words) for name, words in news_of(folder) if name not in known]
+    if not news:
+        return
+    async with integration.client_for(grant.person_id) as webex:
+        rooms = (await webex.get("rooms", params={"max": 1000})).raise_for_status().json()["items"]
+        room_id = {room["title"]: room["id"] for room in rooms}[SPACE]
+        for name, words in news:
+            (await webex.post("messages", json={"roomId": room_id, "text": words})).raise_for_status()
+            with told.open("a", encoding="utf-8") as file:  # only now: rather told twice after a crash than not at all
+                file.write(f"{name}\n")
+
+
+async def watch() -> None:
+    while True:
+        for grant in await integration.grants():
+            try:
+                if grant.status is not Status.REVOKED:
+                    await tell_news(grant)
+            except (GrantflowError, httpx2.HTTPError, OSError, KeyError) as error:  # still new in the next round
+                logging.getLogger("storage").warning("%s: %r", grant.called, error)
+        await asyncio.sleep(1)
+
+
+async def files(request: Request) -> Response:
+    grant = await pages.grant(request)
+    if grant is None or grant.status is Status.REAUTHORIZATION_REQUIRED:
+        return RedirectResponse("/", status_code=303)
+    if request.method == "POST":
+        if request.headers.get("origin") != f"{HOME.scheme}://{HOME.netloc}":
+            raise HTTPException(403, "This form was sent from another site.")
+        async with request.form() as form:
+            await store(form, folder_of(grant))
+        return RedirectResponse("/files", status_code=303)
+    shown = {"stored": stored_in(folder_of(grant)), "name": grant.called, "space": SPACE}
+    return templates.TemplateResponse(request, "files.html", shown)
+
+
+async def store(form: FormData, folder: Path) -> None:
+    """A new file, or a comment on one that is there: never outside the person's own folder."""
+    file, name, comment = form.get("file"), form.get("name"), " ".join(str(form.get("comment", "")).split())
+    if isinstance(file, UploadFile) and file.filename:
+        if "/" in file.filename or file.filename.startswith(".") or file.filename.endswith(COMMENTS):
+            raise HTTPException(400, "Choose another name for this file.")
+        (folder / file.filename).write_bytes(await file.read())
+    elif comment and name in stored_in(folder):
+        with (folder / f"{name}{COMMENTS}").open("a", encoding="utf-8") as comments:
+            comments.write(f"{comment}\n")
+
+
+@asynccontextmanager
+async def running(_: Starlette) -> AsyncIterator[None]:
+    async with integration:
+        watching = asyncio.create_task(watch())
+        yield
+        watching.cancel()
+
+
+app = Starlette(routes=[Route("/files", files, methods=["GET", "POST"]), Mount("/", pages)], lifespan=running)
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=HOME.port or 8000, access_log=False)  # its log of requests would hold the codes

@@ -1,0 +1,110 @@
+"""W04 as the document tells it: files and comments of two people become messages in each one's own name."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.examples.running import PATIENCE, example, free_port, settings
+from tests.whole.person import Person
+from tests.whole.running import Up, up
+
+SCOPES = "spark:people_read spark:rooms_read spark:messages_write"
+SPACE = "Analytical Engine"
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    url: str
+    folder: Path
+    platform: Up
+
+    @contextmanager
+    def connected(self, account: dict[str, str]) -> Iterator[Person]:
+        with Person(account) as person:
+            person.open(self.url)
+            person.press("Grant")
+            person.sign_in()
+            person.press("Accept")
+            assert person.press("Continue").url == f"{self.url}/files"
+            yield person
+
+    def told(self, *, by: dict[str, str], at_least: int) -> list[str]:
+        """What that person has said in the space since the example runs, as soon as it is so much."""
+        end = time.monotonic() + PATIENCE
+        while len(said := self._told(by)) < at_least and time.monotonic() < end:
+            time.sleep(0.1)
+        return said
+
+    def _told(self, by: dict[str, str]) -> list[str]:
+        said = self.platform.sql(
+            "SELECT text FROM messages JOIN people ON people.id = person_id JOIN rooms ON rooms.id = room_id "
+            "WHERE email = ? AND title = ? AND (text LIKE 'I stored %' OR text LIKE 'On %: %') ORDER BY messages.created_at",
+            by["email"],
+            SPACE,
+        )
+        return [text for (text,) in said]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    port, folder = free_port(), tmp_path / "shelf"
+    with up(tmp_path / "state") as platform:
+        app = platform.register("Shelf", f"http://127.0.0.1:{port}/oauth", scopes=SCOPES)
+        env = settings(app, api_url=platform.api_url) | {"STORAGE_SPACE": SPACE}
+        with example("storage/storage.py", folder, port=port, **env) as said:
+            yield Shelf(f"http://127.0.0.1:{port}", folder, platform)
+        assert "code=" not in said.read_text()
+
+
+def test_w04_files_and_comments_of_two_people_are_told_in_each_ones_own_name(shelf: Shelf) -> None:
+    ada, grace = shelf.platform.ada, shelf.platform.grace
+    with shelf.connected(ada) as adas, shelf.connected(grace) as graces:
+        store(adas, shelf, name="note-g.txt")
+        adas.open(f"{shelf.url}/files")
+        adas.press("Comment", comment="Now with Bernoulli numbers")
+        graces_folder = shelf.folder / "files" / grace["email"]
+        (graces_folder / "moth.png").write_bytes(b"a moth")
+        assert shelf.told(by=ada, at_least=2) == ["I stored note-g.txt.", "On note-g.txt: Now with Bernoulli numbers"]
+        assert shelf.told(by=grace, at_least=1) == ["I stored moth.png."]
+        assert "moth.png" in graces.open(f"{shelf.url}/files").words
+        assert "moth.png" not in adas.open(f"{shelf.url}/files").words
+
+        # W34: what happens while Ada's grant is gone is told when she has granted again, once.
+        shelf.platform.expire_access_tokens()
+        adas.open(f"{shelf.platform.platform_url}/connected-apps")
+        adas.press("Revoke")
+        adas.press("Revoke")
+        (shelf.folder / "files" / ada["email"] / "note-h.txt").write_text("later")
+        (graces_folder / "moth.png.comments").write_text("Keep it\n")
+        assert shelf.told(by=grace, at_least=2) == ["I stored moth.png.", "On moth.png: Keep it"]
+        while "Grant again" not in adas.open(f"{shelf.url}/files").text:
+            time.sleep(0.1)
+        adas.press("Grant again")
+        adas.press("Accept")
+        assert shelf.told(by=ada, at_least=3)[2:] == ["I stored note-h.txt."]
+
+
+def store(person: Person, shelf: Shelf, *, name: str, origin: str | None = None) -> httpx2.Response:
+    """Choose a file and press Store, as a browser sends it."""
+    return person._http.post(
+        f"{shelf.url}/files", files={"file": (name, b"content")}, headers={"origin": origin or shelf.url}
+    )
+
+
+def test_nothing_is_stored_for_another_site_for_a_stranger_or_outside_the_persons_own_folder(shelf: Shelf) -> None:
+    with Person() as stranger:
+        assert store(stranger, shelf, name="a.txt").headers["location"] == "/"
+    with shelf.connected(shelf.platform.ada) as ada:
+        assert store(ada, shelf, name="a.txt", origin="https://elsewhere.example").status_code == 403
+        for name in ("../a.txt", "..", ".hidden", "a.txt.comments"):
+            assert store(ada, shelf, name=name).status_code == 400, name
+        form = {"name": "../../shelf/said.txt", "comment": "hello"}
+        ada._http.post(f"{shelf.url}/files", data=form, headers={"origin": shelf.url})
+    assert [file for file in (shelf.folder / "files").rglob("*") if file.is_file()] == []
+    assert not (shelf.folder / "said.txt.comments").exists()
