@@ -44,7 +44,8 @@ class Shelf:
     def _told(self, by: dict[str, str]) -> list[str]:
         said = self.platform.sql(
             "SELECT text FROM messages JOIN people ON people.id = person_id JOIN rooms ON rooms.id = room_id "
-            "WHERE email = ? AND title = ? AND (text LIKE 'I stored %' OR text LIKE 'On %: %') ORDER BY messages.created_at",
+            "WHERE email = ? AND title = ? AND (text LIKE 'I stored %' OR text LIKE 'On %: %') "
+            "ORDER BY messages.created_at",
             by["email"],
             SPACE,
         )
