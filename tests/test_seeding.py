@@ -12,18 +12,27 @@ from grantflow.data_directory import DataDirectory
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
 from grantflow.resource_owner.passwords import is_right
-from grantflow.seeding import PEOPLE, ROOMS, Sandbox, furnish
+from grantflow.sealing import KeyRing
+from grantflow.seeding import PEOPLE, ROOMS, App, Sandbox, furnish, keep_password
 from grantflow.storage.engine import Statement, Work
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HERE, THERE = "http://localhost:8000/oauth", "http://localhost:8123/oauth"
+OWN_HERE, OWN_THERE = "http://localhost:8001/oauth", "http://localhost:8124/oauth"
 
 
-def begin(directory: DataDirectory, *, redirect_uri: str = HERE) -> Sandbox:
+def begin(directory: DataDirectory, *, redirect_uri: str = HERE, own_redirect_uri: str = OWN_HERE) -> Sandbox:
     async def work() -> Sandbox:
         storage = Storage.open(directory.database)
         try:
-            sandbox = await furnish(storage, directory, redirect_uri=redirect_uri, now=NOW, mint=urandom)
+            sandbox = await furnish(
+                storage,
+                directory,
+                redirect_uri=redirect_uri,
+                own_redirect_uri=own_redirect_uri,
+                now=NOW,
+                mint=urandom,
+            )
             await check(storage, sandbox)
             return sandbox
         finally:
@@ -33,20 +42,27 @@ def begin(directory: DataDirectory, *, redirect_uri: str = HERE) -> Sandbox:
 
 
 async def check(storage: Storage, sandbox: Sandbox) -> None:
-    """Everybody can sign in, the integration can authenticate, and the rooms are there once."""
+    """Everybody can sign in, the integrations can authenticate, and the rooms are there once."""
     for account in sandbox.people:
         credentials = await storage.people.credentials(account.email)
         assert credentials is not None
         assert is_right(account.password, credentials.password_hash)
-    client_id = sandbox.registration.client_id
-    client, _ = await storage.tokens.code(client_id, Secret("none"))
-    authenticate(client, ClientCredentials(client_id, sandbox.client_secret), now=NOW)
-    found = await storage.registrations.find(client_id)
-    assert found is not None
-    assert found.registration == sandbox.registration
-    assert found.site_url == sandbox.registration.redirect_uris[0].removesuffix("oauth")
+    for app in (sandbox.sample, sandbox.own):
+        await check_app(storage, app)
     rooms = await storage.engine.read(Statement("SELECT title FROM rooms ORDER BY title"))
     assert [row["title"] for row in rooms] == sorted(room.title for room in ROOMS)
+
+
+async def check_app(storage: Storage, app: App) -> None:
+    client_id = app.registration.client_id
+    client, _ = await storage.tokens.code(client_id, Secret("none"))
+    authenticate(client, ClientCredentials(client_id, app.client_secret), now=NOW)
+    found = await storage.registrations.find(client_id)
+    assert found is not None
+    assert found.registration == app.registration
+    assert app.redirect_uri in app.registration.redirect_uris
+    assert found.site_url == app.redirect_uri.removesuffix("oauth")
+    KeyRing(app.vault_key.reveal())
 
 
 def test_a_second_start_finds_people_passwords_and_credentials_again(tmp_path: Path) -> None:
@@ -56,16 +72,39 @@ def test_a_second_start_finds_people_passwords_and_credentials_again(tmp_path: P
     assert begin(directory) == first
 
 
-def test_the_redirect_uri_follows_the_port(tmp_path: Path) -> None:
+def test_the_redirect_uris_follow_the_ports(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
-    first, second = begin(directory), begin(directory, redirect_uri=THERE)
-    assert second.registration.redirect_uris == (THERE,)
-    assert second.registration.client_id == first.registration.client_id
+    first, second = begin(directory), begin(directory, redirect_uri=THERE, own_redirect_uri=OWN_THERE)
+    assert second.sample.registration.redirect_uris == (THERE,)
+    assert second.own.registration.redirect_uris == (OWN_THERE,)
+    assert second.sample.registration.client_id == first.sample.registration.client_id
+
+
+def test_a_sandbox_of_before_there_were_two_integrations_keeps_its_sample_and_gains_the_other(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    first = begin(directory)
+    kept = json.loads(directory.sandbox.read_text())
+    del kept["own_app"]
+    kept["vault_key"] = kept["app"].pop("vault_key")
+    directory.sandbox.write_text(json.dumps(kept))
+    second = begin(directory)
+    assert second.sample == first.sample
+    assert second.own.registration == first.own.registration
+    assert begin(directory) == second
+
+
+def test_another_password_of_one_of_its_people_is_remembered_and_nobody_elses(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    email = begin(directory).people[0].email
+    assert keep_password(directory, email, Secret("correct horse battery"))
+    kept = json.loads(directory.sandbox.read_text())["people"]
+    assert [each["password"] == "correct horse battery" for each in kept] == [True, False, False, False]
+    assert not keep_password(directory, "nobody@example.com", Secret("correct horse battery"))
 
 
 def test_redirect_uris_of_ones_own_stay_when_the_port_changes(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
-    client_id = begin(directory).registration.client_id
+    client_id = begin(directory).sample.registration.client_id
 
     async def add() -> None:
         storage = Storage.open(directory.database)
@@ -78,16 +117,19 @@ def test_redirect_uris_of_ones_own_stay_when_the_port_changes(tmp_path: Path) ->
         await storage.engine.close()
 
     asyncio.run(add())
-    assert begin(directory, redirect_uri=THERE).registration.redirect_uris == (THERE, "https://own.example/")
+    moved = begin(directory, redirect_uri=THERE).sample
+    assert moved.registration.redirect_uris == (THERE, "https://own.example/")
 
 
-def test_a_lost_file_of_credentials_is_made_anew_for_the_same_people_and_integration(tmp_path: Path) -> None:
+def test_a_lost_file_of_credentials_is_made_anew_for_the_same_people_and_integrations(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     first = begin(directory)
     directory.sandbox.unlink()
-    second = begin(directory)
-    assert second.registration == first.registration
-    assert second.client_secret != first.client_secret
+    second = begin(directory, redirect_uri=THERE)
+    assert second.sample.registration.client_id == first.sample.registration.client_id
+    assert second.sample.client_secret != first.sample.client_secret
+    assert second.own.registration == first.own.registration
+    assert second.own.client_secret != first.own.client_secret
     assert second.people[0].password != first.people[0].password
 
 
@@ -95,5 +137,6 @@ def test_its_secrets_print_as_stars(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     shown = repr(begin(directory))
     kept = json.loads(directory.sandbox.read_text())
-    for secret in (kept["app"]["client_secret"], kept["vault_key"], kept["people"][0]["password"]):
+    secrets = [kept[app][name] for app in ("app", "own_app") for name in ("client_secret", "vault_key")]
+    for secret in (*secrets, kept["people"][0]["password"]):
         assert secret not in shown

@@ -1,7 +1,8 @@
-"""What a sandbox begins with: people, rooms and an integration, made up once and remembered with their passwords.
+"""What a sandbox begins with: people, rooms and two integrations, made up once and remembered with their passwords.
 
-All of it goes through the stores and rules that serve real people. What these keep only hashes of (passwords, the
-client secret) and the key of the sample integration's vault lie in ``sandbox.json``, mode 0600.
+One integration is the sample that comes with it, the other is for the code of whoever started it. All of it goes
+through the stores and rules that serve real people. What these keep only hashes of (passwords, client secrets) and the
+keys of the integrations' vaults lie in ``sandbox.json``, mode 0600.
 """
 
 import asyncio
@@ -32,11 +33,15 @@ PEOPLE = {
     "alan@example.com": "Alan Turing",
     "katherine@example.com": "Katherine Johnson",
 }
-#: Registers and publishes the sample integration, and may take away what others granted.
+#: Registers and publishes the integrations.
 ADMIN = "grace@example.com"
 
 APP_NAME = "Space Helper"
 APP_DESCRIPTION = "Shows the spaces that you are in, and posts messages there in your name."
+#: What the sample asks for: no more than it uses (S108). Registered is all that a visitor may want to try by hand.
+APP_SCOPES = "spark:people_read spark:rooms_read spark:messages_write"
+OWN_NAME = "My first integration"
+OWN_SCOPES = "spark:people_read spark:rooms_read"
 SCOPES = (
     "spark:people_read spark:rooms_read spark:rooms_write spark:memberships_read spark:memberships_write "
     "spark:messages_read spark:messages_write"
@@ -86,55 +91,99 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
-    """What a sandbox has and nobody but its owner may know. ``vault_key`` seals the sample integration's grants."""
+class App:
+    """An integration that is registered here. ``redirect_uri`` is the one that we chose and move with the ports;
+    ``vault_key`` seals its grants."""
 
-    people: tuple[Account, ...]
     registration: Registration
+    redirect_uri: str
     client_secret: Secret
     vault_key: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a sandbox has and nobody but its owner may know. ``own`` is for the owner's own code."""
+
+    people: tuple[Account, ...]
+    sample: App
+    own: App
+
+
 async def furnish(
-    storage: Storage, directory: DataDirectory, *, redirect_uri: str, now: datetime, mint: Mint
+    storage: Storage,
+    directory: DataDirectory,
+    *,
+    redirect_uri: str,
+    own_redirect_uri: str,
+    now: datetime,
+    mint: Mint,
 ) -> Sandbox:
     """See to it that the sandbox has all it begins with; what is there already stays as it is.
 
-    The sample integration's redirect URI follows the port that it is served at.
+    The redirect URIs follow the ports: ``redirect_uri`` is the sample integration's, where its pages are served,
+    ``own_redirect_uri`` one on a port that is left to the owner's own code.
     """
-    known: dict[str, Any] = read_json(directory.sandbox) or {}
+    known = _remembered(directory)
     passwords = {each["email"]: Secret(each["password"]) for each in known.get("people", ())}
     owners = await _people(storage, passwords, now=now, mint=mint)
-    registration, client_secret = await _app(
-        storage, known.get("app"), redirect_uri=redirect_uri, owner_id=owners[ADMIN].id, now=now, mint=mint
-    )
+    publisher = owners[ADMIN].id
+    sample = _application(APP_NAME, redirect_uri, owner_id=publisher, description=APP_DESCRIPTION)
+    own = _application(OWN_NAME, own_redirect_uri, owner_id=publisher)
     if not known.get("rooms"):
         await _rooms(storage, owners, now=now, mint=mint)
     sandbox = Sandbox(
         people=tuple(Account(owners[email].display_name, email, passwords[email]) for email in PEOPLE),
-        registration=registration,
-        client_secret=client_secret,
-        vault_key=Secret(known.get("vault_key") or KeyRing.new_key()),
+        sample=await _app(storage, sample, known.get("app"), now=now, mint=mint),
+        own=await _app(storage, own, known.get("own_app"), now=now, mint=mint),
     )
-    _remember(sandbox, directory, known, redirect_uri=redirect_uri)
+    record = _record(sandbox)
+    if record != known:
+        _remember(directory, record)
     return sandbox
 
 
-def _remember(sandbox: Sandbox, directory: DataDirectory, known: dict[str, Any], *, redirect_uri: str) -> None:
-    record = {
+def keep_password(directory: DataDirectory, email: str, password: Secret) -> bool:
+    """Remember another password of one of the sandbox's people, who is shown with it; answers whether it is one."""
+    known = _remembered(directory)
+    account = next((each for each in known.get("people", ()) if each["email"] == email), None)
+    if account is None:
+        return False
+    account["password"] = password.reveal()
+    _remember(directory, known)
+    return True
+
+
+def _remembered(directory: DataDirectory) -> dict[str, Any]:
+    """What sandbox.json holds; empty where there is none."""
+    known: dict[str, Any] = read_json(directory.sandbox) or {}
+    if "vault_key" in known:  # where it stood before there were two integrations
+        known["app"]["vault_key"] = known.pop("vault_key")
+    return known
+
+
+def _remember(directory: DataDirectory, record: dict[str, Any]) -> None:
+    write_private(directory.sandbox, json.dumps(record, indent=2).encode())
+
+
+def _record(sandbox: Sandbox) -> dict[str, Any]:
+    return {
         "people": [
             {"name": each.name, "email": each.email, "password": each.password.reveal()} for each in sandbox.people
         ],
-        "app": {
-            "client_id": sandbox.registration.client_id,
-            "client_secret": sandbox.client_secret.reveal(),
-            "redirect_uri": redirect_uri,
-        },
-        "vault_key": sandbox.vault_key.reveal(),
+        "app": _app_record(sandbox.sample),
+        "own_app": _app_record(sandbox.own),
         "rooms": True,
     }
-    if record != known:
-        write_private(directory.sandbox, json.dumps(record, indent=2).encode())
+
+
+def _app_record(app: App) -> dict[str, str]:
+    return {
+        "client_id": app.registration.client_id,
+        "client_secret": app.client_secret.reveal(),
+        "redirect_uri": app.redirect_uri,
+        "vault_key": app.vault_key.reveal(),
+    }
 
 
 async def _people(
@@ -164,34 +213,40 @@ def _new_person(email: str, name: str, *, org_id: str, now: datetime, mint: Mint
     return new_person(email, name, org_id=org_id, now=now, mint=mint, is_admin=email == ADMIN, **names)
 
 
+def _application(name: str, redirect_uri: str, *, owner_id: str, description: str = "") -> Application:
+    return Application(
+        name=name,
+        redirect_uris=(redirect_uri,),
+        scopes=SCOPES,
+        description=description,
+        owner_id=owner_id,
+        site_url=_site_url(redirect_uri),
+    )
+
+
 async def _app(
-    storage: Storage, known: dict[str, str] | None, *, redirect_uri: str, owner_id: str, now: datetime, mint: Mint
-) -> tuple[Registration, Secret]:
-    registrations = storage.registrations
-    found = await (registrations.find(known["client_id"]) if known else registrations.find_by_name(APP_NAME))
+    storage: Storage, wanted: Application, known: dict[str, str] | None, *, now: datetime, mint: Mint
+) -> App:
+    """The integration as it is registered, or registered now; its redirect URI is moved where another is wanted."""
+    registrations, redirect_uri = storage.registrations, wanted.redirect_uris[0]
+    found = await (registrations.find(known["client_id"]) if known else registrations.find_by_name(wanted.name))
+    vault_key = Secret(known["vault_key"] if known else KeyRing.new_key())
     if found is None:
-        application = Application(
-            name=APP_NAME,
-            redirect_uris=(redirect_uri,),
-            scopes=SCOPES,
-            description=APP_DESCRIPTION,
-            owner_id=owner_id,
-            site_url=_site_url(redirect_uri),
-        )
-        registered = register(application, now=now, mint=mint, sandbox=True)
+        registered = register(wanted, now=now, mint=mint, sandbox=True)
         await registrations.add(registered.integration, registered.kept_secret)
         assert registered.secret is not None
-        return registered.integration.registration, registered.secret
+        return App(registered.integration.registration, redirect_uri, registered.secret, vault_key)
     client_id = found.registration.client_id
-    if known is None:  # the file with the secret was lost
-        secret, kept = new_secret(now=now, mint=mint)
-        await registrations.add_secret(client_id, kept, others_expire_at=now)
-        return found.registration, secret
-    if known["redirect_uri"] != redirect_uri:
-        await registrations.move(client_id, known["redirect_uri"], to=redirect_uri, site_url=_site_url(redirect_uri))
+    if redirect_uri not in found.registration.redirect_uris:
+        before = known["redirect_uri"] if known else found.registration.redirect_uris[0]
+        await registrations.move(client_id, before, to=redirect_uri, site_url=_site_url(redirect_uri))
         found = await registrations.find(client_id)
         assert found is not None
-    return found.registration, Secret(known["client_secret"])
+    if known:
+        return App(found.registration, redirect_uri, Secret(known["client_secret"]), vault_key)
+    secret, kept = new_secret(now=now, mint=mint)  # the file that held it was lost
+    await registrations.add_secret(client_id, kept, others_expire_at=now)
+    return App(found.registration, redirect_uri, secret, vault_key)
 
 
 def _site_url(redirect_uri: str) -> str:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from grantflow.cli.report import block, environment
+from grantflow.cli.report import block
+from grantflow.cli.up import idle_port
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
 from tests.cli.running import COMMAND, Running, ended, running
@@ -105,10 +107,45 @@ def test_status_shows_the_same_again_as_json_text_and_environment(up: Running, f
     shown = ended("status", "--json", "--data", str(folder))
     assert json.loads(shown.stdout) == up.said
     assert ended("status", "--data", str(folder)).stdout.splitlines() == block(up.said, folder / "sandbox.json")
-    variables = dict(
-        line.split("=", 1) for line in ended("status", "-o", "env", "--data", str(folder)).stdout.splitlines()
-    )
-    assert {name: value.strip("'") for name, value in variables.items()} == environment(up.said)
+
+
+@pytest.mark.parametrize(("shell", "person_number"), [("sh", 1), ("bash", 2)])
+def test_the_environment_that_status_shows_is_all_that_ones_own_pages_need(
+    up: Running, folder: Path, tmp_path: Path, shell: str, person_number: int
+) -> None:
+    taken_over = sourced(ended("status", "-o", "env", "--data", str(folder)).stdout, shell=shell)
+    assert taken_over["GRANTFLOW_CLIENT_ID"] != up.said["app"]["client_id"], "the sample keeps its grants to itself"
+    with running(tmp_path / "data", "serve", env=taken_over) as served:
+        assert served.said["redirect_uri"] == taken_over["GRANTFLOW_REDIRECT_URI"]
+        assert served.errors.read_text() == ""
+        with Person(up.said["people"][person_number]) as person:
+            person.open(served.said["integration_url"])
+            person.press("Grant")
+            person.sign_in()
+            assert "My first integration" in person.page.words
+            assert "You are connected" in person.press("Accept").words
+    assert (folder / "vault.db").exists()
+
+
+def sourced(lines: str, *, shell: str) -> dict[str, str]:
+    """What a shell that takes these lines over hands on to the commands in it."""
+    program = f'eval "$1" && exec {sys.executable} -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    taken_over = subprocess.run([shell, "-euc", program, shell, lines], capture_output=True, text=True, check=True)
+    found: dict[str, str] = json.loads(taken_over.stdout)
+    return {name: value for name, value in found.items() if name.startswith("GRANTFLOW_")}
+
+
+def test_nothing_of_ours_listens_where_the_answer_for_ones_own_code_is_sent() -> None:
+    assert idle_port(8000, taken=9000) == 8001
+    assert idle_port(8000, taken=8001) == 8002
+    assert idle_port(65_535, taken=65_534) == 65_533
+
+
+def test_s108_the_sample_asks_for_what_it_uses_and_no_more(up: Running) -> None:
+    location = httpx2.get(f"{up.said['integration_url']}/connect", trust_env=False).headers["location"]
+    (asked,) = parse_qs(urlsplit(location).query)["scope"]
+    assert set(asked.split()) - {"spark:kms"} == {"spark:people_read", "spark:rooms_read", "spark:messages_write"}
+    assert set(asked.split()) < set(up.said["app"]["scopes"].split())
 
 
 def test_a_second_one_on_the_same_directory_is_refused(up: Running, folder: Path) -> None:
@@ -128,7 +165,7 @@ def test_its_port_taken_the_next_one_says_by_whom(up: Running, tmp_path: Path) -
 
 def test_the_text_for_people_fits_into_80_columns_and_ends_with_what_to_do(up: Running, folder: Path) -> None:
     lines = block(up.said, folder / "sandbox.json")
-    assert all(len(line) <= 80 for line in lines if "sandbox.json" not in line)
+    assert all(len(line) <= 80 for line in lines if str(folder) not in line)
     assert up.said["app"]["client_secret"] not in "\n".join(lines)
     for person in up.said["people"]:
         assert any(person["email"] in line and person["password"] in line for line in lines)

@@ -1,29 +1,48 @@
 """What the README shows is what runs: the library's lines from the wheel alone, against a running sandbox."""
 
+import asyncio
 import os
 import re
-import shlex
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 
+from grantflow import AsyncIntegration, KeyRing, SqliteVault
+from grantflow.settings import IntegrationSettings
 from tests.parts import ROOT
 from tests.tooling.test_wheel import bare, wheel  # noqa: F401  (fixtures)
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, up
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REDIRECT_URI = "http://127.0.0.1:8001/oauth"
-(AGAINST_THE_SANDBOX,) = (
-    block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "terminal.py" in block
-)
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/v1/authorize\S+")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+SETUP, AGAINST_THE_SANDBOX, MAKE_A_KEY, AGAINST_WEBEX = blocks("sh")
+THE_LIBRARY, MOUNTED = blocks("python")
 
 
 def test_the_lines_of_the_readme_are_the_example() -> None:
-    (shown,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert (ROOT / "examples/terminal.py").read_text(encoding="utf-8").endswith('"""\n\n' + shown)
+    assert (ROOT / "examples/terminal.py").read_text(encoding="utf-8").endswith('"""\n\n' + THE_LIBRARY)
+
+
+def test_every_document_is_one_link_away_or_two() -> None:
+    linked = {(ROOT / link).resolve() for link in re.findall(r"\]\(([^)#:]+)\)", README)}
+    documents = [path for path in (ROOT / "docs").iterdir() if path.suffix == ".md" or path.name == "decisions"]
+    assert set(documents) <= linked
+    assert {ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG")} <= linked
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README))
@@ -37,45 +56,124 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         yield running
 
 
-@pytest.mark.slow
-def test_the_lines_of_the_readme_run_with_the_wheel_alone(
-    bare: Path,  # noqa: F811
-    platform: Up,
-    tmp_path: Path,
-) -> None:
-    register, *_ = AGAINST_THE_SANDBOX.splitlines()
-    runner, program, first, *words = shlex.split(register)
-    assert (runner, program, first) == ("./dev", "grantflow", "platform")
-    app = platform.platform(*words)
-    settings = {
-        "GRANTFLOW_CLIENT_ID": app["client_id"],
-        "GRANTFLOW_CLIENT_SECRET": app["client_secret"],
-        "GRANTFLOW_REDIRECT_URI": REDIRECT_URI,
-        "GRANTFLOW_API_URL": platform.api_url,
-        "GRANTFLOW_KEY": new_key(bare),
-    }
-    assert set(re.findall(r"export (\w+)=", AGAINST_THE_SANDBOX)) == set(settings), "a reader sets just these"
-    assert f"GRANTFLOW_REDIRECT_URI={REDIRECT_URI}" in AGAINST_THE_SANDBOX
-    command = [str(bare / "python"), "-I", "-u", str(ROOT / "examples/terminal.py")]
-    with subprocess.Popen(
-        command,
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """As somebody has it who follows the README: an empty home, and ./dev, which here need not set anything up."""
+    (tmp_path / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
+    (tmp_path / "dev").chmod(0o755)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+def follow(shell: str, lines: str, *, at: Path, data: Path) -> "subprocess.Popen[str]":
+    """Type these lines into a shell; what serves takes a free port."""
+    return subprocess.Popen(
+        [shell, "-c", lines],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=tmp_path,
-        env=environment() | settings,
-    ) as terminal:
-        assert terminal.stdout is not None
-        url = terminal.stdout.readline().split()[-1]
-        with Person(platform.ada, stops=(REDIRECT_URI,)) as ada:
-            said, complaints = terminal.communicate(ada.grant(url) + os.linesep, timeout=60)
-    assert terminal.returncode == 0, complaints
+        cwd=at,
+        env=environment() | {"GRANTFLOW_DATA": str(data), "GRANTFLOW_PORT": "0", "HOME": str(at)},
+        start_new_session=True,
+    )
+
+
+def ended(program: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Its exit code, and what it said on stderr."""
+    _, complaints = program.communicate(timeout=60)
+    return program.returncode, complaints
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_commands_of_the_readme_run_as_they_are_written(platform: Up, checkout: Path, shell: str) -> None:
+    said = terminal(follow(shell, AGAINST_THE_SANDBOX, at=checkout, data=platform.folder), platform)
     assert "Analytical Engine" in said
 
 
-def new_key(bare: Path) -> str:  # noqa: F811
-    make = "from grantflow import KeyRing; print(KeyRing.new_key())"
-    return subprocess.run(
-        [bare / "python", "-I", "-c", make], capture_output=True, text=True, check=True
-    ).stdout.strip()
+@pytest.mark.slow
+def test_the_lines_of_the_readme_run_with_the_wheel_alone(
+    bare: Path,  # noqa: F811
+    platform: Up,
+    checkout: Path,
+) -> None:
+    lines = AGAINST_THE_SANDBOX.replace("./dev python", f"{bare}/python -I")
+    said = terminal(follow("sh", lines, at=checkout, data=platform.folder), platform)
+    assert "Analytical Engine" in said
+
+
+def terminal(program: "subprocess.Popen[str]", platform: Up) -> str:
+    """Do what it asks for: open the address, press Accept, paste where the browser was sent; all that it said."""
+    assert program.stdout is not None
+    with program:
+        first = program.stdout.readline()
+        address = ADDRESS.search(first)
+        if address is None:
+            raise AssertionError(first + str(program.communicate(timeout=60)))
+        (redirect_uri,) = parse_qs(urlsplit(address[0]).query)["redirect_uri"]
+        with Person(platform.ada, stops=(redirect_uri,)) as ada:
+            said, complaints = program.communicate(ada.grant(address[0]) + os.linesep, timeout=60)
+    assert program.returncode == 0, complaints
+    return said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_placeholders_of_the_readme_are_asked_for_and_once_filled_in_its_lines_serve_the_pages(
+    checkout: Path, shell: str
+) -> None:
+    assert "..." not in AGAINST_THE_SANDBOX + MAKE_A_KEY + AGAINST_WEBEX, "a shell would take it for the value"
+    assert "#" not in AGAINST_THE_SANDBOX + MAKE_A_KEY + AGAINST_WEBEX, "zsh takes no comments on a terminal"
+    typed = partial(follow, shell, at=checkout, data=checkout / "data")
+    assert ended(typed(MAKE_A_KEY))[0] == 0
+    key = (checkout / "grantflow.key").read_text()
+    assert ended(typed(MAKE_A_KEY))[0] != 0
+    assert (checkout / "grantflow.key").read_text() == key, "the key that opens the vault is never written over"
+
+    code, complaints = ended(typed(AGAINST_WEBEX))
+    assert code == 2
+    assert re.findall(r"^  (GRANTFLOW_\w+) ", complaints, re.MULTILINE) == [
+        "GRANTFLOW_CLIENT_ID",
+        "GRANTFLOW_CLIENT_SECRET",
+    ]
+
+    filled = re.sub(r"(CLIENT_ID|CLIENT_SECRET)=$", r"\1=from-the-portal", AGAINST_WEBEX, flags=re.MULTILINE)
+    with typed(filled) as serving:
+        assert serving.stdout is not None
+        shown = [serving.stdout.readline() for _ in range(3)]
+        os.killpg(serving.pid, signal.SIGTERM)  # the shell and what it started
+        serving.communicate(timeout=60)
+    assert "https://your.host/oauth" in shown[1]
+    assert "https://webexapis.com/v1" in shown[2]
+
+
+def test_each_variable_that_the_readme_names_is_read() -> None:
+    """What `serve` reads is its settings'; the example reads the environment itself."""
+    named = set(re.findall(r"\bGRANTFLOW_[A-Z_]+", README))
+    by_serve = {f"GRANTFLOW_{name.upper()}" for name in IntegrationSettings.model_fields}
+    assert set(re.findall(r"export (\w+)=", AGAINST_WEBEX)) <= by_serve
+    assert named <= by_serve
+    by_the_example = set(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', THE_LIBRARY))
+    assert by_the_example <= by_serve
+
+
+def test_the_pages_mount_as_the_readme_shows(tmp_path: Path) -> None:
+    integration = AsyncIntegration(
+        "C1",
+        "s3cret",
+        redirect_uri="https://your.host/webex/oauth",
+        scopes="spark:people_read",
+        vault=SqliteVault(tmp_path / "vault.db", keys=KeyRing(KeyRing.new_key())),
+    )
+    names: dict[str, Any] = {"integration": integration}
+    exec(MOUNTED, names)
+
+    async def visit() -> list[httpx2.Response]:
+        transport = httpx2.ASGITransport(app=names["app"])
+        async with integration, httpx2.AsyncClient(transport=transport, base_url="https://your.host") as browser:
+            return [await browser.get("/webex/"), await browser.get("/webex/connect")]
+
+    landing, connect = asyncio.run(visit())
+    assert (landing.status_code, "Connect your app with Webex" in landing.text) == (200, True)
+    assert connect.headers["location"].startswith("https://webexapis.com/v1/authorize?")

@@ -73,7 +73,12 @@ Show where a running `grantflow up` answers, and with which credentials.
 
 Examples
   grantflow status
-  grantflow status -o env > .env          for an integration of your own
+  eval "$(grantflow status -o env)"
+
+With -o env it prints lines for a shell, for code of your own: all that
+`grantflow serve` and the library need to reach the sandbox, with an
+integration that is registered for you, whose redirect URI nothing of
+ours answers, and a key for your vault. The sample's grants stay its own.
 
 Options
   --data DIR                   the data directory of `grantflow up`

@@ -7,31 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from grantflow.cli.output import styled, write, write_json
+from grantflow.data_directory import DataDirectory
 
 Form = Literal["text", "env", "json"]
 
 
-def show(report: Mapping[str, Any], form: Form, *, credentials: Path) -> None:
+def show(report: Mapping[str, Any], form: Form, *, environment: Mapping[str, str], credentials: Path) -> None:
     """``report`` is what --json prints; people are told in which file the ``credentials`` are."""
     match form:
         case "json":
             write_json(report)
         case "env":
-            write("\n".join(f"{name}={shlex.quote(value)}" for name, value in environment(report).items()))
+            write("\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items()))
         case "text":
             write("\n".join(block(report, credentials)))
-
-
-def environment(report: Mapping[str, Any]) -> dict[str, str]:
-    """As `grantflow serve` and an integration of one's own read it."""
-    app = report["app"]
-    return {
-        "GRANTFLOW_API_URL": report["api_url"],
-        "GRANTFLOW_CLIENT_ID": app["client_id"],
-        "GRANTFLOW_CLIENT_SECRET": app["client_secret"],
-        "GRANTFLOW_SCOPES": app["scopes"],
-        "GRANTFLOW_REDIRECT_URI": app["redirect_uris"][0],
-    }
 
 
 def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
@@ -47,7 +36,11 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
             ("Authorize", f"{report['api_url']}/authorize"),
         ],
         [("People" if number == 0 else "", account) for number, account in enumerate(accounts)],
-        [("Client ID", report["app"]["client_id"]), ("Secret", f"in {credentials}")],
+        [
+            ("Client ID", report["app"]["client_id"]),
+            ("Secret", f"in {credentials}"),
+            ("Your code", f'eval "$({status_command(credentials.parent)} -o env)"'),
+        ],
     ]
     lines = [_styled("Grantflow sandbox", "bold"), ""]
     for rows in groups:
@@ -59,6 +52,12 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
         f"      and sign in as {first}. Ctrl-C stops it.",
     ]
     return lines
+
+
+def status_command(directory: Path) -> str:
+    """As it has to be typed for what runs on this data directory."""
+    is_found = DataDirectory.find().path == directory
+    return "grantflow status" if is_found else f"grantflow status --data {shlex.quote(str(directory))}"
 
 
 def _styled(text: str, style: str) -> str:

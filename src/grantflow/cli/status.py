@@ -23,4 +23,5 @@ def status(
             f"No grantflow up runs on {directory.path}.",
             fix="Start it with: grantflow up. If it runs on another directory, say which: --data DIR.",
         )
-    show(report, "json" if json else output, credentials=directory.sandbox)
+    environment = report.pop("environment")
+    show(report, "json" if json else output, environment=environment, credentials=directory.sandbox)

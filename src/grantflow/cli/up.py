@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from json import dumps
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
@@ -21,8 +22,8 @@ from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory, DirectoryInUse, write_private
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
 from grantflow.sealing import KeyRing
-from grantflow.seeding import APP_DESCRIPTION, APP_NAME, Sandbox, furnish
-from grantflow.serving import Listener
+from grantflow.seeding import APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish
+from grantflow.serving import Listener, port_of
 from grantflow.web.site import Site
 
 PLATFORM_NAME = "Grantflow"
@@ -54,7 +55,13 @@ def up(
             refresh_token_lifetime=timedelta(seconds=refresh_token_lifetime),
         )
         integration_url = address("http", INTEGRATION_HOST, integration_sockets)
-        storage, sandbox = furnished(directory, redirect_uri=f"{integration_url}/oauth")
+        own_port = idle_port(port_of(integration_sockets), taken=port_of(platform_sockets))
+        storage, sandbox = furnished(
+            directory,
+            redirect_uri=f"{integration_url}/oauth",
+            own_redirect_uri=f"http://{INTEGRATION_HOST}:{own_port}/oauth",
+        )
+        environment = environment_of(sandbox, settings, directory)
         report = report_of(sandbox, settings, integration_url=integration_url)
         listeners = [
             Listener(sandbox_platform(storage, settings, directory), platform_sockets),
@@ -62,8 +69,8 @@ def up(
         ]
 
         def on_ready() -> None:
-            write_private(directory.running, dumps(report).encode())
-            show(report, "json" if json else "text", credentials=directory.sandbox)
+            write_private(directory.running, dumps(report | {"environment": environment}).encode())
+            show(report, "json" if json else "text", environment=environment, credentials=directory.sandbox)
             if open_:
                 open_browser(integration_url)
 
@@ -85,11 +92,20 @@ def held(directory: DataDirectory) -> Iterator[None]:
         ) from error
 
 
-def furnished(directory: DataDirectory, *, redirect_uri: str) -> tuple[Storage, Sandbox]:
+def idle_port(port: int, *, taken: int) -> int:
+    """The one after ``port``, as a rule: for the reader's own code, so nothing of ours may listen there."""
+    near = (port + 1, port + 2, port - 1, port - 2)
+    return next(each for each in near if each != taken and each < 65_536)
+
+
+def furnished(directory: DataDirectory, *, redirect_uri: str, own_redirect_uri: str) -> tuple[Storage, Sandbox]:
     if not directory.sandbox.exists():
         say(f"First start: people, rooms and credentials are made up in {directory.path}.")
     storage = Storage.open(directory.database)
-    return storage, asyncio.run(furnish(storage, directory, redirect_uri=redirect_uri, now=clock(), mint=mint))
+    furnishing = furnish(
+        storage, directory, redirect_uri=redirect_uri, own_redirect_uri=own_redirect_uri, now=clock(), mint=mint
+    )
+    return storage, asyncio.run(furnishing)
 
 
 def sandbox_platform(storage: Storage, settings: Settings, directory: DataDirectory) -> Starlette:
@@ -99,13 +115,13 @@ def sandbox_platform(storage: Storage, settings: Settings, directory: DataDirect
 
 def sample(sandbox: Sandbox, settings: Settings, directory: DataDirectory, *, base_url: str) -> Starlette:
     """The sample integration: its pages, over a vault of its own."""
-    registration = sandbox.registration
+    app = sandbox.sample
     client = AsyncIntegration(
-        registration.client_id,
-        sandbox.client_secret,
-        redirect_uri=f"{base_url}/oauth",
-        scopes=registration.scopes,
-        vault=SqliteVault(directory.vault, keys=KeyRing(sandbox.vault_key.reveal())),
+        app.registration.client_id,
+        app.client_secret,
+        redirect_uri=app.redirect_uri,
+        scopes=APP_SCOPES,
+        vault=SqliteVault(directory.vault, keys=KeyRing(app.vault_key.reveal())),
         api_url=settings.issuer,
         revocation_url=settings.revocation_endpoint,
         issuer=settings.issuer,
@@ -123,7 +139,7 @@ def sample(sandbox: Sandbox, settings: Settings, directory: DataDirectory, *, ba
 
 def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> dict[str, Any]:
     """What --json prints, with the secrets that are meant for the person who started the sandbox."""
-    registration, platform_url = sandbox.registration, settings.issuer.removesuffix("/v1")
+    registration, platform_url = sandbox.sample.registration, settings.issuer.removesuffix("/v1")
     request = AuthorizationRequest(
         registration.client_id,
         redirect_uri=registration.redirect_uris[0],
@@ -140,9 +156,25 @@ def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> 
         ],
         "app": {
             "client_id": registration.client_id,
-            "client_secret": sandbox.client_secret.reveal(),
+            "client_secret": sandbox.sample.client_secret.reveal(),
             "redirect_uris": list(registration.redirect_uris),
             "scopes": str(registration.scopes),
             "authorization_url": authorization_url(settings.authorization_endpoint, request),
         },
+    }
+
+
+def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirectory) -> dict[str, str]:
+    """For the reader's own code and `grantflow serve`: the integration that is theirs, and a key for a vault."""
+    own = sandbox.own
+    return {
+        "GRANTFLOW_API_URL": settings.issuer,
+        "GRANTFLOW_NAME": own.registration.name,
+        "GRANTFLOW_CLIENT_ID": own.registration.client_id,
+        "GRANTFLOW_CLIENT_SECRET": own.client_secret.reveal(),
+        "GRANTFLOW_REDIRECT_URI": own.redirect_uri,
+        "GRANTFLOW_PORT": str(urlsplit(own.redirect_uri).port),
+        "GRANTFLOW_SCOPES": OWN_SCOPES,
+        "GRANTFLOW_KEY": own.vault_key.reveal(),
+        "GRANTFLOW_VAULT": str(directory.path / "vault.db"),
     }

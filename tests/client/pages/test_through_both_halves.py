@@ -59,12 +59,18 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with listening() as (platform_socket, address), listening() as (socket, url):
         platform_url = address.replace("localhost", "127.0.0.1")
         redirect_uri, api_url = f"{url}/oauth", f"{platform_url}/v1"
-        sandbox = asyncio.run(
-            furnish(storage, DataDirectory(folder), redirect_uri=redirect_uri, now=clock(), mint=mint)
+        furnishing = furnish(
+            storage,
+            DataDirectory(folder),
+            redirect_uri=redirect_uri,
+            own_redirect_uri="http://localhost:8001/oauth",
+            now=clock(),
+            mint=mint,
         )
+        sandbox = asyncio.run(furnishing)
         client = AsyncIntegration(
-            sandbox.registration.client_id,
-            sandbox.client_secret,
+            sandbox.sample.registration.client_id,
+            sandbox.sample.client_secret,
             redirect_uri=redirect_uri,
             scopes=SCOPES,
             vault=SqliteVault(folder / "vault.db", keys=KeyRing(KeyRing.new_key())),
