@@ -22,6 +22,7 @@ from grantflow.protocol.metadata import metadata_url
 from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
+from grantflow.storage.bots import BotStore
 from grantflow.storage.connected_apps import ConnectedAppStore
 from grantflow.storage.consents import ConsentStore
 from grantflow.storage.directory import DirectoryStore
@@ -70,6 +71,7 @@ class Storage:
         self.connected_apps = ConnectedAppStore(engine)
         self.failures = FailureStore(engine)
         self.registrations = RegistrationStore(engine)
+        self.bots = BotStore(engine)
         self.authorization_requests = AuthorizationRequestStore(engine)
         self.tokens = TokenStore(engine)
         self.access_tokens = AccessTokenStore(engine)

@@ -12,10 +12,12 @@ from uuid import UUID
 import httpx2
 from starlette.applications import Starlette
 
+from grantflow.developer_portal.bots import BotApplication, register_bot
 from grantflow.protocol.secret import Secret
 from grantflow.resource_server import Ports, Settings, routes
 from grantflow.resource_server.ids import Kind, write_id
 from grantflow.storage.access import AccessTokenStore
+from grantflow.storage.bots import BotStore
 from grantflow.storage.directory import DirectoryStore
 from grantflow.storage.engine import Engine, Row, Statement, Work
 from grantflow.storage.memberships import MembershipStore
@@ -108,6 +110,12 @@ class Platform:
         )
         token = await self.token(person_id, grant_id=grant_id, scopes=scopes)
         return Account(person_id, email, name, token, grant_id)
+
+    async def bot(self, name: str = "LockBot") -> Account:
+        """A bot as its developer knows it: with the token that was shown once."""
+        made = register_bot(BotApplication(name, name), org_id=ORG, now=NOW, mint=secrets.token_bytes)
+        assert await BotStore(self.engine).add(made.bot, made.kept_token)
+        return Account(made.bot.id, made.bot.email, made.bot.name, made.token.reveal(), grant="")
 
     async def token(self, person_id: str, *, grant_id: str | None, scopes: str = SCOPES, **changed: object) -> str:
         text = f"{secrets.token_urlsafe(36)}_LG01_{ORG}"

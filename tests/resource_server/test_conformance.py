@@ -88,6 +88,7 @@ CALLS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("/messages", "POST", {"toPersonEmail": "bob@example.com", "text": "x"}, ""),
     ("/messages", "POST", {"roomId": "{roomId}", "markdown": "*x*"}, ""),
     ("/messages", "POST", {"roomId": "{roomId}", "parentId": "{messageId}", "text": "x"}, ""),
+    ("/messages", "POST", {"roomId": "{roomId}", "markdown": "<@personId:{personId}> x"}, ""),
     ("/messages", "GET", None, "?roomId={roomId}"),
     ("/messages/direct", "GET", None, "?personId={personId}"),
     ("/messages/{messageId}", "GET", None, ""),

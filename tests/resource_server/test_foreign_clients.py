@@ -170,3 +170,30 @@ def test_wxc_sdk_goes_through_every_call_that_it_has_for_what_is_served(
         assert (detail.message, detail.tracking_id.startswith("SIMPLE_")) == ("Room not found", True)
         api.rooms.delete(room_id)
         assert len(list(api.rooms.list(type_=RoomType("direct")))) == 1
+
+
+def test_w04_webexpythonsdk_as_a_bot_answers_whoever_mentions_it(tmp_path: Path) -> None:
+    with served(tmp_path) as platform:
+        (ada,) = people(platform, "Ada Lovelace")
+        bot = asyncio.run(platform.bot("LockBot"))
+        person, its = webexpythonsdk(platform, ada.token), webexpythonsdk(platform, bot.token)
+        me = its.people.me()
+        assert (me.type, me.emails, me.displayName) == ("bot", ["lockbot@webex.bot"], "LockBot")
+        assert list(its.rooms.list()) == []
+
+        room = person.rooms.create("Engines")
+        membership = person.memberships.create(room.id, personEmail="lockbot@webex.bot")
+        assert [each.title for each in its.rooms.list()] == ["Engines"]
+        person.messages.create(room.id, text="between us")
+        asked = person.messages.create(room.id, markdown="<@personEmail:lockbot@webex.bot> lock the room")
+        assert asked.mentionedPeople == [bot.id]
+        (seen,) = its.messages.list(room.id, mentionedPeople="me")
+        assert seen.text == "LockBot lock the room"
+        its.messages.create(room.id, parentId=seen.id, markdown=f"Done, <@personId:{ada.id}|Ada>.")
+        (answer,) = person.messages.list(room.id, parentId=asked.id)
+        assert (answer.personEmail, answer.text) == ("lockbot@webex.bot", "Done, Ada.")
+        with pytest.raises(ApiError, match="mentionedPeople=me"):
+            list(its.messages.list(room.id))
+
+        person.memberships.delete(membership.id)
+        assert list(its.rooms.list()) == []

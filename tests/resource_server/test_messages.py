@@ -216,7 +216,7 @@ def test_a_list_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
             ("messages", {"roomId": room_id, "before": "0001-01-01T00:00:00+23:59"}, 400, None),
             ("messages", {"roomId": room_id, "beforeMessage": foreign}, 404, "Unable to get message."),
             ("messages", {"roomId": room_id, "beforeMessage": uuid()}, 404, "Unable to get message."),
-            ("messages", {"roomId": room_id, "mentionedPeople": "me"}, 400, None),
+            ("messages", {"roomId": room_id, "mentionedPeople": uuid()}, 400, None),
             ("messages/direct", {}, 400, "Must specify either personId or personEmail."),
             ("messages/direct", {"personEmail": "nobody@example.com"}, 404, "Room not found"),
             ("messages/direct", {"personId": ada.id}, 404, "Room not found"),

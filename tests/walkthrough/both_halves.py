@@ -20,6 +20,7 @@ import uvicorn
 from grantflow import CompletedGrant, Integration, KeyRing, SqliteVault
 from grantflow.app import Storage, platform
 from grantflow.authorization_server import Settings
+from grantflow.developer_portal.bots import BotApplication, RegisteredBot, register_bot
 from grantflow.developer_portal.registration import Application, register
 from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.secret import Secret
@@ -133,6 +134,11 @@ class BothHalves:
         )
         kept = hash_password(Secret(account["password"]), mint=secrets.token_bytes)
         self._run(self.storage.people.add(person, password_hash=kept))
+
+    def add_bot(self, username: str, name: str) -> RegisteredBot:
+        made = register_bot(BotApplication(username, name), org_id=ORG, now=self.clock(), mint=secrets.token_bytes)
+        assert self._run(self.storage.bots.add(made.bot, made.kept_token))
+        return made
 
 
 ORG = "5d8a7c1e-2f64-4b8e-9d0a-6a4b7c9e1f20"

@@ -3,10 +3,13 @@
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
 import pytest
 
 from grantflow import AccessDenied, KeyRing, ReauthorizationRequired, SqliteVault, Status
 from grantflow.protocol.registration import ClientType, Profile
+from grantflow.web.cookies import SESSION, Cookies
+from grantflow.web.site import Site
 from tests.walkthrough.both_halves import ADA, GRACE, REDIRECT_URI, SCOPES, BothHalves
 from tests.whole.person import Person
 
@@ -63,6 +66,21 @@ def revoke_on_page(person: Person, name: str) -> None:
     links = [(words, href) for words, href in page.links if words.startswith("Revoke") and href in page.text[position:]]
     person.open(links[0][1])
     person.press("Revoke")
+
+
+def test_w04_a_bot_goes_through_no_grant_and_signs_in_nowhere(halves: BothHalves) -> None:
+    bot = halves.add_bot("w04bot", "Robot")
+    assert halves.get("people/me", bot.token.reveal()).json()["type"] == "bot"
+    assert halves.get("rooms", bot.token.reveal()).json() == {"items": []}
+    app = halves.register("Asks a bot")
+    asked = {"client_id": app.client_id, "response_type": "code", "redirect_uri": REDIRECT_URI, "scope": SCOPES}
+    for password in ("", bot.token.reveal()):
+        with halves.browser({"email": bot.bot.email, "password": password}) as browser:
+            address = browser.grant(f"{halves.api_url}/authorize?{urlencode(asked)}")
+        assert urlsplit(address).path == "/signin"
+    cookie = {"cookie": f"{Cookies(Site('Grantflow', halves.url)).name(SESSION)}={bot.token.reveal()}"}
+    answer = httpx2.get(f"{halves.api_url}/authorize?{urlencode(asked)}", headers=cookie, trust_env=False)
+    assert urlsplit(answer.headers["location"]).path == "/signin"
 
 
 def test_w05_w06_the_client_id_alone_authenticates_no_confidential_client(halves: BothHalves) -> None:

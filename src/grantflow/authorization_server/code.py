@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from grantflow.authorization_server.dispatch import IssueCode
-from grantflow.authorization_server.minting import Mint, mint_token, mint_uuid
 from grantflow.authorization_server.records import Code, GrantChange, NewCode, Redemption, TokenPair
 from grantflow.authorization_server.settings import Settings
 from grantflow.protocol.errors import InvalidGrant, InvalidRequest
+from grantflow.protocol.minting import Mint, mint_token, mint_uuid
 from grantflow.protocol.pkce import check_verifier
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret

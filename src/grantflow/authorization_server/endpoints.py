@@ -13,7 +13,6 @@ from starlette.responses import Response as HttpResponse
 from grantflow.authorization_server.answer import answer
 from grantflow.authorization_server.client_authentication import authenticate
 from grantflow.authorization_server.code import ReuseDetected, redeem
-from grantflow.authorization_server.minting import Mint, mint_uuid
 from grantflow.authorization_server.ports import Tokens
 from grantflow.authorization_server.records import Client, Renewal, Rotation
 from grantflow.authorization_server.refresh import RefreshOutcome, refresh
@@ -22,6 +21,7 @@ from grantflow.protocol import token as wire
 from grantflow.protocol.errors import InvalidClient, InvalidRequest, OAuthError, TemporarilyUnavailable
 from grantflow.protocol.http import JSON, NO_STORE, Request, Response
 from grantflow.protocol.metadata import ServerMetadata, write_metadata
+from grantflow.protocol.minting import Mint, mint_uuid
 from grantflow.protocol.registration import CLIENT_ID
 from grantflow.protocol.revocation import read_revocation_request
 from grantflow.protocol.scope import MEANINGS

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from grantflow.authorization_server.authorization import Asked, read
 from grantflow.authorization_server.code import issue_code
 from grantflow.authorization_server.dispatch import AskConsent, Ended, IssueCode, Refuse, SignIn, Step, next_step
-from grantflow.authorization_server.minting import Mint, mint_request_id
 from grantflow.authorization_server.ports import AuthorizationRequests
 from grantflow.authorization_server.records import NewPendingRequest, Situation
 from grantflow.authorization_server.settings import Settings
 from grantflow.protocol.authorization import authorization_redirect, error_redirect
 from grantflow.protocol.errors import InvalidRequest, TemporarilyUnavailable, UntrustedRequest
+from grantflow.protocol.minting import Mint, mint_request_id
 from grantflow.protocol.registration import CLIENT_ID
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret

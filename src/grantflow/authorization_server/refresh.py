@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import TypeAlias
 
 from grantflow.authorization_server.code import ReuseDetected
-from grantflow.authorization_server.minting import Mint, mint_token
 from grantflow.authorization_server.records import (
     Client,
     RefreshToken,
@@ -22,6 +21,7 @@ from grantflow.authorization_server.records import (
 )
 from grantflow.authorization_server.settings import Settings
 from grantflow.protocol.errors import InvalidGrant, InvalidScope
+from grantflow.protocol.minting import Mint, mint_token
 from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import Refresh

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from starlette.routing import BaseRoute, Route
 
 from grantflow.authorization_server.endpoints import TokenEndpoints, metadata_endpoint
-from grantflow.authorization_server.minting import Mint
 from grantflow.authorization_server.pages import AuthorizationEndpoint
 from grantflow.authorization_server.ports import AuthorizationRequests, Tokens
 from grantflow.authorization_server.settings import Settings
 from grantflow.protocol.metadata import metadata_url
+from grantflow.protocol.minting import Mint
 from grantflow.web.pages import Pages
 from grantflow.web.throttle import FailureLog, Throttle
 from grantflow.web.wire import AnyMethod

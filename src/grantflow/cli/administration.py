@@ -1,10 +1,11 @@
-"""What the commands on a platform's data share: its storage, and the flags that they all take."""
+"""What the commands on a platform's data share: its storage, who and what they name, and the question before a loss."""
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from grantflow.app import Storage
-from grantflow.cli.output import Failure
+from grantflow.cli.output import Failure, say
 from grantflow.data_directory import DataDirectory
 from grantflow.resource_owner.records import Person
 
@@ -46,3 +47,13 @@ async def person_called(storage: Storage, email: str) -> Person:
     if person is None:
         raise Failure(f"Nobody here has the email {email}.", fix="grantflow platform person list shows who is here.")
     return person
+
+
+def is_confirmed(losses: Sequence[str], *, question: str) -> bool:
+    """Scripts have said it by the command; people are told what they lose and asked."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    for loss in losses:
+        say(loss)
+    say(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

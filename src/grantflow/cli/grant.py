@@ -1,12 +1,11 @@
 """`grantflow platform grant ...`: what people have granted, and taking it away."""
 
 import asyncio
-import sys
 from datetime import datetime
 from typing import Any
 
 from grantflow.app import Storage, clock
-from grantflow.cli.administration import PAGE, everybody, person_called, storage_of
+from grantflow.cli.administration import PAGE, everybody, is_confirmed, person_called, storage_of
 from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.integration import integration_called
 from grantflow.cli.output import OK, USAGE, say, write_json, write_table
@@ -36,7 +35,7 @@ def revoke(
 ) -> int:
     directory = DataDirectory.find(data)
     given = asyncio.run(_find(directory, person=person, app=app))
-    if given and not yes and not _is_confirmed(given):
+    if given and not yes and not is_confirmed(_losses(given), question="Take it away?"):
         say("Nothing was changed.")
         return USAGE
     ended = asyncio.run(_revoke(directory, given))
@@ -82,14 +81,8 @@ async def _revoke(directory: DataDirectory, given: list[Given]) -> list[Given]:
         ]
 
 
-def _is_confirmed(given: list[Given]) -> bool:
-    """Scripts have said it by the command; people are told what they lose and asked."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    for who, grant in given:
-        say(f"{grant.app} loses access to the account of {who.email}, who must grant again.")
-    say("Take it away? [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+def _losses(given: list[Given]) -> list[str]:
+    return [f"{grant.app} loses access to the account of {who.email}, who must grant again." for who, grant in given]
 
 
 def _day(moment: datetime) -> str:

@@ -24,6 +24,8 @@ Commands
   platform serve                serve a platform
   platform person add | list    the people who can sign in
   platform app add | list       the integrations that are registered
+  platform bot add | list       accounts of their own, with their own token
+  platform bot regenerate | delete
   platform grant list | revoke  what people have granted
 
 Everywhere
@@ -226,6 +228,54 @@ Options
 {_DATA}
   --json                       the result as one line of JSON"""
 
+_BOT_ADD = f"""\
+grantflow platform bot add USERNAME --name NAME [OPTIONS]
+
+Register a bot, also while the platform runs: an account of its own that nobody
+grants anything, and that sees only the rooms it was invited to. Its email is
+USERNAME@webex.bot. Its token is shown this one time; it does not run out.
+
+Examples
+  grantflow platform bot add lockbot --name LockBot
+  grantflow platform bot add lockbot --name LockBot > token.txt
+
+Options
+  --name NAME                  as others see it
+  --description TEXT           what it does
+  --owner EMAIL                the person who registers it
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_LIST = f"""\
+grantflow platform bot list [OPTIONS]
+
+List the bots that are registered.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_REGENERATE = f"""\
+grantflow platform bot regenerate USERNAME [OPTIONS]
+
+Give a bot a new token, shown this one time. The old one dies at once.
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_DELETE = f"""\
+grantflow platform bot delete USERNAME [OPTIONS]
+
+Delete a bot: its token dies at once, and it leaves its group rooms. What it
+wrote stays, and its username is never given to another.
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
 _GRANT_LIST = f"""\
 grantflow platform grant list [OPTIONS]
 
@@ -268,11 +318,24 @@ PAGES = {
     ("platform", "app"): f"{_APP_ADD}\n\n\n{_APP_LIST}",
     ("platform", "app", "add"): _APP_ADD,
     ("platform", "app", "list"): _APP_LIST,
+    ("platform", "bot"): f"{_BOT_ADD}\n\n\n{_BOT_LIST}\n\n\n{_BOT_REGENERATE}\n\n\n{_BOT_DELETE}",
+    ("platform", "bot", "add"): _BOT_ADD,
+    ("platform", "bot", "list"): _BOT_LIST,
+    ("platform", "bot", "regenerate"): _BOT_REGENERATE,
+    ("platform", "bot", "delete"): _BOT_DELETE,
     ("platform", "grant"): f"{_GRANT_LIST}\n\n\n{_GRANT_REVOKE}",
     ("platform", "grant", "list"): _GRANT_LIST,
     ("platform", "grant", "revoke"): _GRANT_REVOKE,
 }
-GROUPS = {(), ("key",), ("platform",), ("platform", "person"), ("platform", "app"), ("platform", "grant")}
+GROUPS = {
+    (),
+    ("key",),
+    ("platform",),
+    ("platform", "person"),
+    ("platform", "app"),
+    ("platform", "bot"),
+    ("platform", "grant"),
+}
 
 
 def page(arguments: Sequence[str]) -> str | None:

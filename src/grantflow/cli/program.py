@@ -24,6 +24,10 @@ COMMANDS = {
     ("platform", "person", "list"): "grantflow.cli.person:show",
     ("platform", "app", "add"): "grantflow.cli.integration:add",
     ("platform", "app", "list"): "grantflow.cli.integration:show",
+    ("platform", "bot", "add"): "grantflow.cli.bot:add",
+    ("platform", "bot", "list"): "grantflow.cli.bot:show",
+    ("platform", "bot", "regenerate"): "grantflow.cli.bot:regenerate",
+    ("platform", "bot", "delete"): "grantflow.cli.bot:delete",
     ("platform", "grant", "list"): "grantflow.cli.grant:show",
     ("platform", "grant", "revoke"): "grantflow.cli.grant:revoke",
 }

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from grantflow.developer_portal.records import Integration, NewSecret
+from grantflow.developer_portal.records import Bot, Integration, NewBotToken, NewSecret
 
 
 class Registrations(Protocol):
@@ -17,3 +17,21 @@ class Registrations(Protocol):
         """
 
     async def find(self, client_id: str) -> Integration | None: ...
+
+
+class Bots(Protocol):
+    """Bots that are not deleted."""
+
+    async def add(self, bot: Bot, token: NewBotToken) -> bool:
+        """Keep a new bot and its token; False where its username is taken, or was once."""
+
+    async def find(self, username: str) -> Bot | None: ...
+
+    async def replace_token(self, bot_id: str, token: NewBotToken) -> bool:
+        """The token before ends in the same moment. False where there is no such bot."""
+
+    async def rooms_of(self, bot_id: str) -> int:
+        """How many rooms it is in."""
+
+    async def delete(self, bot_id: str, *, now: datetime) -> bool:
+        """End its token and take it out of its group rooms; what it wrote stays. False where there is no such bot."""

@@ -11,6 +11,7 @@ from grantflow.resource_server.api import Call
 from grantflow.resource_server.fields import ID_LIMIT, Body, read_body, read_max, read_query, read_time
 from grantflow.resource_server.ids import Kind, read_id, write_id
 from grantflow.resource_server.memberships import read_name, read_person
+from grantflow.resource_server.mentions import may_read, read_mentioned, read_mentions
 from grantflow.resource_server.paging import cut, next_url, read_cursor
 from grantflow.resource_server.ports import Messages, Rooms
 from grantflow.resource_server.records import Cursor, Message, NewMessage, PersonName, Room, Words
@@ -40,7 +41,7 @@ class MessageCalls:
         if "roomId" not in query:
             raise ApiError(400, "Required String parameter 'roomId' is not present")
         room = await self.rooms.find(read_id(Kind.ROOM, query["roomId"]), viewer_id=call.person.id)
-        return await self._page(query, seen(room), url=self.url)
+        return await self._page(call, query, seen(room), url=self.url)
 
     async def find_direct(self, call: Call) -> Answer:
         query = read_query(call.request)
@@ -48,31 +49,31 @@ class MessageCalls:
         if who is None:
             raise ApiError(400, "Must specify either personId or personEmail.")
         room = await self.rooms.find_direct(who, viewer_id=call.person.id)
-        return await self._page(query, seen(room), url=f"{self.url}/direct")
+        return await self._page(call, query, seen(room), url=f"{self.url}/direct")
 
-    async def _page(self, query: Mapping[str, str], room: Room, *, url: str) -> Answer:
+    async def _page(self, call: Call, query: Mapping[str, str], room: Room, *, url: str) -> Answer:
         """The newest messages of the room that are older than all that the query names."""
-        if "mentionedPeople" in query:
-            raise ApiError(400, "The parameter 'mentionedPeople' is not served by this platform; leave it out.")
-        size, time = read_max(query, default=50, limit=1000), read_time(query, "before")
+        mentioned = read_mentioned(query.get("mentionedPeople"), call.person, room_type=room.type)
+        size, time = read_max(query, default=50, limit=100 if mentioned else 1000), read_time(query, "before")
         parent_id = read_id(Kind.MESSAGE, query["parentId"]) if "parentId" in query else None
         bounds = [
             read_cursor(query),
-            await self._before_message(query, room),
+            await self._before_message(call, query, room),
             Cursor("", at=time) if time else None,
         ]
         before = min((bound for bound in bounds if bound), key=lambda bound: (bound.at, bound.id), default=None)
-        found = await self.messages.of_room(room.id, parent_id=parent_id, before=before, limit=size + 1)
+        found = await self.messages.of_room(
+            room.id, parent_id=parent_id, mentioned=mentioned, before=before, limit=size + 1
+        )
         page, last = cut(found, size=size)
         after = Cursor(last.id, at=last.created_at) if last else None
         return Answer({"items": [write_message(one) for one in page]}, next_url(url, query, after=after))
 
-    async def _before_message(self, query: Mapping[str, str], room: Room) -> Cursor | None:
+    async def _before_message(self, call: Call, query: Mapping[str, str], room: Room) -> Cursor | None:
         if "beforeMessage" not in query:
             return None
-        message_id = read_id(Kind.MESSAGE, query["beforeMessage"])
-        message = await self.messages.find(message_id, viewer_id=room.viewer_id)
-        if message is None or message.room_id != room.id:
+        message = await self._read(call, query["beforeMessage"])
+        if message.room_id != room.id:
             raise ApiError(404, _NOT_FOUND)
         return Cursor(message.id, at=message.created_at)
 
@@ -89,11 +90,13 @@ class MessageCalls:
         return Answer({**write_message(posted), **write_target(target)})
 
     async def get(self, call: Call) -> Answer:
-        message_id = read_id(Kind.MESSAGE, call.ids["message_id"])
-        message = await self.messages.find(message_id, viewer_id=call.person.id)
-        if message is None:
+        return Answer(write_message(await self._read(call, call.ids["message_id"])))
+
+    async def _read(self, call: Call, message_id: str) -> Message:
+        message = await self.messages.find(read_id(Kind.MESSAGE, message_id), viewer_id=call.person.id)
+        if message is None or not may_read(message, call.person):
             raise ApiError(404, _NOT_FOUND)
-        return Answer(write_message(message))
+        return message
 
     async def update(self, call: Call) -> Answer:
         message_id = read_id(Kind.MESSAGE, call.ids["message_id"])
@@ -130,7 +133,7 @@ def read_words(body: Body) -> Words:
     words = text or markdown
     if not words:
         raise ApiError(400, "Both text and file cannot be empty.")
-    return Words(words, markdown or None)
+    return Words(words, markdown or None, read_mentions(markdown))
 
 
 def read_target(body: Body, *, call: Call) -> str | PersonName:
@@ -212,6 +215,7 @@ def write_message(message: Message) -> dict[str, Any]:
         "markdown": message.markdown,
         "personId": write_id(Kind.PEOPLE, message.person_id),
         "personEmail": message.person_email,
+        "mentionedPeople": [write_id(Kind.PEOPLE, person_id) for person_id in message.mentioned] or None,
         "created": write_timestamp(message.created_at),
         "updated": message.updated_at and write_timestamp(message.updated_at),
         "isVoiceClip": False,

@@ -106,9 +106,9 @@ class Messages(Protocol):
     async def find(self, message_id: str, *, viewer_id: str) -> Message | None: ...
 
     async def of_room(
-        self, room_id: str, *, parent_id: str | None, before: Cursor | None, limit: int
+        self, room_id: str, *, parent_id: str | None, mentioned: str | None, before: Cursor | None, limit: int
     ) -> Sequence[Message]:
-        """Newest first."""
+        """Newest first; those that answer ``parent_id`` alone, and those that mention that person alone, if given."""
 
     async def post(self, message: NewMessage, *, room_id: str, rule: MayPost) -> Message: ...
 

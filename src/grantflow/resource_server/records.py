@@ -1,6 +1,7 @@
 """What the resource server works with, as its ports load and save it. Ids are bare UUIDs, times aware UTC."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 
@@ -18,6 +19,10 @@ class Person:
     org_id: str
     type: str
     created_at: datetime
+
+    @property
+    def is_bot(self) -> bool:
+        return self.type == "bot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,10 @@ class SeatChange:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``edits`` counts how often it was changed; ``updated_at`` is set from the first time on."""
+    """``edits`` counts how often it was changed; ``updated_at`` is set from the first time on.
+
+    ``mentioned`` are the ids of the people whom it names.
+    """
 
     id: str
     room_id: str
@@ -155,14 +163,36 @@ class Message:
     created_at: datetime
     updated_at: datetime | None
     edits: int
+    mentioned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody named in Markdown, ``markup`` as it stands there; whoever reads plain text sees ``shown`` instead,
+    or else the name that the person has.
+    """
+
+    markup: str
+    who: PersonName
+    shown: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What a message says: plain text, and the Markdown it was made of, if any."""
+    """What a message says: plain text, and the Markdown it was made of, if any, with whom that mentions."""
 
     text: str
     markdown: str | None
+    mentions: tuple[Mention, ...] = ()
+
+    def with_names(self, names: Mapping[Mention, str]) -> "Words":
+        """The text with names in the place of mentions, where it is the Markdown and nobody wrote one of its own."""
+        if self.text != self.markdown:
+            return self
+        text = self.text
+        for mention in self.mentions:
+            text = text.replace(mention.markup, mention.shown or names.get(mention) or mention.markup)
+        return replace(self, text=text)
 
 
 @dataclass(frozen=True, slots=True)

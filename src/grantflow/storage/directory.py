@@ -1,4 +1,6 @@
-"""People as the resource server shows them: to those of their organization, and to those they share a room with."""
+"""People and bots as the resource server shows them: to those of their organization, and to those they share a room
+with. An account that was given up is not found any more.
+"""
 
 from collections.abc import Sequence
 
@@ -12,7 +14,7 @@ p.id AS person_id, p.email, p.display_name, p.first_name, p.last_name, p.nick_na
 p.created_at AS person_created_at
 """
 _VISIBLE = """
-(p.org_id = :viewer_org_id OR EXISTS (
+p.deleted_at IS NULL AND (p.org_id = :viewer_org_id OR EXISTS (
   SELECT 1 FROM memberships mine JOIN memberships theirs ON theirs.room_id = mine.room_id
   WHERE mine.person_id = :viewer_id AND theirs.person_id = p.id
 ))
@@ -22,11 +24,11 @@ _FIND_ALL = f"SELECT {PERSON} FROM people p WHERE p.id IN (%s) AND {_VISIBLE} OR
 _FIND_BY_EMAIL = f"SELECT {PERSON} FROM people p WHERE p.email = :email AND {_VISIBLE}"
 _NAMED = f"""
 SELECT {PERSON} FROM people p
-WHERE p.org_id = :viewer_org_id AND p.display_name >= :prefix AND p.display_name < :beyond
+WHERE p.deleted_at IS NULL AND p.org_id = :viewer_org_id AND p.display_name >= :prefix AND p.display_name < :beyond
   AND (p.display_name, p.id) > (:after_name, :after_id)
 ORDER BY p.display_name, p.id LIMIT :limit
 """
-_NAMED_ONE = f"SELECT {PERSON} FROM people p WHERE p.id = :person_id OR p.email = :email"
+_NAMED_ONE = f"SELECT {PERSON} FROM people p WHERE (p.id = :person_id OR p.email = :email) AND p.deleted_at IS NULL"
 #: Sorts after every character that a name can hold.
 _LAST = "\U0010ffff"
 

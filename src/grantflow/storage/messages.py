@@ -1,12 +1,12 @@
 """Messages: what was said in a room, in the order in which it was said."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from grantflow.resource_server.ports import MayPost, MayTouch
 from grantflow.resource_server.records import (
     Cursor,
+    Mention,
     Message,
     NewMessage,
     NewRoom,
@@ -22,7 +22,7 @@ from grantflow.storage.times import from_milliseconds, milliseconds
 
 _SELECT = """
 SELECT m.id, m.room_id, m.person_id, m.parent_id, m.text, m.markdown, m.created_at, m.updated_at, m.edits,
-       r.type AS room_type, p.email
+       m.mentioned, r.type AS room_type, p.email
 FROM messages m JOIN rooms r ON r.id = m.room_id JOIN people p ON p.id = m.person_id
 """
 _GET = f"{_SELECT} WHERE m.id = :message_id"
@@ -32,13 +32,29 @@ _FIND = f"""
 _BEFORE = "AND (m.created_at, m.id) < (:at, :id) ORDER BY m.created_at DESC, m.id DESC LIMIT :limit"
 _OF_ROOM = f"{_SELECT} WHERE m.room_id = :room_id {_BEFORE}"
 _OF_THREAD = f"{_SELECT} WHERE m.parent_id = :parent_id AND m.room_id = :room_id {_BEFORE}"
+# The mentions lead, so that a page is one stretch of their key however much else was said.
+_MENTIONING = f"""
+{_SELECT} JOIN mentions x ON x.message_id = m.id AND x.person_id = :mentioned AND x.room_id = :room_id
+WHERE (:parent_id IS NULL OR m.parent_id = :parent_id) AND (x.created_at, x.message_id) < (:at, :id)
+ORDER BY x.created_at DESC, x.message_id DESC LIMIT :limit
+"""
 _ADD = """
-INSERT INTO messages (id, room_id, person_id, parent_id, text, markdown, created_at)
-VALUES (:message_id, :room_id, :person_id, :parent_id, :text, :markdown, :at)
+INSERT INTO messages (id, room_id, person_id, parent_id, text, markdown, mentioned, created_at)
+VALUES (:message_id, :room_id, :person_id, :parent_id, :text, :markdown, :mentioned, :at)
 """
 _EDIT = """
-UPDATE messages SET text = :text, markdown = :markdown, updated_at = :now, edits = edits + 1 WHERE id = :message_id
+UPDATE messages SET text = :text, markdown = :markdown, mentioned = :mentioned, updated_at = :now, edits = edits + 1
+WHERE id = :message_id
 """
+_MEMBER = """
+SELECT p.id, p.display_name FROM people p JOIN memberships m ON m.person_id = p.id AND m.room_id = :room_id
+WHERE p.id = :person_id OR p.email = :email
+"""
+_MENTION = """
+INSERT INTO mentions (person_id, room_id, created_at, message_id)
+SELECT :person_id, room_id, created_at, id FROM messages WHERE id = :message_id
+"""
+_FORGET_MENTIONS = "DELETE FROM mentions WHERE message_id = :message_id"
 _DELETE = "DELETE FROM messages WHERE id = :message_id"
 _TOUCH_ROOM = "UPDATE rooms SET last_activity = :at WHERE id = :room_id"
 # Webex: any new message makes a hidden room visible again.
@@ -58,16 +74,18 @@ class MessageStore:
         return _message(rows[0]) if rows else None
 
     async def of_room(
-        self, room_id: str, *, parent_id: str | None, before: Cursor | None, limit: int
+        self, room_id: str, *, parent_id: str | None, mentioned: str | None, before: Cursor | None, limit: int
     ) -> Sequence[Message]:
         values = {
             "room_id": room_id,
             "parent_id": parent_id,
+            "mentioned": mentioned,
             "at": milliseconds(before.at) if before else _END_OF_TIME,
             "id": before.id if before else "",
             "limit": limit,
         }
-        rows = await self._engine.read(Statement(_OF_THREAD if parent_id else _OF_ROOM, values))
+        sql = _MENTIONING if mentioned else _OF_THREAD if parent_id else _OF_ROOM
+        rows = await self._engine.read(Statement(sql, values))
         return [_message(row) for row in rows]
 
     async def post(self, message: NewMessage, *, room_id: str, rule: MayPost) -> Message:
@@ -86,9 +104,14 @@ class MessageStore:
 
     async def edit(self, message_id: str, *, viewer_id: str, words: Words, now: datetime, rule: MayTouch) -> Message:
         def work() -> Work[Message]:
-            rule(*(yield from _find_with_room(message_id, viewer_id=viewer_id)))
-            values = {"message_id": message_id, "now": milliseconds(now), **asdict(words)}
+            message, room = yield from _find_with_room(message_id, viewer_id=viewer_id)
+            rule(message, room)
+            assert room is not None
+            said, mentioned = yield from _say(words, room_id=room.id)
+            values = {"message_id": message_id, "now": milliseconds(now), **said}
             yield Statement(_EDIT, values)
+            yield Statement(_FORGET_MENTIONS, values)
+            yield from _mention(mentioned, message_id=message_id)
             rows = yield Statement(_GET, values)
             return _message(rows[0])
 
@@ -106,6 +129,7 @@ def _post(message: NewMessage, room: Room | None, *, rule: MayPost) -> Work[Mess
     parents = yield Statement(_GET, {"message_id": message.parent_id})
     rule(room, message, _message(parents[0]) if parents else None)
     assert room is not None
+    said, mentioned = yield from _say(message.words, room_id=room.id)
     values = {
         "message_id": message.id,
         "room_id": room.id,
@@ -113,13 +137,32 @@ def _post(message: NewMessage, room: Room | None, *, rule: MayPost) -> Work[Mess
         "parent_id": message.parent_id,
         # Younger than the one before, so that the order of messages is that of their times, whatever the clock does.
         "at": milliseconds(max(message.now, room.last_activity + _MILLISECOND)),
-        **asdict(message.words),
+        **said,
     }
     yield Statement(_ADD, values)
+    yield from _mention(mentioned, message_id=message.id)
     yield Statement(_TOUCH_ROOM, values)
     yield Statement(_SHOW_ROOM, values)
     rows = yield Statement(_GET, values)
     return _message(rows[0])
+
+
+def _say(words: Words, *, room_id: str) -> Work[tuple[dict[str, object], Sequence[str]]]:
+    """What is kept of the words, and the ids of those whom they mention: whoever is in the room, each once."""
+    names: dict[Mention, str] = {}
+    mentioned: dict[str, None] = {}
+    for mention in words.mentions:
+        named = {"room_id": room_id, "person_id": mention.who.person_id, "email": mention.who.email}
+        for row in (yield Statement(_MEMBER, named)):
+            names[mention] = row["display_name"]
+            mentioned[row["id"]] = None
+    said = words.with_names(names)
+    return {"text": said.text, "markdown": said.markdown, "mentioned": " ".join(mentioned)}, list(mentioned)
+
+
+def _mention(person_ids: Sequence[str], *, message_id: str) -> Work[None]:
+    for person_id in person_ids:
+        yield Statement(_MENTION, {"person_id": person_id, "message_id": message_id})
 
 
 def _direct_room(message: NewMessage, *, to: PersonName, new_room_id: str) -> Work[Room | None]:
@@ -157,4 +200,5 @@ def _message(row: Row) -> Message:
         created_at=from_milliseconds(row["created_at"]),
         updated_at=None if updated_at is None else from_milliseconds(updated_at),
         edits=row["edits"],
+        mentioned=tuple(row["mentioned"].split()),
     )

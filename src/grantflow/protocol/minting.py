@@ -1,4 +1,4 @@
-"""The texts of codes, tokens and identifiers, made of randomness that is handed in."""
+"""The texts of codes, tokens and identifiers, made of randomness that is handed in: one shape, whoever issues them."""
 
 import base64
 from collections.abc import Callable
