@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx2
 import pytest
@@ -19,15 +19,23 @@ PROGRAM = """
 import asyncio, logging, sys
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from grantflow import serving
 
 serving.HEAD_SECONDS = 0.5
+serving.BODY_SECONDS = 1.0
+serving.ANSWER_SECONDS = 1.0
 
 async def echo(request):
     await asyncio.sleep(float(request.query_params.get("wait", 0)))
     return JSONResponse({"url": str(request.url), "client": request.client.host})
+
+async def sink(request):
+    return JSONResponse({"size": len(await request.body())})
+
+async def large(request):
+    return Response(bytes(20_000_000))
 
 @asynccontextmanager
 async def lifespan(app):
@@ -38,7 +46,10 @@ if "--log" in sys.argv:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
 sockets = serving.bind("127.0.0.1", 0)
 other = serving.bind("localhost", 0)
-apps = [Starlette(routes=[Route("/oauth", echo)], lifespan=lifespan) for _ in range(2)]
+routes = [
+    Route("/oauth", echo, methods=["GET", "POST"]), Route("/sink", sink, methods=["POST"]), Route("/large", large)
+]
+apps = [Starlette(routes=routes, lifespan=lifespan) for _ in range(2)]
 listeners = [serving.Listener(app, each) for app, each in zip(apps, (sockets, other))]
 ended_by = serving.run(listeners, on_ready=lambda: print(serving.port_of(sockets), serving.port_of(other), flush=True))
 print(ended_by.name, flush=True)
@@ -147,3 +158,78 @@ def test_a_connection_may_rest_between_requests_and_a_slow_answer_is_no_slow_hea
         for wait in (0, 2.5, 0):
             assert browser.get(f"http://127.0.0.1:{port}/oauth", params={"wait": str(wait)}).status_code == 200
             time.sleep(1.6)
+
+
+POST = b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n"
+
+
+def received_until_the_end(browser: socket.socket) -> bytes:
+    """All that the server sends until it closes; a reset is an end too. Fails where it never does."""
+    received = b""
+    while True:
+        try:
+            part = browser.recv(65_536)
+        except ConnectionError:
+            return received
+        if not part:
+            return received
+        received += part
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", [0, 1], ids=["the first server", "the second server"])
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (POST % (b"/sink", b"Content-Length: 10") + b"ab", b"HTTP/1.1 408 "),
+        (POST % (b"/sink", b"Transfer-Encoding: chunked") + b"2\r\nab\r\n", b"HTTP/1.1 408 "),
+        (POST % (b"/sink", b"Content-Length: 10\r\nExpect: 100-continue"), b"HTTP/1.1 100 "),
+        (POST % (b"/oauth", b"Content-Length: 10") + b"ab", b"HTTP/1.1 200 "),
+    ],
+    ids=["a body", "a chunked body", "a body that waits to be asked for", "a body that nobody reads"],
+)
+def test_what_stalls_in_the_middle_of_a_request_is_cut_off_by_either_server(
+    sent: bytes, answer: bytes, which: int
+) -> None:
+    with served() as (_, *ports), socket.create_connection(("127.0.0.1", ports[which]), timeout=4) as browser:
+        browser.sendall(sent)
+        received = received_until_the_end(browser)
+        assert received[: len(answer)] == answer
+        assert (b"408 Request Timeout" in received) == (b"/sink" in sent)
+
+
+@pytest.mark.slow
+def test_a_body_that_drips_steadily_is_cut_off_too() -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+        browser.sendall(POST % (b"/sink", b"Content-Length: 1000"))
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 6:
+                browser.sendall(b"a")
+                time.sleep(0.1)
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.slow
+def test_an_answer_that_nobody_takes_is_thrown_away_and_one_that_is_taken_is_whole() -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+        browser.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(4)
+        assert len(received_until_the_end(browser)) < 20_000_000
+        assert len(httpx2.get(f"http://127.0.0.1:{port}/large", trust_env=False).content) == 20_000_000
+
+
+@pytest.mark.slow
+def test_a_connection_that_rests_is_closed_after_a_while() -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=8) as browser:
+        browser.sendall(b"GET /oauth HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert received_until_the_end(browser).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.slow
+def test_empty_lines_after_an_answer_keep_no_connection_open() -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+        browser.sendall(b"GET /oauth HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert browser.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        browser.sendall(b"\r\n")
+        assert received_until_the_end(browser).startswith(b"HTTP/1.1 408 ")

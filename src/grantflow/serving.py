@@ -26,6 +26,10 @@ GRACE = 1
 #: Seconds that the head of a request may take to arrive, and bytes that it may have.
 HEAD_SECONDS = 10.0
 HEAD_LIMIT = 64 * 1024
+#: Seconds that its body may take after that, however steadily it drips.
+BODY_SECONDS = 30.0
+#: Seconds that an answer may lie here before the client has taken all of it.
+ANSWER_SECONDS = 60.0
 CONNECTION_LIMIT = 10_000
 _BACKLOG = 2_048
 
@@ -135,7 +139,7 @@ async def _serve(
             for server in servers:
                 await server.answering.wait()
             on_ready()
-            watch = tasks.create_task(_cut_off_slow_heads(servers))
+            watch = tasks.create_task(_cut_off_slow_clients(servers))
             received = await ended
             watch.cancel()
     return received
@@ -177,7 +181,7 @@ def _server(listener: Listener) -> _Server:
     return _Server(
         uvicorn.Config(
             AccessLog(listener.app) if access_log.isEnabledFor(logging.INFO) else listener.app,
-            http=_BoundedHead,
+            http=_BoundedConnection,
             ws="none",
             lifespan="off",  # entered by _serve, so that what goes wrong there reaches the caller
             log_config=None,
@@ -192,11 +196,17 @@ def _server(listener: Listener) -> _Server:
     )
 
 
-class _BoundedHead(HttpToolsProtocol):
-    """Refuses a request whose head is too large or too slow: the parser by itself waits and grows for ever."""
+class _BoundedConnection(HttpToolsProtocol):
+    """Gives up on whoever sends too much of a head, sends too slowly, or does not take the answer: the parser and the
+    transport by themselves wait and grow for ever.
+    """
 
-    head_began: float | None = None
+    #: When what is arriving must be here, on the loop's clock; None while nothing is owed to us.
+    _due: float | None = None
+    _in_head = True
     _head_size = 0
+    #: When an answer began to lie here; None while there is none.
+    _untaken_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -204,43 +214,65 @@ class _BoundedHead(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.head_began is not None:  # all that has come so far, and still no end of the head
+        if self._due is None and self.timeout_keep_alive_task is None and self._is_idle():
+            self._begin_head()  # an empty line, which the parser passes over, has ended the wait for a request
+        if self._due is not None and self._in_head:  # all that has come so far, and still no end of the head
             self._head_size += len(data)
             if self._head_size > HEAD_LIMIT:
-                self._refuse_head("431 Request Header Fields Too Large")
+                self._refuse("431 Request Header Fields Too Large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self.head_began is None:
+        if self._due is None:
             self._begin_head()
 
     def on_headers_complete(self) -> None:
-        self.head_began = None
+        self._due, self._in_head = self.loop.time() + BODY_SECONDS, False
         super().on_headers_complete()
 
-    def give_up_waiting(self) -> None:
-        if self._head_size:
-            self._refuse_head("408 Request Timeout")
-        else:  # a browser's connection in advance: an answer without a question would confuse it
-            self.transport.close()
+    def on_message_complete(self) -> None:
+        self._due = None
+        super().on_message_complete()
 
-    def _refuse_head(self, status: str) -> None:
+    def look(self) -> None:
+        """Asked every second."""
+        now = self.loop.time()
+        if not self.transport.get_write_buffer_size():
+            self._untaken_since = None
+        elif self._untaken_since is None:
+            self._untaken_since = now
+        elif now - self._untaken_since > ANSWER_SECONDS:
+            self.transport.abort()  # close() would wait for the client to take what it does not take
+        if self._due is not None and self._due < now and not self.flow.read_paused and not self.transport.is_closing():
+            self._give_up_waiting()
+
+    def _give_up_waiting(self) -> None:
+        if self._in_head and not self._head_size:
+            self.transport.close()  # a browser's connection in advance: an answer without a question would confuse it
+        elif not self._in_head and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse("408 Request Timeout")
+
+    def _is_idle(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete and not self.transport.is_closing()
+
+    def _refuse(self, status: str) -> None:
         self.transport.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
         self.transport.close()
 
     def _begin_head(self) -> None:
-        self.head_began = self.loop.time()
+        self._due, self._in_head = self.loop.time() + HEAD_SECONDS, True
         self._head_size = 0
 
 
-async def _cut_off_slow_heads(servers: Sequence[_Server]) -> None:
+async def _cut_off_slow_clients(servers: Sequence[_Server]) -> None:
     while True:
         await asyncio.sleep(1)
-        latest = asyncio.get_running_loop().time() - HEAD_SECONDS
         for server in servers:
             for connection in list(server.server_state.connections):
-                if isinstance(connection, _BoundedHead) and (connection.head_began or latest) < latest:
-                    connection.give_up_waiting()
+                if isinstance(connection, _BoundedConnection):
+                    connection.look()
 
 
 @dataclass(frozen=True, slots=True)
