@@ -1,6 +1,7 @@
 """Flags before environment before file; every mistake named, no secret repeated."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,32 @@ def test_w11_a_redirect_uri_is_kept_to_the_letter_since_it_is_compared(
 
 def test_s30_an_issuer_is_kept_to_the_letter_since_it_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert integration(monkeypatch, GRANTFLOW_ISSUER="https://id.example/").issuer == "https://id.example/"
+
+
+def test_s89_trusted_proxies_are_a_list_in_flags_environment_and_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    networks = (ip_network("10.0.0.5"), ip_network("2001:db8::/32"))
+    assert read_settings(PlatformSettings).trusted_proxies == ()
+    (tmp_path / "grantflow.toml").write_text("[platform]\ntrusted_proxies = ['10.0.0.5', '2001:db8::/32']\n")
+    assert read_settings(PlatformSettings).trusted_proxies == networks
+    for written in ("10.0.0.5 2001:db8::/32", "10.0.0.5, 2001:db8::/32"):
+        monkeypatch.setenv("GRANTFLOW_PLATFORM_TRUSTED_PROXIES", written)
+        assert read_settings(PlatformSettings).trusted_proxies == networks
+    assert read_settings(PlatformSettings, trusted_proxies=["10.0.0.5"]).trusted_proxies == networks[:1]
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [
+        ("the-proxy", "is no list of addresses or networks"),
+        ("10.0.0.5/8", "is no list of addresses or networks"),
+        ("*", "is no list of addresses or networks"),
+        ("0.0.0.0/0", "would believe everybody"),
+        ("10.0.0.5 ::/0", "would believe everybody"),
+    ],
+)
+def test_s89_what_is_no_proxy_of_ones_own_is_refused(written: str, what: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(PlatformSettings, trusted_proxies=written)
+    assert what in refused.value.problems["GRANTFLOW_PLATFORM_TRUSTED_PROXIES (--trusted-proxy)"]

@@ -19,6 +19,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from grantflow.proxies import BehindProxies, Network
+
 access_log = logging.getLogger("grantflow.access")
 
 #: Seconds that requests under way have to end, once the server is told to stop.
@@ -47,11 +49,14 @@ class PortUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An app, the sockets it is reached by, and its TLS context where it speaks https."""
+    """An app, the sockets it is reached by, its TLS context where it speaks https, and the proxies that stand before
+    it: they alone are believed about a client's address.
+    """
 
     app: Starlette
     sockets: Sequence[socket.socket]
     tls: ssl.SSLContext | None = None
+    trusted_proxies: Sequence[Network] = ()
 
 
 # --- sockets -----------------------------------------------------------------------------------------------------
@@ -178,16 +183,21 @@ class _Server(uvicorn.Server):
 
 def _server(listener: Listener) -> _Server:
     tls = listener.tls
+    app: ASGIApp = listener.app
+    if listener.trusted_proxies:
+        app = BehindProxies(app, listener.trusted_proxies)
+    if access_log.isEnabledFor(logging.INFO):
+        app = AccessLog(app)
     return _Server(
         uvicorn.Config(
-            AccessLog(listener.app) if access_log.isEnabledFor(logging.INFO) else listener.app,
+            app,
             http=_BoundedConnection,
             ws="none",
             lifespan="off",  # entered by _serve, so that what goes wrong there reaches the caller
             log_config=None,
             access_log=False,  # it would print the code of ?code=
             server_header=False,
-            proxy_headers=False,  # public addresses come from settings, never from a request
+            proxy_headers=False,  # it would believe X-Forwarded-Proto too; see proxies.py
             limit_concurrency=CONNECTION_LIMIT,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=GRACE,

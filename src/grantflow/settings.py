@@ -9,14 +9,16 @@ The platform's ``access_token_lifetime`` is the flag ``--access-token-lifetime``
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
@@ -63,6 +65,25 @@ def check_issuer(text: str) -> str:
     return text
 
 
+def read_networks(listed: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Addresses and networks, in a list or separated by spaces or commas. Raises ValueError."""
+    texts = listed.replace(",", " ").split() if isinstance(listed, str) else listed
+    if not isinstance(texts, list | tuple):
+        raise ValueError("is no list of addresses or networks, like 10.0.0.5 192.168.0.0/16")
+    networks = tuple(_read_network(text) for text in texts)
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("would believe everybody: name the addresses of your own proxies")
+    return networks
+
+
+def _read_network(text: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(text))
+    except ValueError:
+        raise ValueError("is no list of addresses or networks, like 10.0.0.5 192.168.0.0/16") from None
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(read_networks)]
 Address = Annotated[str, AfterValidator(read_address)]
 RedirectUri = Annotated[str, AfterValidator(check_redirect_uri)]
 Issuer = Annotated[str, AfterValidator(check_issuer)]
@@ -90,13 +111,17 @@ class _Settings(BaseSettings):
 
 
 class PlatformSettings(_Settings):
-    """``grantflow platform serve``. Lifetimes are in seconds; ``sandbox`` None: as the data directory was begun."""
+    """``grantflow platform serve``. Lifetimes are in seconds; ``sandbox`` None: as the data directory was begun.
+
+    ``trusted_proxies`` are the addresses and networks whose X-Forwarded-For is believed.
+    """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_", pyproject_toml_table_header=("platform",))
 
     host: Text = "127.0.0.1"
     port: Port = 9000
     public_url: Address | None = None
+    trusted_proxies: Networks = ()
     access_token_lifetime: Seconds = 14 * _DAY
     refresh_token_lifetime: Seconds = 90 * _DAY
     error_body: Literal["superset", "webex"] = "superset"
@@ -179,7 +204,7 @@ def config_file() -> Path:
 
 def _explain(kind: type[_Settings], details: ErrorDetails, flags: Mapping[str, object]) -> tuple[str, str]:
     name = str(details["loc"][0]) if details["loc"] else ""
-    where = _variable(kind, name) + (f" (--{name.replace('_', '-')})" if name in flags else "")
+    where = _variable(kind, name) + (f" (--{_FLAGS.get(name, name.replace('_', '-'))})" if name in flags else "")
     match details["type"]:
         case "missing":
             return where, kind.remedies[name]
@@ -189,6 +214,7 @@ def _explain(kind: type[_Settings], details: ErrorDetails, flags: Mapping[str, o
     return where, what if name in kind.remedies else f"{str(details['input'])!r} {what}"
 
 
+_FLAGS = {"trusted_proxies": "trusted-proxy"}
 _WORDS = {"int_parsing": "is not a whole number", "bool_parsing": "is neither true nor false"}
 
 

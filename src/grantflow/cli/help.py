@@ -151,6 +151,8 @@ under [platform] in grantflow.toml)
   -p, --port PORT              0 takes a free one [9000]
   --public-url URL             how people and integrations reach it, behind a
                                proxy; https but on this machine
+  --trusted-proxy NETWORK      whose X-Forwarded-For is believed; may be
+                               repeated [nobody's; TRUSTED_PROXIES takes a list]
   --data DIR                   where the database is kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   --access-token-lifetime S    seconds [1209600]

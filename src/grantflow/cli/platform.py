@@ -26,6 +26,7 @@ def serve(
     host: str | None = None,
     port: Annotated[int | None, Parameter(alias="-p")] = None,
     public_url: str | None = None,
+    trusted_proxy: Annotated[list[str] | None, Parameter(negative="")] = None,
     data: Data = None,
     access_token_lifetime: int | None = None,
     refresh_token_lifetime: int | None = None,
@@ -40,6 +41,7 @@ def serve(
         host=host,
         port=port,
         public_url=public_url,
+        trusted_proxies=trusted_proxy,
         access_token_lifetime=access_token_lifetime,
         refresh_token_lifetime=refresh_token_lifetime,
         error_body=error_body,
@@ -71,7 +73,8 @@ def serve(
                 say("Nobody can sign in yet. Add the first person:")
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
-        return serve_until_signal([Listener(app, sockets)], on_ready=on_ready)
+        listener = Listener(app, sockets, trusted_proxies=settings.trusted_proxies)
+        return serve_until_signal([listener], on_ready=on_ready)
 
 
 def _authorization_server(settings: PlatformSettings, url: str) -> Settings:
