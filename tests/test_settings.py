@@ -55,6 +55,16 @@ def test_flags_come_before_the_environment_and_that_before_the_file(
     assert (settings.port, settings.host, settings.error_body) == (3, "environment", "webex")
 
 
+@pytest.mark.parametrize("said", ["resource-owner resource-server", "resource-owner,resource-server"])
+def test_w03_roles_are_named_in_one_line_of_the_environment_or_a_list_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    (tmp_path / "grantflow.toml").write_text("[platform]\nrole = ['authorization-server']\n")
+    assert read_settings(PlatformSettings).role == ("authorization-server",)
+    monkeypatch.setenv("GRANTFLOW_PLATFORM_ROLE", said)
+    assert read_settings(PlatformSettings).role == ("resource-owner", "resource-server")
+
+
 def test_another_file_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     named = tmp_path / "other.toml"
     named.write_text("[platform]\nport = 4\n")

@@ -90,6 +90,15 @@ Issuer = Annotated[str, AfterValidator(check_issuer)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[int, Field(ge=1, le=3_650 * _DAY)]
 Text = Annotated[str, Field(min_length=1)]
+RoleName = Literal["authorization-server", "resource-owner", "resource-server"]
+
+
+def split_words(value: object) -> object:
+    """What an environment variable says in one line, separated by commas or spaces, as a list."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+RoleNames = Annotated[tuple[RoleName, ...], NoDecode, BeforeValidator(split_words)]
 
 
 class _Settings(BaseSettings):
@@ -114,6 +123,8 @@ class PlatformSettings(_Settings):
     """``grantflow platform serve``. Lifetimes are in seconds; ``sandbox`` None: as the data directory was begun.
 
     ``trusted_proxies`` are the addresses and networks whose X-Forwarded-For is believed.
+    ``role`` is which roles this process serves, none named: all. Where each role is found when they run apart, stands
+    in the address that is named after it; that of a role which this process serves is another word for ``public_url``.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_", pyproject_toml_table_header=("platform",))
@@ -122,6 +133,10 @@ class PlatformSettings(_Settings):
     port: Port = 9000
     public_url: Address | None = None
     trusted_proxies: Networks = ()
+    role: RoleNames = ()
+    authorization_server_url: Address | None = None
+    resource_owner_url: Address | None = None
+    resource_server_url: Address | None = None
     access_token_lifetime: Seconds = 14 * _DAY
     refresh_token_lifetime: Seconds = 90 * _DAY
     error_body: Literal["superset", "webex"] = "superset"
@@ -134,8 +149,9 @@ class IntegrationSettings(_Settings):
     """``grantflow serve``: the pages of one's own integration. ``scopes`` are separated by spaces.
 
     ``vault`` is the file that keeps the grants, sealed under ``key``. ``public_url`` is where people and the platform
-    find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. Instead of
-    ``client_secret`` and ``key``, a file that holds nothing else can be named: ``client_secret_file``, ``key_file``.
+    find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. The two
+    endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret`` and ``key``, a file that holds
+    nothing else can be named: ``client_secret_file``, ``key_file``.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_", pyproject_toml_table_header=("integration",))
@@ -156,6 +172,8 @@ class IntegrationSettings(_Settings):
     redirect_uri: RedirectUri | None = None
     public_url: Address | None = None
     api_url: Address = WEBEX_API_URL
+    authorization_endpoint: Address | None = None
+    token_endpoint: Address | None = None
     revocation_url: Address | None = None
     issuer: Issuer | None = None
     name: Text = "My integration"

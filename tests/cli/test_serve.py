@@ -114,6 +114,9 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
         assert served.said["redirect_uri"]
 
 
+ROLES = ["authorization-server", "resource-owner", "resource-server"]
+
+
 def test_a_platform_is_served_alone_with_the_settings_of_flags_and_environment(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     environment = {"GRANTFLOW_PLATFORM_ERROR_BODY": "webex", "GRANTFLOW_PLATFORM_SANDBOX": "false"}
@@ -121,7 +124,7 @@ def test_a_platform_is_served_alone_with_the_settings_of_flags_and_environment(t
     assert added.returncode == 0
     with running(folder, "platform", "serve", *FREE, env=environment) as served:
         url = served.said["platform_url"]
-        assert served.said == {"platform_url": url, "api_url": f"{url}/v1", "sandbox": False}
+        assert served.said == {"platform_url": url, "api_url": f"{url}/v1", "roles": ROLES, "sandbox": False}
         refused = httpx2.post(f"{url}/v1/access_token", data={"grant_type": "password"}, trust_env=False)
         assert refused.status_code == 400
         assert "error" not in refused.json()

@@ -1,6 +1,7 @@
 """Which forms pass the guard, and what the others are told."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
@@ -79,6 +80,27 @@ def test_s22_a_form_passes_only_from_our_own_pages_and_from_programs_that_hold_i
     headers: dict[str, str], status: int
 ) -> None:
     client = browser()
+    token = client.get("/form").text
+    assert client.post("/form", data={FORM_FIELD: token}, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:9001"}, 200),
+        ({"origin": "http://127.0.0.1:9001"}, 200),
+        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:8000"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1:9001"}, 403),
+    ],
+)
+def test_s22_w03_of_the_other_ports_of_a_host_only_a_role_of_this_platform_may_send_forms(
+    headers: dict[str, str], status: int
+) -> None:
+    site = replace(SITE, siblings=("http://127.0.0.1:9001",))
+    form_guard = replace(guard(), site=site)
+    client = TestClient(app(form_guard), base_url=SITE.base_url)
     token = client.get("/form").text
     assert client.post("/form", data={FORM_FIELD: token}, headers=headers).status_code == status
 

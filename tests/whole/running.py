@@ -15,8 +15,21 @@ from typing import Any
 GRANTFLOW = Path(sys.executable).with_name("grantflow")
 
 
-@dataclass(frozen=True, slots=True)
-class Up:
+class OwnDatabase:
+    """Looks into the platform's database while the platform runs, or lets time pass for a token."""
+
+    folder: Path
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.folder / "platform.db", timeout=10, isolation_level=None)) as database:
+            return database.execute(statement, values).fetchall()
+
+    def expire_access_tokens(self) -> None:
+        self.sql("UPDATE access_tokens SET expires_at = 1")
+
+
+@dataclass(frozen=True)
+class Up(OwnDatabase):
     """What the one line of `grantflow up --json` says, and where its state lies."""
 
     folder: Path
@@ -41,17 +54,9 @@ class Up:
         added: dict[str, Any] = self.platform(*command, *options)
         return added
 
-    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Straight on the platform's database, while it runs: to look, or to let time pass for a token."""
-        with closing(sqlite3.connect(self.folder / "platform.db", timeout=10, isolation_level=None)) as database:
-            return database.execute(statement, values).fetchall()
-
-    def expire_access_tokens(self) -> None:
-        self.sql("UPDATE access_tokens SET expires_at = 1")
-
     def platform(self, *command: str) -> Any:
         """`grantflow platform ... --json` on the same folder."""
-        return json.loads(grantflow("platform", *command, "--data", str(self.folder), "--json").stdout)
+        return json_of("platform", *command, "--data", str(self.folder), "--json")
 
 
 def environment() -> dict[str, str]:
@@ -73,6 +78,11 @@ def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) ->
         timeout=60,
         env=environment() | env,
     )
+
+
+def json_of(*command: str) -> Any:
+    """What a command with --json says."""
+    return json.loads(grantflow(*command).stdout)
 
 
 @contextmanager

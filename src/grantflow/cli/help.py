@@ -124,6 +124,8 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_VAULT              the file that keeps grants [DIR/vault.db]
   GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
   GRANTFLOW_API_URL            [https://webexapis.com/v1]
+  GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
+                               [/authorize and /access_token below the API]
   GRANTFLOW_NAME               what the pages call the integration"""
 
 _KEY_NEW = """\
@@ -144,6 +146,8 @@ Serve a platform: authorization server, sign-in and consent, and the API.
 Examples
   grantflow platform serve
   grantflow platform serve --public-url https://id.example.com --data /srv/id
+  grantflow platform serve --role resource-server --port 9002 \\
+      --resource-owner-url http://127.0.0.1:9000
 
 Options (each also GRANTFLOW_PLATFORM_..., such as GRANTFLOW_PLATFORM_PORT, or
 under [platform] in grantflow.toml)
@@ -153,6 +157,14 @@ under [platform] in grantflow.toml)
                                proxy; https but on this machine
   --trusted-proxy NETWORK      whose X-Forwarded-For is believed; may be
                                repeated [nobody's; TRUSTED_PROXIES takes a list]
+  --role ROLE                  authorization-server, resource-owner (sign-in,
+                               consent, connected apps) or resource-server (the
+                               API); may be repeated [all of them]
+  --authorization-server-url URL
+  --resource-owner-url URL
+  --resource-server-url URL    where the roles are found that run in processes
+                               of their own over the same data; the first two
+                               on one host name, since they share the session
   --data DIR                   where the database is kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   --access-token-lifetime S    seconds [1209600]

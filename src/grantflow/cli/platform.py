@@ -1,4 +1,4 @@
-"""`grantflow platform serve`: a platform alone."""
+"""`grantflow platform serve`: a platform alone, or some of its roles."""
 
 import asyncio
 from datetime import timedelta
@@ -9,13 +9,15 @@ from cyclopts import Parameter
 
 from grantflow.app import Storage, mint, platform
 from grantflow.authorization_server import Settings
+from grantflow.cli.addresses import addresses, public_address, roles_of
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bound, serve_until_signal
 from grantflow.data_directory import DataDirectory
+from grantflow.roles import Role
 from grantflow.serving import Listener
-from grantflow.settings import PlatformSettings
+from grantflow.settings import PlatformSettings, RoleName
 from grantflow.web.site import Site, is_loopback
 
 Switch = Annotated[bool | None, Parameter(negative="")]
@@ -27,6 +29,10 @@ def serve(
     port: Annotated[int | None, Parameter(alias="-p")] = None,
     public_url: str | None = None,
     trusted_proxy: Annotated[list[str] | None, Parameter(negative="")] = None,
+    role: Annotated[list[RoleName] | None, Parameter(negative="")] = None,
+    authorization_server_url: str | None = None,
+    resource_owner_url: str | None = None,
+    resource_server_url: str | None = None,
     data: Data = None,
     access_token_lifetime: int | None = None,
     refresh_token_lifetime: int | None = None,
@@ -42,6 +48,10 @@ def serve(
         port=port,
         public_url=public_url,
         trusted_proxies=trusted_proxy,
+        role=tuple(role) if role else None,
+        authorization_server_url=authorization_server_url,
+        resource_owner_url=resource_owner_url,
+        resource_server_url=resource_server_url,
         access_token_lifetime=access_token_lifetime,
         refresh_token_lifetime=refresh_token_lifetime,
         error_body=error_body,
@@ -49,27 +59,35 @@ def serve(
         report_countdown=report_countdown,
         sandbox=sandbox,
     )
-    _refuse_plain_http_beyond_this_machine(settings)
+    roles, public = roles_of(settings), public_address(settings)
+    _refuse_plain_http_beyond_this_machine(settings.host, public)
     directory = DataDirectory.find(data)
     directory.create()
     is_sandbox = directory.sandbox.exists() if settings.sandbox is None else settings.sandbox
     with bound(settings.host, settings.port) as sockets:
-        url = settings.public_url or address("http", settings.host, sockets)
+        url = public or address("http", settings.host, sockets)
+        found = addresses(settings, url=url)
         storage = Storage.open(directory.database)
         has_people = bool(asyncio.run(_anybody(storage)))
         app = platform(
             storage,
-            _authorization_server(settings, url),
+            _authorization_server(settings, issuer=f"{found.authorization_server}/v1"),
             site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
             form_key=directory.form_key(mint=mint),
+            roles=roles,
+            addresses=found,
         )
+        api_url = f"{found.resource_server}/v1"
 
         def on_ready() -> None:
             if json:
-                write_json({"platform_url": url, "api_url": f"{url}/v1", "sandbox": is_sandbox})
+                write_json({"platform_url": url, "api_url": api_url, "roles": list(roles), "sandbox": is_sandbox})
             else:
-                write("\n".join(aligned([("Platform", url), ("API", f"{url}/v1"), ("Data", str(directory.path))])))
-            if not has_people:
+                rows = [("Platform", url), ("API", api_url), ("Data", str(directory.path))]
+                if len(roles) < len(Role):
+                    rows.insert(1, ("Roles", ", ".join(roles)))
+                write("\n".join(aligned(rows)))
+            if Role.RESOURCE_OWNER in roles and not has_people:
                 say("Nobody can sign in yet. Add the first person:")
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
@@ -77,9 +95,9 @@ def serve(
         return serve_until_signal([listener], on_ready=on_ready)
 
 
-def _authorization_server(settings: PlatformSettings, url: str) -> Settings:
+def _authorization_server(settings: PlatformSettings, *, issuer: str) -> Settings:
     return Settings(
-        issuer=f"{url}/v1",
+        issuer=issuer,
         access_token_lifetime=timedelta(seconds=settings.access_token_lifetime),
         refresh_token_lifetime=timedelta(seconds=settings.refresh_token_lifetime),
         report_countdown=settings.report_countdown,
@@ -88,10 +106,10 @@ def _authorization_server(settings: PlatformSettings, url: str) -> Settings:
     )
 
 
-def _refuse_plain_http_beyond_this_machine(settings: PlatformSettings) -> None:
-    if settings.public_url is None and not is_loopback(settings.host):
+def _refuse_plain_http_beyond_this_machine(host: str, public: str | None) -> None:
+    if public is None and not is_loopback(host):
         raise Failure(
-            f"On {settings.host} others could reach it over plain http, and read passwords and tokens on the way.",
+            f"On {host} others could reach it over plain http, and read passwords and tokens on the way.",
             fix="Put a server that speaks https before it and name its address: --public-url https://id.example.com. "
             "For this machine alone leave out --host.",
             code=USAGE,

@@ -76,6 +76,8 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
             scopes=settings.scopes,
             vault=SqliteVault(vault, keys=keys),
             api_url=settings.api_url,
+            authorization_endpoint=settings.authorization_endpoint,
+            token_endpoint=settings.token_endpoint,
             revocation_url=settings.revocation_url,
             issuer=settings.issuer,
         )

@@ -1,0 +1,151 @@
+"""The four roles of RFC 6749 in four processes that meet by redirect and by the store alone; each can be away."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from grantflow import ReauthorizationRequired, TransientTokenError
+from tests.whole.apart import ADA, PLATFORM_ROLES, Apart, apart
+from tests.whole.person import Person
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    with apart(tmp_path_factory.mktemp("apart") / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def ada(house: Apart) -> Iterator[Person]:
+    with Person(ADA) as person:
+        yield person
+
+
+def grant(house: Apart, ada: Person) -> str:
+    """Through all four roles, and back; the person's id as the integration knows it."""
+    assert ada.grant(f"{house.urls['integration']}/connect") == f"{house.urls['integration']}/granted"
+    with house.integration() as integration:
+        return integration.grants()[0].person_id
+
+
+def status_of_a_call(house: Apart, person_id: str) -> int:
+    with house.integration() as integration, integration.client_for(person_id) as client:
+        return client.get("people/me").status_code
+
+
+def revoke(house: Apart, ada: Person) -> None:
+    ada.open(f"{house.urls['resource-owner']}/connected-apps")
+    if any("password" in form.fields for form in ada.page.forms):
+        ada.sign_in()
+    ada.press("Revoke")
+    ada.press("Revoke")
+
+
+def test_w03_the_story_is_told_across_four_processes(house: Apart, ada: Person) -> None:
+    page = ada.open(house.urls["integration"])
+    page = ada.press("Grant")
+    assert page.url.startswith(f"{house.urls['resource-owner']}/signin?request=")
+    page = ada.sign_in()
+    assert page.url.startswith(f"{house.urls['resource-owner']}/consent?request=")
+    page = ada.press("Accept")
+    assert page.url == f"{house.urls['integration']}/granted"
+    assert "Ada Lovelace" in page.words
+    with house.integration() as integration:
+        person_id = integration.grants()[0].person_id
+
+    assert status_of_a_call(house, person_id) == 200
+    house.expire_access_tokens()
+    assert status_of_a_call(house, person_id) == 200, "the access token died and was renewed at the other process"
+
+    revoke(house, ada)
+    with pytest.raises(ReauthorizationRequired) as lost:
+        status_of_a_call(house, person_id)
+    assert ada.grant(lost.value.grant_url) == f"{house.urls['integration']}/granted"
+    assert status_of_a_call(house, person_id) == 200
+
+
+def test_w03_the_api_names_its_own_address_and_the_metadata_that_of_the_issuer(house: Apart, ada: Person) -> None:
+    person_id = grant(house, ada)
+    with house.integration() as integration, integration.client_for(person_id) as client:
+        for number in range(2):
+            client.post("rooms", json={"title": f"Room {number}"})
+        link = client.get("rooms", params={"max": 1}).headers["link"]
+        assert link.startswith(f"<{house.api_url}/rooms?")
+        assert len(client.get(link.partition(">")[0][1:]).json()["items"]) == 1
+    metadata = httpx2.get(
+        f"{house.urls['authorization-server']}/.well-known/oauth-authorization-server/v1", trust_env=False
+    ).json()
+    assert metadata["issuer"] == house.issuer
+    assert metadata["token_endpoint"] == f"{house.issuer}/access_token"
+
+
+def test_w03_who_signs_in_or_out_at_one_address_has_done_so_at_all(house: Apart, ada: Person) -> None:
+    integration, owner = house.urls["integration"], house.urls["resource-owner"]
+    ada.open(f"{owner}/signin")
+    ada.sign_in()
+    assert ada.open(f"{integration}/connect").url.startswith((f"{owner}/consent?", f"{integration}/granted"))
+    ada.open(f"{owner}/connected-apps")
+    assert "signed out" in ada.press("Sign out").words
+    assert ada.open(f"{integration}/connect").url.startswith(f"{owner}/signin?request=")
+
+
+@pytest.mark.parametrize("role", PLATFORM_ROLES)
+def test_w03_each_role_tells_that_it_is_well_and_leads_people_to_the_front_page(house: Apart, role: str) -> None:
+    assert httpx2.get(f"{house.urls[role]}/healthz", trust_env=False).json() == {"status": "ok"}
+    with Person() as visitor:
+        assert visitor.open(house.urls[role]).url.rstrip("/") == house.urls["resource-owner"]
+        assert house.api_url in visitor.page.words
+
+
+def test_w03_without_the_api_people_still_sign_in_and_tokens_are_still_renewed(house: Apart, ada: Person) -> None:
+    person_id = grant(house, ada)
+    house.processes["resource-server"].kill()
+    try:
+        with house.integration() as integration:
+            before = integration.grants()[0].refreshed_at
+            assert integration.refresh(person_id).refreshed_at != before
+        assert "Apart" in ada.open(f"{house.urls['resource-owner']}/connected-apps").words
+    finally:
+        house.begin_role("resource-server")
+    assert status_of_a_call(house, person_id) == 200
+
+
+def test_w03_without_the_authorization_server_calls_go_on_and_a_revoked_token_still_stops(
+    house: Apart, ada: Person
+) -> None:
+    person_id = grant(house, ada)
+    house.processes["authorization-server"].kill()
+    try:
+        assert status_of_a_call(house, person_id) == 200
+        revoke(house, ada)
+        with pytest.raises(TransientTokenError):  # refused by the API; nobody is there to say that the grant is gone
+            status_of_a_call(house, person_id)
+    finally:
+        house.begin_role("authorization-server")
+    with pytest.raises(ReauthorizationRequired):
+        status_of_a_call(house, person_id)
+
+
+def test_w03_without_the_persons_pages_every_grant_is_kept_alive(house: Apart, ada: Person) -> None:
+    person_id = grant(house, ada)
+    house.processes["resource-owner"].kill()
+    try:
+        house.expire_access_tokens()
+        assert status_of_a_call(house, person_id) == 200
+    finally:
+        house.begin_role("resource-owner")
+    assert "Apart" in ada.open(f"{house.urls['resource-owner']}/connected-apps").words
+
+
+def test_w03_without_the_integration_the_person_can_still_take_the_grant_back(house: Apart, ada: Person) -> None:
+    person_id = grant(house, ada)
+    house.processes["integration"].kill()
+    try:
+        revoke(house, ada)
+        with pytest.raises(ReauthorizationRequired):
+            status_of_a_call(house, person_id)
+    finally:
+        house.begin_integration()
