@@ -63,6 +63,8 @@ class Platform:
         self.lines: list[Line] = []
         self.lock = threading.Lock()
         self.people_me_status = 200
+        self.person_members: dict[str, object] = {}
+        self.api_answers: list[Answer] = []
         self.on_refresh: Callable[[], Refusal | None] = lambda: None
 
     # --- what a person does in the browser ----------------------------------------------------------------------
@@ -201,14 +203,17 @@ class Handler(BaseHTTPRequestHandler):
         if scripted is not None:
             if scripted.after_work:
                 self.platform.token(form)
-            time.sleep(scripted.wait)
-            if scripted.status == 0:
-                self.close_connection = True
-                return
-            self._answer(scripted.status, scripted.body.encode(), scripted.headers)
+            self._scripted(scripted)
             return
         status, members = self.platform.token(form)
         self._answer(status, json.dumps(members).encode(), {"Content-Type": "application/json"})
+
+    def _scripted(self, answer: Answer) -> None:
+        time.sleep(answer.wait)
+        if answer.status == 0:
+            self.close_connection = True
+            return
+        self._answer(answer.status, answer.body.encode(), answer.headers)
 
     def _api(self, path: str, body: bytes) -> None:
         self.platform.counts["call"] += 1
@@ -216,9 +221,11 @@ class Handler(BaseHTTPRequestHandler):
         if person is None:
             self.platform.counts["unauthorized"] += 1
             self._json(401, {"message": "The request requires a valid access token."})
+        elif self.platform.api_answers:
+            self._scripted(self.platform.api_answers.pop(0))
         elif path == "/v1/people/me":
             members = {"id": f"id-{person}", "displayName": person.title(), "emails": [f"{person}@example.org"]}
-            self._json(self.platform.people_me_status, members)
+            self._json(self.platform.people_me_status, {**members, **self.platform.person_members})
         elif path == "/v1/away":
             target = parse_qs(urlsplit(self.path).query)["to"][0]
             self._answer(302, b"", {"Location": target})

@@ -1,8 +1,10 @@
 """Through the person's browser: what is sent, what is remembered, and which answers are believed."""
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx2
@@ -27,6 +29,7 @@ from grantflow import (
     UnknownPerson,
     WrongAccount,
 )
+from grantflow.client.shells.clients import AsyncGrantClient, GrantClient
 from tests.client.conftest import REDIRECT_URI, SCOPES, World
 from tests.client.foreign import Answer
 
@@ -287,7 +290,8 @@ def test_w30_every_answer_without_a_usable_code_has_its_error(
         (Answer(400, '{"error": "invalid_grant"}'), TokenEndpointError),
         (Answer(400, '{"message": "bad code", "trackingId": "R1"}'), TokenEndpointError),
         (Answer(401, '{"error": "invalid_client"}'), IntegrationRefused),
-        (Answer(404, "<html>"), IntegrationRefused),
+        (Answer(404, ""), IntegrationRefused),
+        (Answer(404, "<html>"), TransientTokenError),
         (Answer(503, "<html>"), TransientTokenError),
         (Answer(429, "", {"Retry-After": "7"}), TransientTokenError),
         (Answer(200, "<html>hotel wifi</html>"), TransientTokenError),
@@ -450,3 +454,71 @@ def test_errors_of_completing_know_nothing_of_a_foreign_browser(world: World) ->
     with pytest.raises(MismatchingState) as caught:
         integration.complete_authorization(world.platform.accept(begun.url), {})
     assert (caught.value.return_to, caught.value.owner, caught.value.cookie_name) == (None, None, None)
+
+
+SPOILED_PEOPLE: list[tuple[dict[str, object], str | None, str | None]] = [
+    ({"displayName": "Ada\ud800"}, None, "ada@example.org"),
+    ({"displayName": "Ada\nERROR forged"}, None, "ada@example.org"),
+    ({"displayName": "Ada\u202egpj"}, None, "ada@example.org"),
+    ({"displayName": "A" * 769}, None, "ada@example.org"),
+    ({"displayName": " \u00a0"}, None, "ada@example.org"),
+    ({"displayName": "A" * 768, "emails": ["a\x00@example.org"]}, "A" * 768, None),
+    (
+        {"displayName": "\u0646\u200c\u0645 \u00a0 \U0001f469\u200d\U0001f52c"},
+        "\u0646\u200c\u0645 \u00a0 \U0001f469\u200d\U0001f52c",
+        "ada@example.org",
+    ),
+]
+
+
+@pytest.mark.parametrize(("members", "name", "email"), SPOILED_PEOPLE)
+def test_w29_what_cannot_be_shown_of_a_person_is_left_out(
+    world: World, members: dict[str, object], name: str | None, email: str | None
+) -> None:
+    world.platform.person_members = members
+    grant = world.grant(world.integration())
+    assert (grant.person_id, grant.display_name, grant.email) == ("id-ada", name, email)
+
+
+@pytest.mark.parametrize("person_id", ["", "\ud800", "a\nb", "x" * 769, "\u202ea", 5, None])
+def test_w29_without_an_id_that_can_be_kept_there_is_nobody_to_keep_the_grant_for(
+    world: World, person_id: object
+) -> None:
+    world.platform.person_members = {"id": person_id}
+    integration = world.integration()
+    with pytest.raises(UnknownPerson, match="told no person"):
+        world.grant(integration)
+    by_host = world.integration(identify=lambda _: Person(person_id))  # type: ignore[arg-type]
+    with pytest.raises(UnknownPerson, match="identify told no person"):
+        world.grant(by_host)
+    assert not integration.grants()
+
+
+@pytest.mark.parametrize("answer", [Answer(0), Answer(200, "torn", {"Content-Encoding": "gzip"})])
+@pytest.mark.parametrize("where", ["token", "person", "host"])
+def test_no_error_of_the_http_library_comes_out_of_a_grant_flow(world: World, answer: Answer, where: str) -> None:
+    options: dict[str, Any] = {"identify": ask_who} if where == "host" else {}
+    integration = world.integration(**options)
+    (world.platform.answers if where == "token" else world.platform.api_answers).append(answer)
+    with pytest.raises(TransientTokenError, match=r"Nothing was stored"):
+        world.grant(integration)
+
+    async def awaiting() -> None:
+        async with world.async_integration(**({"identify": ask_who_later} if options else {})) as own:
+            begun = await own.authorization_request()
+            (world.platform.answers if where == "token" else world.platform.api_answers).append(answer)
+            with pytest.raises(TransientTokenError, match=r"Nothing was stored"):
+                await own.complete_authorization(
+                    world.platform.accept(begun.url), {begun.cookie.name: begun.cookie.value}
+                )
+
+    asyncio.run(awaiting())
+    assert not integration.grants()
+
+
+def ask_who(client: GrantClient) -> Person:
+    return Person(client.get("people/me").json()["id"])
+
+
+async def ask_who_later(client: AsyncGrantClient) -> Person:
+    return Person((await client.get("people/me")).json()["id"])

@@ -14,7 +14,7 @@ import pytest
 from grantflow import BodyNotReplayable, ForeignOrigin, ReauthorizationRequired
 from grantflow.client.vault.sqlite import SqliteVault
 from tests.client.conftest import World
-from tests.client.foreign import foreign_platform
+from tests.client.foreign import Answer, foreign_platform
 
 BODY = bytes(range(256)) * 1000
 
@@ -88,6 +88,23 @@ def test_a_foreign_address_is_refused_before_anything_is_sent(world: World) -> N
             with pytest.raises(ForeignOrigin, match="api_origins"):
                 client.get(address)
         assert stranger.seen == []
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("https://ada:geheim@evil.example:443/v1?a=b#c", "https://evil.example"),
+        ("http://evil.example:8080/v1", "http://evil.example:8080"),
+        ("https://[2001:db8::1]:8443/", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_a_foreign_address_is_named_as_a_person_writes_it(world: World, address: str, written: str) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    with pytest.raises(ForeignOrigin) as caught:
+        integration.client_for("id-ada").get(address)
+    assert str(caught.value).startswith(f"{written} is not the API")
+    assert "geheim" not in str(caught.value)
 
 
 def test_a_redirect_to_a_foreign_host_is_refused_before_anything_is_sent(world: World) -> None:
@@ -353,3 +370,14 @@ def test_an_async_integration_serves_several_event_loops_one_after_another(world
     asyncio.run(grant())
     assert [asyncio.run(call()) for _ in range(3)] == [200] * 3
     asyncio.run(end())
+
+
+@pytest.mark.parametrize("answer", [Answer(0), Answer(200, "torn", {"Content-Encoding": "gzip"})])
+def test_an_api_that_gives_no_readable_answer_raises_what_its_callers_know_from_the_http_library(
+    world: World, answer: Answer
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.api_answers.append(answer)
+    with pytest.raises(httpx2.RequestError):
+        integration.client_for("id-ada").get("people/me")

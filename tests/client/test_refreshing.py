@@ -1,7 +1,9 @@
 """Keeping the grant alive: what is sent, what becomes of each answer, and what callers are told."""
 
+import base64
 import json
 import logging
+import re
 from datetime import timedelta
 
 import pytest
@@ -153,6 +155,11 @@ def test_a_platform_that_gave_no_refresh_token_needs_a_new_grant_when_the_access
         (Answer(200, '{"message": "ok"}'), 1),
         (Answer(0), 1),
         (Answer(400, "<html>proxy</html>"), 1),
+        (Answer(401, "<html>sign in</html>"), 1),
+        (Answer(403, "<html>blocked</html>", {"Content-Type": "text/html"}), 1),
+        (Answer(404, "moved", {"Content-Type": "text/html; charset=utf-8"}), 1),
+        (Answer(405, "<html>", {"Retry-After": "86400"}), 3_600),
+        (Answer(302, "<html>portal</html>", {"Location": "https://portal.example/"}), 1),
     ],
 )
 def test_a_transient_failure_harms_nothing_and_costs_one_request_for_each_step(
@@ -176,13 +183,88 @@ def test_a_transient_failure_harms_nothing_and_costs_one_request_for_each_step(
     with pytest.raises(TransientTokenError) as caught:
         clients[0].get("people/me")
     assert caught.value.retry_after == max(2, retry_after)
-    world.clock.advance(seconds=60)
+    world.clock.advance(seconds=max(60, retry_after))
     assert clients[0].get("people/me").status_code == 200
     assert clients[1].get("people/me").status_code == 200
     assert world.platform.counts["refresh"] == 1
     grant = integration.grant("id-ada")
     assert grant is not None
     assert (grant.status, grant.retry_at, grant.incident) == (Status.ACTIVE, None, None)
+
+
+TORN = Answer(200, "\x1f\x8b torn", {"Content-Encoding": "gzip"})
+SPOILED = [
+    Answer(200, '{"access_token": "a2", "refresh_token": "\\ud800"}'),
+    Answer(200, '{"access_token": "a2\\u00e9", "refresh_token": "r2"}'),
+    Answer(200, '{"access_token": "a2", "refresh_token": "r2", "token_type": "mac"}'),
+    TORN,
+]
+
+
+@pytest.mark.parametrize("answer", SPOILED)
+def test_s105_an_answer_with_unusable_tokens_harms_nothing_and_leaves_its_outcome_open(
+    world: World, answer: Answer
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    tokens = world.stored_tokens(integration)
+    world.platform.answers.append(answer)
+    with pytest.raises(TransientTokenError):
+        integration.refresh("id-ada")
+    assert world.stored_tokens(integration) == tokens
+    stored = integration._parts.vault.find(integration._parts.key("id-ada", None))
+    assert stored is not None
+    assert stored.unanswered_since is not None, "the platform may have swapped the token"
+    world.clock.advance(seconds=2)
+    assert integration.refresh("id-ada").status is Status.ACTIVE
+
+
+def test_s105_a_scope_that_is_none_leaves_what_is_known_and_the_new_tokens_are_kept(world: World) -> None:
+    integration = world.integration()
+    scopes = world.grant(integration).scopes
+    world.platform.answers.append(Answer(200, '{"access_token": "a2", "refresh_token": "r2", "scope": "\\ud800"}'))
+    assert integration.refresh("id-ada").scopes == scopes
+    assert world.stored_tokens(integration) == ("a2", "r2")
+
+
+@pytest.mark.parametrize("answer", [None, Answer(503, "<html>"), DEAD, Answer(401, '{"error": "invalid_client"}')])
+def test_whoever_cannot_save_what_came_leaves_no_lease_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: Answer | None
+) -> None:
+    integration = world.integration()
+    grant = world.grant(integration)
+    vault = integration._parts.vault
+    world.platform.answers += [answer] if answer else []
+
+    def broken(*_: object, **__: object) -> bool:
+        raise RuntimeError("no disk")
+
+    monkeypatch.setattr(vault, "save", broken)
+    with pytest.raises(RuntimeError, match="no disk"):
+        integration.refresh("id-ada")
+    monkeypatch.undo()
+    assert vault.take_lease(grant.id, generation=1, holder="next", seconds=1) is not None
+    found = vault.find(grant.key)
+    assert found is not None
+    assert found.unanswered_since is not None, "the taking of the lease"
+
+
+@pytest.mark.parametrize("minted", [b"\xfb\xef\xbe\xfb\xef", b"\xff" * 5, b"\x00" * 5])
+def test_an_incident_can_be_read_out_and_copied_with_one_click(world: World, minted: bytes) -> None:
+    integration = world.integration(_mint=lambda _: base64.urlsafe_b64encode(minted).decode().rstrip("="))
+    assert re.fullmatch(r"inc-[a-z2-7]{8}", integration._parts.incident())
+
+
+def test_a_person_who_takes_a_grant_back_rings_no_operators_bell(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.end_grants()
+    with pytest.raises(ReauthorizationRequired):
+        integration.refresh("id-ada")
+    (told,) = [record for record in caplog.records if "is dead" in record.getMessage()]
+    assert told.levelno == logging.WARNING
 
 
 def test_an_unreachable_platform_harms_nothing(world: World) -> None:
@@ -209,8 +291,9 @@ def test_a_slow_platform_is_given_up_at_the_deadline(world: World) -> None:
     [
         Answer(401, '{"error": "invalid_client"}'),
         Answer(401, '{"message": "unauthorized", "trackingId": "R"}'),
-        Answer(403, "<html>"),
-        Answer(404, "<html>"),
+        Answer(401, '{"error": "invalid_client"}', {"Retry-After": "86400"}),
+        Answer(403, '{"message": "forbidden"}'),
+        Answer(404, ""),
         Answer(405, ""),
         Answer(400, '{"error": "unauthorized_client"}'),
         Answer(400, '{"error": "invalid_scope"}'),
@@ -231,7 +314,7 @@ def test_what_is_the_integrations_own_fault_costs_no_person_their_grant(
     assert world.platform.counts["token"] == exchanges + 1, "one request for each step, over all grants"
     assert {grant.status for grant in integration.grants()} == {Status.ACTIVE}
     assert "the integration is refused" in caplog.text
-    world.clock.advance(seconds=2)
+    world.clock.advance(seconds=300 if answer.headers else 2)
     for person in ("ada", "grace", "edsger"):
         assert integration.client_for(f"id-{person}").get("people/me").status_code == 200
 

@@ -39,8 +39,17 @@ CLASSIFICATION = [
     (401, {"error": "invalid_client"}, Verdict.INTEGRATION, True),
     (401, WEBEX, Verdict.INTEGRATION, True),
     (401, {"error": "invalid_grant"}, Verdict.INTEGRATION, True),
-    (403, HTML, Verdict.INTEGRATION, True),
-    (404, HTML, Verdict.INTEGRATION, True),
+    (401, "", Verdict.INTEGRATION, True),
+    (403, {"message": "no"}, Verdict.INTEGRATION, True),
+    (404, "", Verdict.INTEGRATION, True),
+    (404, "404 page not found", Verdict.INTEGRATION, True),
+    (302, {}, Verdict.INTEGRATION, False),
+    (401, HTML, Verdict.TRANSIENT, True),
+    (403, HTML, Verdict.TRANSIENT, True),
+    (404, "\n  <!DOCTYPE html>", Verdict.TRANSIENT, True),
+    (405, HTML, Verdict.TRANSIENT, True),
+    (407, HTML, Verdict.TRANSIENT, True),
+    (302, HTML, Verdict.TRANSIENT, False),
     (405, WEBEX, Verdict.INTEGRATION, True),
     (415, WEBEX, Verdict.INTEGRATION, True),
     (302, "", Verdict.INTEGRATION, False),
@@ -83,13 +92,21 @@ def test_the_words_of_a_refusal_decide_nothing() -> None:
     ("failures", "retry_after", "seconds"),
     [
         *[(1, None, 1), (2, None, 2), (3, None, 4), (6, None, 32), (7, None, 60), (1000, None, 60)],
-        *[(1, 30, 30), (7, 30, 60), (1, 0, 1), (1, 10**9, 86_400)],
+        *[(1, 30, 30), (7, 30, 60), (1, 0, 1), (1, 10**9, 3_600), (10**6, 10**9, 3_600)],
     ],
 )
 def test_the_wait_doubles_up_to_a_minute_and_obeys_retry_after(
     failures: int, retry_after: int | None, seconds: float
 ) -> None:
     assert rules.back_off(failures, retry_after=retry_after) == seconds
+
+
+def test_one_odd_answer_makes_nobody_wait_longer_than_five_minutes_for_everybody() -> None:
+    marked = rules.integration_refused(Standing(), reason="401", retry_after=86_400, now=NOW)
+    assert marked.retry_at == NOW + timedelta(minutes=5)
+    assert rules.integration_refused(Standing(), reason="401", retry_after=30, now=NOW).retry_at == NOW + timedelta(
+        seconds=30
+    )
 
 
 def grant(**tokens: object) -> StoredGrant:

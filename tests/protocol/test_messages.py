@@ -31,6 +31,7 @@ from grantflow.protocol.revocation import Revocation, read_revocation_request, r
 from grantflow.protocol.scope import Scopes, meaning, read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import (
+    TOKEN_LIMIT,
     ClientCredentials,
     CodeExchange,
     Refresh,
@@ -112,15 +113,63 @@ def test_a_revocation_reads_back_as_it_was_written(revocation: Revocation) -> No
     assert read_revocation_request(revocation_request("https://host/revoke", revocation)) == revocation
 
 
+# What RFC 6749 appendix A lets a token be, but for a space at either end: it would be lost on the way in a header.
+VSCHAR = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
+TOKENS = st.text(VSCHAR, min_size=1).filter(lambda token: token == token.strip()).map(Secret)
 LIFETIMES = st.none() | st.integers(1, 10**9)
 SCOPES = st.none() | st.lists(st.sampled_from(["a", "b", "spark:kms"])).map(lambda tokens: Scopes.of(*tokens))
 
 
-@given(st.builds(Tokens, SECRETS, LIFETIMES, st.none() | SECRETS, LIFETIMES, SCOPES))
+@given(st.builds(Tokens, TOKENS, LIFETIMES, st.none() | TOKENS, LIFETIMES, SCOPES))
 def test_w27_a_token_answer_reads_back_as_it_was_written(tokens: Tokens) -> None:
     response = tokens_response(tokens)
     assert read_tokens(response) == tokens
     assert response.headers["cache-control"] == "no-store"
+
+
+GOOD = {"access_token": "a", "refresh_token": "r", "token_type": "Bearer"}
+NO_TOKEN = [
+    "\ud800",
+    "a\ud83d",
+    "caf\u00e9",
+    "a\nb",
+    "a\x00",
+    " a",
+    "a ",
+    "a\x7f",
+    "x" * (TOKEN_LIMIT + 1),
+    5,
+    ["a"],
+    {"a": 1},
+]
+UNUSABLE = [
+    *[{"access_token": token} for token in NO_TOKEN],
+    *[{"refresh_token": token} for token in NO_TOKEN],
+    *[{"token_type": kind} for kind in ("mac", "N_A", "", "Bearer\ud800", 5, ["Bearer"])],
+]
+
+
+@pytest.mark.parametrize("members", UNUSABLE, ids=lambda members: ascii(members)[:60])
+def test_s105_an_answer_whose_tokens_could_never_be_sent_again_is_no_success(members: dict[str, object]) -> None:
+    with pytest.raises(TokenRefusal) as caught:
+        read_tokens(Response(200, {}, json.dumps(GOOD | members).encode()))
+    (name,) = members
+    assert f"its {name} is not" in str(caught.value)
+    assert str(caught.value).isascii()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER", None])
+def test_s105_a_bearer_token_is_one_however_it_is_written_or_if_nothing_is_said(kind: str | None) -> None:
+    longest = "x" * TOKEN_LIMIT
+    answer = GOOD | {"token_type": kind, "access_token": longest, "refresh_token": None}
+    tokens = read_tokens(Response(200, {}, json.dumps(answer).encode()))
+    assert tokens == Tokens(Secret(longest))
+
+
+@pytest.mark.parametrize("scope", ["\ud800", "a \u00e9", 'a "b"', "a\x00b", "s " * TOKEN_LIMIT, 5, ["a"], None])
+def test_s105_a_scope_that_is_none_says_nothing_and_costs_no_token(scope: object) -> None:
+    assert read_tokens(Response(200, {}, json.dumps(GOOD | {"scope": scope}).encode())).scope is None
 
 
 def test_s94_a_token_answer_does_not_show_its_tokens() -> None:
@@ -172,6 +221,8 @@ def test_w26_json_is_read_where_the_platform_says_so() -> None:
     assert read == Refresh(ClientCredentials("C1", Secret("s")), Secret("r"))
 
 
+NONE = "there is no access_token in it"
+UNFIT = f"its access_token is not 1 to {TOKEN_LIMIT} characters of ASCII (RFC 6749 appendix A)"
 WEBEX_ERROR = b'{"message": "No.", "errors": [{"description": "Dead."}], "trackingId": "T1"}'
 
 
@@ -180,14 +231,14 @@ WEBEX_ERROR = b'{"message": "No.", "errors": [{"description": "Dead."}], "tracki
     [
         (Response(400, {}, WEBEX_ERROR), TokenRefusal(400, None, "Dead.", True, True, None, "T1")),
         (Response(400, {}, b'{"error": "invalid_grant"}'), TokenRefusal(400, "invalid_grant", None, True)),
-        (Response(200, {}, b'{"error": "invalid_grant"}'), TokenRefusal(200, "invalid_grant", None, True)),
-        (Response(200, {}, b"{}"), TokenRefusal(200, is_json=True)),
-        (Response(200, {}, b'{"access_token": 1}'), TokenRefusal(200, is_json=True)),
-        (Response(200, {}, b'{"access_token": ""}'), TokenRefusal(200, is_json=True)),
-        (Response(200, {}, b"<html>"), TokenRefusal(200)),
+        (Response(200, {}, b'{"error": "invalid_grant"}'), TokenRefusal(200, "invalid_grant", NONE, True)),
+        (Response(200, {}, b"{}"), TokenRefusal(200, description=NONE, is_json=True)),
+        (Response(200, {}, b'{"access_token": 1}'), TokenRefusal(200, description=UNFIT, is_json=True)),
+        (Response(200, {}, b'{"access_token": ""}'), TokenRefusal(200, description=NONE, is_json=True)),
+        (Response(200, {}, b"<html>"), TokenRefusal(200, is_html=True)),
         (Response(200, {}, b""), TokenRefusal(200)),
         (Response(302, {"location": "/"}, b'{"access_token": "a"}'), TokenRefusal(302, is_json=True)),
-        (Response(429, {"retry-after": "3"}, b"<html>"), TokenRefusal(429, retry_after=3)),
+        (Response(429, {"retry-after": "3"}, b"<html>"), TokenRefusal(429, retry_after=3, is_html=True)),
         (Response(429, {"retry-after": "Wed"}, b""), TokenRefusal(429)),
         (Response(429, {"retry-after": "9" * 5000}, b""), TokenRefusal(429)),
         (Response(503, {}, b"\xff\xfe"), TokenRefusal(503)),

@@ -9,10 +9,19 @@ from grantflow.client.grant import Grant, GrantKey, Person, Standing, Status, St
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.token import TokenRefusal, Tokens
 
+#: The most that an id, a name or an address of a person may hold, in characters: thrice what Webex, OpenID Connect
+#: (255 for an id) and e-mail (254) allow.
+_LONGEST_WORDS: Final = 768
+#: Shown or needed within words, though Python counts them as not printable: joiners, and spaces that do not break.
+_WITHIN_WORDS: Final = frozenset("\u200c\u200d\u00a0\u202f\u3000")
 #: How long a refused refresh token stays sealed, so that an operator can try it again.
 REFUSED_TOKENS_KEPT: Final = timedelta(days=30)
 _LONGEST_BACK_OFF: Final = 60.0
-_LONGEST_RETRY_AFTER: Final = 86_400.0
+#: The longest that one answer of the token endpoint can make a grant wait, in seconds, whatever its Retry-After says:
+#: one request an hour burdens nobody, and what was said by mistake is over within the hour.
+_LONGEST_FOR_ONE: Final = 3_600.0
+#: The same where it makes all grants wait, and a person who has mended the integration with them.
+_LONGEST_FOR_ALL: Final = 300.0
 
 
 class Verdict(Enum):
@@ -27,9 +36,13 @@ class Verdict(Enum):
 
 
 def judge(refusal: TokenRefusal) -> Verdict:
-    """Sort a refusal by status and shape, never by wording (webex-contract 5: no two layers word it alike)."""
+    """Sort a refusal by status and shape, never by wording (webex-contract 5: no two layers word it alike).
+
+    A page for people is the word of a proxy, a captive portal or a login wall, not of a token endpoint
+    (docs/decisions/0007).
+    """
     status = refusal.status
-    if status in {408, 425, 429} or status >= 500 or 200 <= status < 300:
+    if status in {408, 425, 429} or status >= 500 or 200 <= status < 300 or refusal.is_html:
         return Verdict.TRANSIENT
     if status != 400:
         return Verdict.INTEGRATION
@@ -55,10 +68,34 @@ def is_dead_alone(stored: StoredGrant, standing: Standing) -> bool:
     return suspected is not None and succeeded is not None and succeeded > suspected
 
 
-def back_off(failures: int, *, retry_after: float | None = None) -> float:
-    """Seconds to wait after so many failures in a row: 1, 2, 4, ... 60, or what the server asked for, up to a day."""
-    own = min(2.0 ** (failures - 1), _LONGEST_BACK_OFF)
-    return max(own, min(retry_after or 0.0, _LONGEST_RETRY_AFTER))
+def back_off(failures: int, *, retry_after: float | None = None, longest: float = _LONGEST_FOR_ONE) -> float:
+    """Seconds to wait after so many failures in a row: 1, 2, 4, ... 60, or what the server asked for, up to an hour."""
+    own = min(2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
+    return max(own, min(retry_after or 0.0, longest))
+
+
+def presentable(person: Person) -> Person | None:
+    """What can be stored, logged and shown of what the platform tells; a name that is none is left out.
+
+    None where there is no usable id.
+    """
+    if not _is_shown(person.person_id):
+        return None
+    return Person(
+        person_id=person.person_id,
+        display_name=person.display_name if _is_shown(person.display_name) else None,
+        email=person.email if _is_shown(person.email) else None,
+    )
+
+
+def _is_shown(words: object) -> bool:
+    # Halves of characters cannot be written, line breaks forge lines of a log, marks of direction turn pages around.
+    return (
+        isinstance(words, str)
+        and 0 < len(words) <= _LONGEST_WORDS
+        and not words.isspace()
+        and all(character.isprintable() or character in _WITHIN_WORDS for character in words)
+    )
 
 
 def granted(
@@ -146,7 +183,7 @@ def revoked(grant: Grant) -> StoredGrant:
 
 def integration_refused(standing: Standing, *, reason: str, retry_after: float | None, now: datetime) -> Standing:
     failures = standing.failures + 1
-    wait = timedelta(seconds=back_off(failures, retry_after=retry_after))
+    wait = timedelta(seconds=back_off(failures, retry_after=retry_after, longest=_LONGEST_FOR_ALL))
     return replace(standing, refused_at=now, retry_at=now + wait, failures=failures, reason=reason)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from grantflow.protocol.errors import (
     InvalidRequest,
+    InvalidScope,
     OAuthError,
     UnsupportedGrantType,
     UnsupportedMediaType,
@@ -27,11 +28,16 @@ from grantflow.protocol.http import (
     write_basic_credentials,
     write_form,
 )
-from grantflow.protocol.scope import Scopes
+from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
+BEARER = "Bearer"
+_PAGES = {"text/html", "application/xhtml+xml"}
+#: The most that a token may hold, in characters. The standard sets no bound; an access token travels in a header, where
+#: servers take 8 to 16 KiB in all, so whatever is longer could be kept and never be used.
+TOKEN_LIMIT = 16 * 1024
 _REFUSED_GRANT_TYPES = {
     "password": "The password grant is not offered (RFC 9700 section 2.4): the person's password stays here.",
     "client_credentials": "Integrations act for a person; client_credentials is not offered.",
@@ -72,7 +78,10 @@ class Tokens:
     refresh_token: Secret | None = None
     refresh_token_expires_in: int | None = None
     scope: Scopes | None = None
-    token_type: str = "Bearer"
+    token_type: str = BEARER
+
+
+_A_PAGE = "a web page and no JSON, as a proxy or a login wall on the way shows, or a server at a mistaken address"
 
 
 @dataclass(eq=False)
@@ -80,7 +89,8 @@ class TokenRefusal(Exception):
     """The token endpoint answered, and not with tokens. Classified by status and shape, never by wording.
 
     ``error`` is RFC 6749's member where there was one; ``webex_shape`` says that the body was JSON with
-    ``message`` and ``trackingId``; ``is_json`` that it was a JSON object at all; ``retry_after`` is in seconds.
+    ``message`` and ``trackingId``; ``is_json`` that it was a JSON object at all, ``is_html`` that it was a page for
+    people; ``retry_after`` is in seconds.
     """
 
     status: int
@@ -90,9 +100,10 @@ class TokenRefusal(Exception):
     webex_shape: bool = False
     retry_after: int | None = None
     tracking_id: str | None = None
+    is_html: bool = False
 
     def __str__(self) -> str:
-        words = self.description or self.error or "no readable reason"
+        words = self.description or self.error or (_A_PAGE if self.is_html else "no readable reason")
         tracking = f" (tracking id {self.tracking_id})" if self.tracking_id else ""
         return f"the token endpoint answered {self.status}: {words}{tracking}"
 
@@ -238,7 +249,10 @@ def tokens_response(tokens: Tokens) -> Response:
 
 
 def read_tokens(response: Response) -> Tokens:
-    """Success is 2xx and an access_token, nothing less; unknown members are ignored (RFC 6749 section 5.1).
+    """Success is 2xx and a usable access_token, nothing less; unknown members are ignored (RFC 6749 section 5.1).
+
+    What could be kept and never be sent again is no success either: a token with other characters than RFC 6749
+    appendix A allows, or of a type that we cannot present. A scope that is none says nothing.
 
     Raises:
         TokenRefusal: anything else, sorted by status and shape.
@@ -246,24 +260,57 @@ def read_tokens(response: Response) -> Tokens:
     members = read_json_object(response.body)
     if not 200 <= response.status < 300 or members is None:
         raise _refusal(response, members)
-    access_token = members.get("access_token")
-    if not isinstance(access_token, str) or not access_token:
-        raise _refusal(response, members)
-    refresh_token, scope = members.get("refresh_token"), members.get("scope")
+    if unusable := _unusable(members):
+        refusal = _refusal(response, members)
+        raise replace(refusal, description=refusal.description or unusable)
+    refresh_token = members.get("refresh_token")
     return Tokens(
-        access_token=Secret(access_token),
+        access_token=Secret(members["access_token"]),
         expires_in=_seconds(members.get("expires_in")),
-        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
+        refresh_token=Secret(refresh_token) if refresh_token else None,
         refresh_token_expires_in=_seconds(members.get("refresh_token_expires_in")),
-        scope=Scopes.of(*scope.split()) if isinstance(scope, str) else None,
-        token_type=members["token_type"] if isinstance(members.get("token_type"), str) else "Bearer",
+        scope=_scope(members.get("scope")),
     )
+
+
+def _unusable(members: Mapping[str, Any]) -> str | None:
+    """What keeps these members of a 2xx from being tokens, in words for a log; none of them is quoted."""
+    if not members.get("access_token"):
+        return "there is no access_token in it"
+    for name in ("access_token", "refresh_token"):
+        token = members.get(name)
+        if token and not _is_token(token):
+            return f"its {name} is not 1 to {TOKEN_LIMIT} characters of ASCII (RFC 6749 appendix A)"
+    token_type = members.get("token_type")
+    if token_type is not None and not (isinstance(token_type, str) and token_type.lower() == BEARER.lower()):
+        return "its token_type is not Bearer (RFC 6749 section 7.1), so the token cannot be used"
+    return None
+
+
+def _is_token(token: object) -> bool:
+    # VSCHAR of the appendix. A space at either end would be lost on the way in a header.
+    return (
+        isinstance(token, str)
+        and len(token) <= TOKEN_LIMIT
+        and token.isascii()
+        and token.isprintable()
+        and token == token.strip()
+    )
+
+
+def _scope(value: object) -> Scopes | None:
+    if not isinstance(value, str) or len(value) > TOKEN_LIMIT:
+        return None
+    try:
+        return read_scopes(value)
+    except InvalidScope:
+        return None
 
 
 def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefusal:
     refusal = TokenRefusal(response.status, retry_after=_whole_number(response.headers.get("retry-after", "")))
     if members is None:
-        return refusal
+        return replace(refusal, is_html=_is_html(response))
     error, message = members.get("error"), members.get("message")
     description = members.get("error_description") or _first_description(members.get("errors")) or message
     tracking_id = members.get("trackingId") or members.get("trackingID")
@@ -275,6 +322,11 @@ def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefu
         webex_shape=isinstance(message, str),
         tracking_id=printable(tracking_id)[:100] if isinstance(tracking_id, str) else None,
     )
+
+
+def _is_html(response: Response) -> bool:
+    # By the body too: login walls are careless with headers.
+    return response.media_type in _PAGES or response.body.lstrip()[:1] == b"<"
 
 
 def _first_description(errors: object) -> object:

@@ -93,10 +93,14 @@ def _answer_to(request: Request, *, parts: Parts) -> Flow[Response]:
     try:
         return (yield from send(request, deadline=parts.configuration.deadline))
     except Unanswered as silence:
-        raise TransientTokenError(
-            f"The platform did not answer: {silence}. Nothing was stored; begin again on the landing page.",
-            retry_after=1.0,
-        ) from silence
+        raise _unreachable(silence) from silence
+
+
+def _unreachable(silence: Unanswered) -> TransientTokenError:
+    return TransientTokenError(
+        f"The platform did not answer: {silence}. Nothing was stored; begin again on the landing page.",
+        retry_after=1.0,
+    )
 
 
 def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
@@ -104,7 +108,7 @@ def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
     if verdict is Verdict.TRANSIENT:
         return TransientTokenError(
             f"The code could not be exchanged just now: {refusal}. Begin again on the landing page.",
-            retry_after=float(refusal.retry_after or 1),
+            retry_after=rules.back_off(1, retry_after=refusal.retry_after),
             status=refusal.status,
         )
     if verdict is Verdict.INTEGRATION:
@@ -123,17 +127,28 @@ def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
 
 def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
     if parts.asks_for_person:
-        return (yield from identify(access_token))
-    request = webex.whoami_request(parts.configuration.api_url, access_token)
-    response = yield from _answer_to(request, parts=parts)
-    person = webex.read_person(response)
+        person = rules.presentable((yield from _ask_host(access_token)))
+        whose, fix = "identify told", "check what it takes for the person's id"
+    else:
+        request = webex.whoami_request(parts.configuration.api_url, access_token)
+        response = yield from _answer_to(request, parts=parts)
+        named = webex.read_person(response)
+        person = rules.presentable(named) if named else None
+        whose = f"people/me answered {response.status} and told"
+        fix = "ask for the scope spark:people_read, or for another kind of server give Integration(identify=...)"
     if person is None:
         raise UnknownPerson(
-            f"Access was granted, but people/me answered {response.status} and told no person, so it could not be "
-            "stored. Begin again on the landing page; if it comes back, ask for the scope spark:people_read, or for "
-            "another kind of server give Integration(identify=...)."
+            f"Access was granted, but {whose} no person, so it could not be stored. Begin again on the landing page; "
+            f"if it comes back, {fix}."
         )
     return person
+
+
+def _ask_host(access_token: Secret) -> Flow[Person]:
+    try:
+        return (yield from identify(access_token))
+    except Unanswered as silence:
+        raise _unreachable(silence) from silence
 
 
 def _check_account(parts: Parts, pending: Pending, person: Person) -> Flow[None]:

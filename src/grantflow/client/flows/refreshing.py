@@ -5,11 +5,10 @@ process callers share one flight (`Alone`); between processes the lease in the g
 not get it waits and looks again. No lock and no transaction is held while the request is under way.
 """
 
-from datetime import datetime
 from typing import Final
 
 from grantflow.client.flows.parts import Parts
-from grantflow.client.flows.settling import condemn, load_standing, settle, settle_silence
+from grantflow.client.flows.settling import condemn, give_back, load_standing, settle, settle_silence
 from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import GrantKey, Standing, Status, StoredGrant
 from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
@@ -85,7 +84,7 @@ def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[Store
         )
     except BaseException:
         # Interrupted, perhaps with the lease in hand.
-        yield from _release(parts, stored, holder=holder, unanswered_since=stored.unanswered_since)
+        yield from give_back(parts, stored, holder=holder, unanswered_since=stored.unanswered_since)
         raise
 
 
@@ -103,7 +102,7 @@ def _renew(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[StoredGran
         return (yield from settle_silence(parts, leased, silence, holder=holder))
     except BaseException:
         # Given up in the middle: whoever comes next sends the same token again, and at once.
-        yield from _release(parts, leased, holder=holder, unanswered_since=leased.unanswered_since or asked_at)
+        yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since or asked_at)
         raise
     return (yield from settle(parts, leased, response, asked_at=asked_at, standing=standing, holder=holder))
 
@@ -119,7 +118,7 @@ def _check_before_sending(parts: Parts, leased: StoredGrant, *, holder: str) -> 
             standing = None
     finally:
         if standing is None:
-            yield from _release(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+            yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
     return standing
 
 
@@ -127,7 +126,3 @@ def _ask(parts: Parts, refresh_token: Secret) -> Flow[Response]:
     configuration = parts.configuration
     request = refresh_request(configuration.token_endpoint, Refresh(configuration.credentials, refresh_token))
     return (yield from send(request, deadline=configuration.deadline))
-
-
-def _release(parts: Parts, leased: StoredGrant, *, holder: str, unanswered_since: datetime | None) -> Flow[None]:
-    yield from save(lambda: parts.vault.release(leased.grant.id, holder=holder, unanswered_since=unanswered_since))

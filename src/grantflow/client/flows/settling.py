@@ -32,7 +32,7 @@ def settle(
     except TokenRefusal as refusal:
         return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    if not (yield from _save_tokens(parts, renewed, over=leased, holder=holder)):
+    if not (yield from _save_tokens(parts, renewed, over=leased, asked_at=asked_at, holder=holder)):
         return None
     yield from clear_standing(parts, standing)
     logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
@@ -51,7 +51,8 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
     if not (yield from _save_verdict(parts, refused, over=leased, holder=holder)):
         return None
     grant = refused.grant
-    logger.error("grant %s is dead: %s (incident %s)", grant.id, reason, grant.incident)
+    # No more than a warning: a person who takes a grant back, or forgets it for months, needs no operator.
+    logger.warning("grant %s is dead: %s (incident %s)", grant.id, reason, grant.incident)
     parts.live.drop(grant.key)
     raise must_grant_again(grant, configuration=parts.configuration, unanswered_since=refused.unanswered_since)
 
@@ -138,22 +139,47 @@ def _save_standing(parts: Parts, standing: Standing) -> Flow[None]:
 def _save_verdict(parts: Parts, judged: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
     """Save where the vault still has the token that was sent, and nobody else has taken up the refresh meanwhile."""
     generation = over.grant.generation
-    return (yield from save(lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True)))
+    try:
+        return (
+            yield from save(lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True))
+        )
+    except BaseException:
+        yield from give_back(parts, over, holder=holder, unanswered_since=judged.unanswered_since)
+        raise
 
 
-def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+def _save_tokens(
+    parts: Parts, renewed: StoredGrant, *, over: StoredGrant, asked_at: datetime, holder: str
+) -> Flow[bool]:
     """Save where the vault still has the token that was sent, whoever holds the lease by now. That token may be dead,
-    so the new ones are not given up at the first failure."""
+    so the new ones are not given up at the first failure; where they must be, whoever comes next need not wait."""
+    try:
+        return (yield from _insist(parts, renewed, over=over, holder=holder))
+    except BaseException:
+        since = over.unanswered_since or asked_at
+        yield from give_back(parts, over, holder=holder, unanswered_since=since)
+        raise
 
+
+def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
     def write() -> bool:
         return parts.vault.save(renewed, generation=over.grant.generation, holder=holder)
 
     try:
         return (yield from save(write))
-    except Exception:
-        logger.exception("grant %s: the new tokens could not be saved, trying once more", renewed.grant.id)
+    except Exception as error:
+        logger.warning("grant %s: the new tokens could not be saved, trying once more: %s", renewed.grant.id, error)
         return (yield from save(write))
     except BaseException:
         # An interrupt from the keyboard, or the end of the event loop.
         yield from save(write)
         raise
+
+
+def give_back(parts: Parts, leased: StoredGrant, *, holder: str, unanswered_since: datetime | None) -> Flow[None]:
+    """End the lease on the way out with an error, which stays the one that is told: a lease ends by itself too."""
+    grant_id = leased.grant.id
+    try:
+        yield from save(lambda: parts.vault.release(grant_id, holder=holder, unanswered_since=unanswered_since))
+    except Exception as error:
+        logger.warning("grant %s: the lease is left to end by itself: %s", grant_id, error)

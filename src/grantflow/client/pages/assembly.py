@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from grantflow.client.flows.parts import readable
 from grantflow.client.grant import Grant
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import mount as paths
@@ -135,8 +136,8 @@ def _mount(
         viewers=viewers,
         notes=Notes(_texts(integration)),
         guard=FormGuard(site, integration.keys.mac_key("pages"), mint=lambda: integration.mint(24)),
-        new_reference=lambda: integration.mint(6),
         home=home,
+        new_reference=lambda: readable(integration.mint(5)),
         try_it=try_it,
     )
 

@@ -17,6 +17,7 @@ from grantflow.client.shells.running import Run
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
     MANY,
+    NO_USABLE_ANSWER,
     Addresses,
     check_size,
     incoming,
@@ -105,7 +106,10 @@ class AsyncShell:
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Identify(access_token):
-                return await self._identify(access_token)
+                try:
+                    return await self._identify(access_token)
+                except NO_USABLE_ANSWER as error:
+                    raise silence(error) from error
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
@@ -122,7 +126,7 @@ class AsyncShell:
                     await response.aclose()
         except TimeoutError:
             raise too_late(deadline) from None
-        except httpx2.TransportError as error:
+        except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
 

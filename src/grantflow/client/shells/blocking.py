@@ -16,6 +16,7 @@ from grantflow.client.shells.running import Run
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
     MANY,
+    NO_USABLE_ANSWER,
     Addresses,
     Remaining,
     check_size,
@@ -107,7 +108,10 @@ class Shell:
             case Pause(seconds):
                 return time.sleep(seconds)
             case Identify(access_token):
-                return self._identify(access_token)
+                try:
+                    return self._identify(access_token)
+                except NO_USABLE_ANSWER as error:
+                    raise silence(error) from error
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
@@ -124,7 +128,7 @@ class Shell:
                         raise too_late(deadline)
             finally:
                 response.close()
-        except httpx2.TransportError as error:
+        except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
 

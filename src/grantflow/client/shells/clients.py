@@ -24,8 +24,8 @@ from grantflow.protocol.secret import Secret
 TIMEOUT: Final = 30.0
 _BODY: Final = "grantflow.body"
 
-#: What a call raises where no answer came, for callers who do not know the HTTP library.
-NoAnswer: Final = httpx2.TransportError
+#: What a call raises where no answer came or none that can be read, for callers who do not know the HTTP library.
+NoAnswer: Final = httpx2.RequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,14 @@ class Origins:
         """Raises ForeignOrigin."""
         if request.url.origin not in self.origins:
             raise ForeignOrigin(
-                f"{request.url.origin} is not the API of this integration, so nothing was sent there: whoever gets an "
-                "access token can use it. If it belongs to the API, name it in Integration(api_origins=[...])."
+                f"{_written(request.url)} is not the API of this integration, so nothing was sent there: whoever gets "
+                "an access token can use it. If it belongs to the API, name it in Integration(api_origins=[...])."
             )
+
+
+def _written(url: httpx2.URL) -> str:
+    """Its origin as a person writes it: no user, no password, no port that goes without saying."""
+    return str(url.copy_with(username=None, password=None, path="/", query=None, fragment=None)).removesuffix("/")
 
 
 #: Makes the flow of one call; the argument says whether its body can be sent again.

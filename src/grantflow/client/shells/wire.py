@@ -16,6 +16,8 @@ from grantflow.protocol.http import Request, Response
 ANSWER_LIMIT: Final = 1024 * 1024
 USER_AGENT: Final = "grantflow"
 
+#: No answer came, or one that cannot be read: cut short, in another coding than its headers say.
+NO_USABLE_ANSWER: Final = (httpx2.RequestError, httpx2.StreamError)
 _NEVER_LEFT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -54,9 +56,10 @@ def incoming(response: httpx2.Response, body: bytes) -> Response:
     return Response(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
 
 
-def silence(error: httpx2.TransportError | TimeoutError) -> Unanswered:
+def silence(error: httpx2.RequestError | httpx2.StreamError) -> Unanswered:
     words = str(error) or type(error).__name__
-    return Unanswered(f"no answer ({words})", sent=not isinstance(error, _NEVER_LEFT))
+    told = "an answer that cannot be decoded" if isinstance(error, httpx2.DecodingError) else "no answer"
+    return Unanswered(f"{told} ({words})", sent=not isinstance(error, _NEVER_LEFT))
 
 
 def too_late(deadline: float) -> Unanswered:
