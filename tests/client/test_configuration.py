@@ -50,7 +50,10 @@ def test_the_platforms_address_is_one_setting_and_each_endpoint_can_be_named(tmp
 @pytest.mark.parametrize(
     ("redirect_uri", "connect"),
     [
-        ("https://app.example.org/deep/oauth?x=1", "https://app.example.org/connect"),
+        ("https://app.example.org/oauth", "https://app.example.org/connect"),
+        ("https://app.example.org", "https://app.example.org/connect"),
+        ("https://app.example.org/deep/oauth?x=1", "https://app.example.org/deep/connect"),
+        ("https://app.example.org/a/b/", "https://app.example.org/a/b/connect"),
         ("http://localhost:8000/oauth", "http://localhost:8000/connect"),
         ("mydemoapp://oauth", "mydemoapp://connect"),
     ],
@@ -92,6 +95,10 @@ def test_w13_plain_http_elsewhere_is_refused_for_the_redirect_uri_too(tmp_path: 
     ("options", "kind", "says"),
     [
         ({"client_id": ""}, ValueError, "client_id is empty"),
+        ({"client_id": " "}, ValueError, "client_id is empty"),
+        ({"client_secret": ""}, ValueError, "client_secret is empty .* give None"),
+        ({"client_secret": "\n"}, ValueError, "client_secret is empty .* give None"),
+        ({"redirect_uri": ""}, ValueError, "redirect_uri is empty; give"),
         ({"scopes": " "}, ValueError, "scopes is empty"),
         ({"scopes": []}, ValueError, "scopes is empty"),
         ({"scopes": 'a "b"'}, InvalidScope, "RFC 6749"),

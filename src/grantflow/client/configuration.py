@@ -2,7 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from grantflow.client import webex
 from grantflow.client.grant import Grant
@@ -69,7 +69,8 @@ def configure(
 ) -> Configuration:
     """Fill in the defaults and check every address.
 
-    Raises ValueError: an address is not https (and not loopback), the client id is empty, or no scope is named.
+    Raises ValueError: an address is not https (and not loopback), client id, client secret or redirect URI are empty,
+    or no scope is named.
     """
     api_url = api_url.rstrip("/")
     configuration = Configuration(
@@ -91,14 +92,23 @@ def configure(
 
 
 def _connect_url(redirect_uri: str) -> str:
-    # A native app's own scheme has no host of its own: mydemoapp://oauth is answered by mydemoapp://connect.
+    """In the folder of the redirect URI, where the pages are too, below whatever prefix they are mounted."""
     base = origin(redirect_uri)
-    return f"{base}//connect" if base.endswith(":") else f"{base}/connect"
+    # A native app's own scheme has no host of its own: mydemoapp://oauth is answered by mydemoapp://connect.
+    return f"{base}//connect" if base.endswith(":") else urljoin(redirect_uri, "connect")
 
 
 def _check(configuration: Configuration, *, allow_plain_http: bool) -> None:
-    if not configuration.client_id:
+    secret = configuration.credentials.client_secret
+    if not configuration.client_id.strip():
         raise ValueError("client_id is empty; the platform shows it when the integration is registered.")
+    if secret is not None and not secret.reveal().strip():
+        raise ValueError(
+            "client_secret is empty (a setting that is not set?); the platform shows it once, when the integration is "
+            "registered or the secret regenerated. A public client has none: leave it out, or give None."
+        )
+    if not configuration.redirect_uri.strip():
+        raise ValueError("redirect_uri is empty; give the address of yours that is registered at the platform.")
     if not configuration.scopes:
         raise ValueError('scopes is empty; name what the integration needs, such as "spark:people_read".')
     if configuration.deadline <= 0 or configuration.lease_margin <= 0:

@@ -64,7 +64,7 @@ class _Made:
     ) -> None:
         secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
         configuration = configure(
-            ClientCredentials(client_id, secret or None, basic=client_authentication == "basic"),
+            ClientCredentials(client_id, secret, basic=client_authentication == "basic"),
             redirect_uri=redirect_uri,
             scopes=read_scopes(scopes if isinstance(scopes, str) else " ".join(scopes)),
             api_url=api_url,
@@ -140,14 +140,15 @@ class _Made:
 class Integration(_Made):
     """Takes people through the grant flow, keeps their grants alive, and calls the API for them; blocking.
 
-    - `client_id`, `client_secret`: as the platform's developer portal shows them; a public client has no secret.
+    - `client_id`, `client_secret`: as the platform's developer portal shows them; a public client has no secret (None).
     - `redirect_uri`: where the platform sends the person back to, exactly as registered.
     - `scopes`: what to ask for, in one string or several.
     - `api_url`: the platform; Webex by default. The authorization and the token endpoint lie under it unless named.
     - `revocation_url`: RFC 7009, where the platform has it (Webex documents none).
     - `issuer`: then `iss` must come with each answer and be this (RFC 9207).
     - `api_origins`: further origins of the API that tokens may be sent to.
-    - `grant_url`: the page of yours that begins an authorization; `/connect` beside the redirect URI by default.
+    - `grant_url`: the page of yours that begins an authorization; `connect` in the redirect URI's folder by default,
+      where `integration_pages` has it.
     - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default.
     - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic.
     - `deadline`: the most that one call of the token endpoint may take, in seconds.
@@ -208,7 +209,8 @@ class Integration(_Made):
         """Turn what came to the redirect URI into a grant: exchange the code, ask who granted, store the tokens.
 
         `answer` is the URL that was called, its query string or its parameters; `cookies` those of the same request.
-        Raises AuthorizationResponseError and its subclasses, TokenEndpointError and its subclasses.
+        Raises AuthorizationResponseError and its subclasses, TokenEndpointError and its subclasses; no error of the
+        HTTP library, not even one that `identify` met: an unreachable platform is a TransientTokenError.
         """
         return self._shell.perform(finish(self._parts, answer, cookies=cookies))
 
@@ -216,7 +218,9 @@ class Integration(_Made):
         """An `httpx2.Client` that calls the API for this person: `client.get("people/me")`.
 
         It renews an expired or revoked access token and tries the call once more. Its calls raise
-        ReauthorizationRequired, TransientTokenError, IntegrationRefused, ForeignOrigin, BodyNotReplayable.
+        ReauthorizationRequired, TransientTokenError, IntegrationRefused, ForeignOrigin, BodyNotReplayable. Where the
+        API itself does not answer, or not readably, they raise what any call of that library raises:
+        `httpx2.RequestError` (ConnectError, ReadTimeout, DecodingError, ...).
         """
         return self._client(self._call(person_id, owner))
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from grantflow import ReauthorizationRequired
 from grantflow.client.pages import integration_pages
 from grantflow.client.pages.viewer import AskHost
 from tests.client.conftest import World
@@ -34,7 +35,7 @@ def host(world: World, *, prefix: str = "/webex", **options: Any) -> Iterator[Sa
 
     with listening() as (listener, url):
         home = url + prefix
-        integration = world.async_integration(redirect_uri=f"{home}/oauth", grant_url=f"{home}/connect")
+        integration = world.async_integration(redirect_uri=f"{home}/oauth")
         pages = integration_pages(integration, ABOUT, **options)
         with served(hosting(integration, Route("/notes", notes), Mount(prefix, pages)), listener):
             yield Sample(world, home, integration)
@@ -57,6 +58,17 @@ def test_below_a_prefix_every_address_keeps_to_it(world: World) -> None:
             for address in addresses:
                 assert visitor.see("GET", urljoin(page.url, address)).status_code != 404
         assert "Connected as Ada" in pages[2].words
+
+
+def test_w34_a_person_who_must_grant_again_is_sent_to_the_pages_wherever_they_are_mounted(world: World) -> None:
+    with host(world) as sample, sample.browser() as visitor:
+        sample.grant(visitor)
+        world.platform.end_grants()
+        with pytest.raises(ReauthorizationRequired) as caught:
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        assert caught.value.grant_url.startswith(f"{sample.url}/connect?grant=")
+        again = visitor.open(caught.value.grant_url).url
+        assert "You are connected, Ada" in visitor.open(world.platform.accept(again)).words
 
 
 def test_the_person_comes_back_to_the_page_of_the_host_that_sent_them(world: World) -> None:
@@ -176,12 +188,15 @@ def test_a_redirect_uri_that_the_pages_cannot_serve_is_refused_at_the_start(
     integration._parts.vault.close()
 
 
-@pytest.mark.parametrize(("grant_url", "warned"), [("https://app.example/connect", True), (None, False)])
+@pytest.mark.parametrize(
+    ("grant_url", "warned"),
+    [("https://app.example/connect", True), ("https://app.example/webex/connect", False), (None, False)],
+)
 def test_a_grant_url_that_leads_past_the_pages_is_told_to_the_operator(
     world: World, caplog: pytest.LogCaptureFixture, grant_url: str | None, warned: bool
 ) -> None:
     home = "https://app.example/webex"
-    integration = world.async_integration(redirect_uri=f"{home}/oauth", grant_url=grant_url or f"{home}/connect")
+    integration = world.async_integration(redirect_uri=f"{home}/oauth", grant_url=grant_url)
     caplog.set_level(logging.WARNING, "grantflow.pages")
     integration_pages(integration, ABOUT)
     assert ("grant_url" in caplog.text) is warned
