@@ -6,6 +6,7 @@ import pytest
 
 from grantflow import ReauthorizationRequired, Status, TransientTokenError
 from grantflow.client.pages import About
+from tests.client.conftest import World
 from tests.client.foreign import Answer
 from tests.client.pages.conftest import Sample, Serve
 from tests.whole.person import Page
@@ -209,8 +210,21 @@ def test_disconnecting_tells_when_only_this_side_could_forget(sample: Sample) ->
         visitor.open(sample.url)
         page = visitor.press("Disconnect")
         assert "Disconnected here, and here only" in page.words
+        assert "has not confirmed the end of the grant" in page.words
         assert "No revocation endpoint is configured" in page.words
         assert sample.elsewhere().grants()[0].status is Status.REVOKED
+
+
+def test_w34_disconnecting_tells_what_the_platform_has_confirmed_and_no_more(serve: Serve, world: World) -> None:
+    sample = serve(revocation_url=f"{world.api_url}/revoke")
+    for status, words in ((200, "has confirmed that"), (503, "has not confirmed the end of the grant: The platform")):
+        world.platform.revocation_status = status
+        with sample.browser() as visitor:
+            sample.grant(visitor)
+            visitor.open(sample.url)
+            page = visitor.press("Disconnect")
+            assert words in page.words
+            assert ("here only" in page.words) is (status != 200)
 
 
 def test_wrong_methods_and_unknown_addresses_end_in_a_page(sample: Sample) -> None:

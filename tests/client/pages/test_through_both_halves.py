@@ -179,7 +179,7 @@ def test_w02_disconnecting_ends_the_grant_at_the_platform_too(both: Both) -> Non
         assert both.sql(living) == [(1,)]
         page = katherine.press("Disconnect")
         assert "Disconnected" in page.words
-        assert "has ended the grant" in page.words
+        assert "has confirmed that" in page.words
         assert both.sql(living) == [(0,)]
         assert "Connected as" not in katherine.open(both.url).words
 

@@ -41,14 +41,15 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
         return Notice(
             "success",
             "Disconnected",
-            f"{about.platform} has ended the grant, and the tokens that were kept for it here are deleted.",
+            f"{about.platform} has confirmed that {about.name} can no longer act in your name, and the tokens that "
+            "were kept here are deleted.",
         )
     reason = note.get("reason", "It could not be told.")
     return Notice(
         "warning",
         "Disconnected here, and here only",
-        f"The tokens that were kept for the grant here are deleted, but {about.platform} still lists it: {reason} "
-        f"Remove {about.name} among your connected apps there to end it for good.",
+        f"The tokens that were kept here are deleted, but {about.platform} has not confirmed the end of the grant: "
+        f"{reason} If it is still among your connected apps there, remove {about.name} to end it for good.",
     )
 
 
