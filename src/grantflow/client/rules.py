@@ -39,7 +39,7 @@ def judge(refusal: TokenRefusal) -> Verdict:
     """Sort a refusal by status and shape, never by wording (webex-contract 5: no two layers word it alike).
 
     A page for people is the word of a proxy, a captive portal or a login wall, not of a token endpoint
-    (docs/decisions/0007).
+    (docs/decisions/0009).
     """
     status = refusal.status
     if status in {408, 425, 429} or status >= 500 or 200 <= status < 300 or refusal.is_html:
