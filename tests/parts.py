@@ -38,6 +38,10 @@ PARTS = {
         programs=["git"],
         fix="git is missing: run ./dev test as root on Debian, or install git.",
     ),
+    "newman": Part(
+        programs=[str(ROOT / ".tools/newman/node_modules/.bin/newman"), "newman"],
+        fix="Newman is missing: run the tests by ./dev test, which fetches it.",
+    ),
     "uv": Part(
         programs=["uv", str(ROOT / ".tools/bin/uv")],
         fix="uv is missing: run the tests by ./dev test, which fetches it, or install uv.",
