@@ -22,6 +22,7 @@ from grantflow.protocol.metadata import metadata_url
 from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
+from grantflow.storage.authorizations import AuthorizationStore
 from grantflow.storage.bots import BotStore
 from grantflow.storage.connected_apps import ConnectedAppStore
 from grantflow.storage.consents import ConsentStore
@@ -74,6 +75,7 @@ class Storage:
         self.bots = BotStore(engine)
         self.authorization_requests = AuthorizationRequestStore(engine)
         self.tokens = TokenStore(engine)
+        self.authorizations = AuthorizationStore(engine)
         self.access_tokens = AccessTokenStore(engine)
         self.directory = DirectoryStore(engine)
         self.rooms = RoomStore(engine)
@@ -208,6 +210,7 @@ def _resource_server(parts: Parts) -> list[BaseRoute]:
             rooms=storage.rooms,
             memberships=storage.memberships,
             messages=storage.messages,
+            authorizations=storage.authorizations,
         ),
         resource_server.Settings(api_url=f"{parts.addresses.resource_server}/v1"),
         clock=parts.clock,

@@ -17,6 +17,7 @@ from grantflow.protocol.secret import Secret
 from grantflow.resource_server import Ports, Settings, routes
 from grantflow.resource_server.ids import Kind, write_id
 from grantflow.storage.access import AccessTokenStore
+from grantflow.storage.authorizations import AuthorizationStore
 from grantflow.storage.bots import BotStore
 from grantflow.storage.directory import DirectoryStore
 from grantflow.storage.engine import Engine, Row, Statement, Work
@@ -72,12 +73,20 @@ class Platform:
             rooms=RoomStore(self.engine),
             memberships=MembershipStore(self.engine),
             messages=MessageStore(self.engine),
+            authorizations=AuthorizationStore(self.engine),
         )
         settings = Settings(api_url=self.api_url)
         self.app = Starlette(routes=routes(ports, settings, clock=lambda: self.now, mint=secrets.token_bytes))
 
     async def person(
-        self, name: str, *, scopes: str = SCOPES, email: str | None = None, org_id: str = ORG, **grant: object
+        self,
+        name: str,
+        *,
+        scopes: str = SCOPES,
+        email: str | None = None,
+        org_id: str = ORG,
+        is_admin: bool = False,
+        **grant: object,
     ) -> Account:
         """A person with a grant and a living access token."""
         person_id = uuid()
@@ -91,6 +100,7 @@ class Platform:
             first_name=first_name,
             last_name=last_name or None,
             org_id=org_id,
+            is_admin=int(is_admin),
             created_at=milliseconds(NOW - timedelta(days=30)),
         )
         await self._integration()

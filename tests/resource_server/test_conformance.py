@@ -99,6 +99,15 @@ CALLS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("/rooms/{roomId}", "DELETE", None, ""),
 ]
 
+#: The same of the calls of administrators, in Webex's admin.json.
+ADMIN_CALLS: list[tuple[str, str, dict[str, Any] | None, str]] = [
+    ("/authorizations/tokenExpiry", "GET", None, ""),
+    ("/authorizations", "GET", None, "?personEmail=bob@example.com"),
+    ("/authorizations", "GET", None, "?personId={personId}"),
+    ("/authorizations/{authorizationId}", "DELETE", None, ""),
+    ("/authorizations", "DELETE", None, "?clientId={clientId}"),
+]
+
 
 def filled(template: str, ids: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: ids[match[1]], template)
@@ -130,6 +139,23 @@ def test_every_answer_is_one_that_webex_s_own_documents_describe(tmp_path: Path)
     run(tmp_path, story)
 
 
+def test_every_answer_to_an_administrator_is_one_that_webex_s_own_documents_describe(tmp_path: Path) -> None:
+    async def story(platform: Platform) -> None:
+        scopes = "identity:tokens_read identity:tokens_write"
+        grace, bob = await platform.person("Grace", scopes=scopes, is_admin=True), await platform.person("Bob Noyce")
+        caller, ids = platform.caller(grace), {"personId": bob.id, "clientId": platform.client_id}
+        for path, method, _, query in ADMIN_CALLS:
+            answer = await caller.send(method, filled(path[1:] + query, ids))
+            found = answer.json() if answer.content else None
+            check_against("admin.json", path, method, status=answer.status_code, body=found)
+            assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times_in(found))
+            if found and "items" in found:
+                assert {item["type"] for item in found["items"]} == {"refresh", "access"}
+                ids["authorizationId"] = found["items"][0]["id"]
+
+    run(tmp_path, story)
+
+
 def test_the_calls_above_are_all_that_are_served(tmp_path: Path) -> None:
     async def story(platform: Platform) -> None:
         def shape(path: str) -> str:
@@ -141,7 +167,7 @@ def test_the_calls_above_are_all_that_are_served(tmp_path: Path) -> None:
             for route in resources
             for method in getattr(route.app, "methods", ())
         }
-        assert served == {(shape(path), method) for path, method, _, _ in CALLS}
+        assert served == {(shape(path), method) for path, method, _, _ in CALLS + ADMIN_CALLS}
 
     run(tmp_path, story)
 

@@ -197,3 +197,33 @@ def test_w04_webexpythonsdk_as_a_bot_answers_whoever_mentions_it(tmp_path: Path)
 
         person.memberships.delete(membership.id)
         assert list(its.rooms.list()) == []
+
+
+@pytest.mark.slow  # wxc-sdk takes seconds to import
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="wxc-sdk is not for this Python")
+def test_w02_wxc_sdk_as_an_administrator_ends_what_one_person_granted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wxc_sdk import WebexSimpleApi
+    from wxc_sdk.rest import RestError, RestSession
+
+    with served(tmp_path) as platform:
+        scopes = "spark:people_read identity:tokens_read identity:tokens_write"
+        grace = asyncio.run(platform.person("Grace Hopper", scopes=scopes, is_admin=True))
+        ada, bob = people(platform, "Ada Lovelace", "Bob Noyce")
+        monkeypatch.setattr(RestSession, "BASE", platform.api_url)
+        api = WebexSimpleApi(tokens=grace.token)
+
+        listed = api.authorizations.list(person_email=ada.email)
+        assert [each.type for each in listed] == ["refresh", "access"]
+        api.authorizations.delete(authorization_id=str(listed[0].id))
+        assert api.authorizations.list(person_id=ada.id) == []
+        with pytest.raises(ApiError, match="401"):
+            webexpythonsdk(platform, ada.token).people.me()
+        assert webexpythonsdk(platform, bob.token).people.me().displayName == "Bob Noyce"
+        assert api.authorizations.get_token_expiration_status() > 1_700_000_000_000
+        with pytest.raises(RestError):
+            WebexSimpleApi(tokens=bob.token).authorizations.list(person_id=bob.id)
+        api.authorizations.delete(client_id=platform.client_id)
+        with pytest.raises(ApiError, match="401"):
+            webexpythonsdk(platform, bob.token).people.me()

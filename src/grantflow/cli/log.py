@@ -19,12 +19,15 @@ _SECRETS = re.compile(
 
 
 def set_up(*, verbose: bool, debug: bool) -> None:
-    """Warnings by default, one line a request with ``verbose``, everything and tracebacks with ``debug``."""
+    """By default warnings and what administrators do, one line a request with ``verbose``, all and tracebacks with
+    ``debug``.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Redacting(tracebacks=debug))
     handler.addFilter(lambda record: debug or not _is_told_already(record))
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("grantflow.audit").setLevel(min(level, logging.INFO))
     if not debug:
         for chatty in ("uvicorn.error", "httpx2", "httpcore2", "asyncio"):
             logging.getLogger(chatty).setLevel(max(level, logging.WARNING))

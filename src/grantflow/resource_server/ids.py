@@ -22,6 +22,8 @@ class Kind(StrEnum):
     MESSAGE = "MESSAGE"
     MEMBERSHIP = "MEMBERSHIP"
     ORGANIZATION = "ORGANIZATION"
+    AUTHORIZATION = "AUTHORIZATION"
+    APPLICATION = "APPLICATION"
 
 
 def write_id(kind: Kind, uuid: str) -> str:

@@ -11,8 +11,10 @@ from typing import Protocol, TypeAlias
 
 from grantflow.resource_server.records import (
     Access,
+    Authorization,
     Cursor,
     Deletion,
+    Ended,
     Membership,
     Message,
     NewMessage,
@@ -35,6 +37,21 @@ class AccessTokens(Protocol):
 
     async def note_use(self, access: Access, *, now: datetime, unless_since: datetime) -> None:
         """Remember that the grant was used now, unless it was after ``unless_since`` already, and so its successor."""
+
+
+class Authorizations(Protocol):
+    """What has ended is none any more."""
+
+    async def of(self, person_id: str, *, now: datetime) -> Sequence[Authorization]:
+        """The person's grants, then their access tokens, the newest first."""
+
+    async def end(
+        self, authorization_id: str, *, org_id: str, now: datetime, rule: Callable[[Authorization | None], None]
+    ) -> Authorization:
+        """End a grant or an access token of somebody in the organization, if the rule lets it; answers what it was."""
+
+    async def end_all_of_client(self, client_id: str, *, org_id: str, now: datetime) -> Ended | None:
+        """End what everybody in the organization has granted the client; None where there is no such client."""
 
 
 class Directory(Protocol):

@@ -51,6 +51,29 @@ class Access:
     grant_id: str | None = None
     grant_last_used_at: datetime | None = None
     unused_successor: bytes | None = None
+    client_id: str | None = None
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A person's grant to an integration, or one access token of it. ``id`` is a UUID."""
+
+    id: str
+    is_grant: bool
+    client_id: str
+    app: str
+    person_id: str
+    person_email: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many grants to an integration have ended at once."""
+
+    app: str
+    count: int
 
 
 class RoomType(StrEnum):

@@ -8,10 +8,11 @@ from uuid import UUID
 from starlette.routing import BaseRoute
 
 from grantflow.resource_server.api import Api, Method
+from grantflow.resource_server.authorizations import AuthorizationCalls
 from grantflow.resource_server.memberships import MembershipCalls
 from grantflow.resource_server.messages import MessageCalls
 from grantflow.resource_server.people import PeopleCalls
-from grantflow.resource_server.ports import AccessTokens, Directory, Memberships, Messages, Rooms
+from grantflow.resource_server.ports import AccessTokens, Authorizations, Directory, Memberships, Messages, Rooms
 from grantflow.resource_server.rooms import RoomCalls
 
 
@@ -31,6 +32,7 @@ class Ports:
     rooms: Rooms
     memberships: Memberships
     messages: Messages
+    authorizations: Authorizations
 
 
 def routes(
@@ -53,6 +55,7 @@ def routes(
     rooms = RoomCalls(ports.rooms, f"{url}/rooms", mint_id)
     memberships = MembershipCalls(ports.memberships, ports.rooms, f"{url}/memberships")
     messages = MessageCalls(ports.messages, ports.rooms, f"{url}/messages", mint_id)
+    authorizations = AuthorizationCalls(ports.authorizations, ports.directory)
     return [
         api.resource("/v1/people/me", GET=Method("spark:people_read", people.me)),
         api.resource("/v1/people", GET=Method("spark:people_read", people.find)),
@@ -90,6 +93,19 @@ def routes(
             GET=Method("spark:messages_read", messages.get),
             PUT=Method("spark:messages_write", messages.update),
             DELETE=Method("spark:messages_write", messages.delete),
+        ),
+        api.resource(
+            "/v1/authorizations",
+            GET=Method("identity:tokens_read", authorizations.find),
+            DELETE=Method("identity:tokens_write", authorizations.delete_all_of_client),
+        ),
+        api.resource(
+            "/v1/authorizations/tokenExpiry",
+            GET=Method("identity:tokens_read", authorizations.token_expiry),
+        ),
+        api.resource(
+            "/v1/authorizations/{authorization_id}",
+            DELETE=Method("identity:tokens_write", authorizations.delete),
         ),
         api.nothing_at("/v1"),
         api.nothing_at("/v1/{rest:path}"),

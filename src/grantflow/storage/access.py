@@ -10,8 +10,8 @@ from grantflow.storage.times import from_milliseconds, milliseconds
 from grantflow.storage.tokens import first_use
 
 _FIND = f"""
-SELECT {PERSON}, t.scopes, t.expires_at, t.revoked_at, t.grant_id, g.revoked_at AS grant_revoked_at, g.last_used_at,
-       r.token_hash AS unused_successor
+SELECT {PERSON}, p.is_admin, t.scopes, t.expires_at, t.revoked_at, t.grant_id, t.client_id,
+       g.revoked_at AS grant_revoked_at, g.last_used_at, r.token_hash AS unused_successor
 FROM access_tokens t
 JOIN people p ON p.id = t.person_id
 LEFT JOIN grants g ON g.id = t.grant_id
@@ -55,4 +55,6 @@ def _access(row: Row) -> Access:
         grant_id=row["grant_id"],
         grant_last_used_at=None if last_used_at is None else from_milliseconds(last_used_at),
         unused_successor=row["unused_successor"],
+        client_id=row["client_id"],
+        is_admin=bool(row["is_admin"]),
     )
