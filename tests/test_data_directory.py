@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from grantflow.data_directory import DataDirectory, DirectoryInUse, read_json, write_private
+from grantflow.data_directory import BrokenFile, DataDirectory, DirectoryInUse, read_json, write_private
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,12 @@ def test_what_is_not_there_reads_as_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "nothing.json") is None
 
 
+def test_a_file_that_holds_no_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(BrokenFile, match=re.escape(f"{tmp_path}/broken.json is damaged")):
+        read_json(tmp_path / "broken.json")
+
+
 def test_processes_that_start_together_agree_on_the_form_key(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     first = directory.form_key(mint=os.urandom)
@@ -71,3 +78,13 @@ def test_it_is_held_by_one_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(DirectoryInUse), directory.held():
             pass
     assert not directory.is_held()
+
+
+def test_platforms_share_it_among_themselves_and_with_no_sandbox(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    with directory.held(shared=True), directory.held(shared=True):
+        assert not directory.is_held()
+        with pytest.raises(DirectoryInUse), directory.held():
+            pass
+    with directory.held(), pytest.raises(DirectoryInUse), directory.held(shared=True):
+        pass

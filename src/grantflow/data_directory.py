@@ -26,6 +26,10 @@ class DirectoryInUse(Exception):
     """Another process serves from this directory."""
 
 
+class BrokenFile(Exception):
+    """A file here does not hold what we once wrote; the message names it and may be shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     path: Path
@@ -73,35 +77,40 @@ class DataDirectory:
         return bytes.fromhex(path.read_text(encoding="ascii"))
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold it while ``grantflow up`` runs: two would change each other's redirect URIs.
+    def held(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold it while something serves from it: ``grantflow up`` alone, since two would change each other's redirect
+        URIs, and a platform at another address would be another issuer; such platforms ``shared`` among themselves.
 
         Raises:
             DirectoryInUse: another one holds it.
         """
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         with open(os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600), "rb+") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, kind | fcntl.LOCK_NB)
             except OSError as error:
                 raise DirectoryInUse(str(self.path)) from error
             yield
 
     def is_held(self) -> bool:
+        """Whether ``grantflow up`` runs on it."""
         if not self.path.is_dir():
             return False
         try:
-            with self.held():
+            with self.held(shared=True):
                 return False
         except DirectoryInUse:
             return True
 
 
 def read_json(path: Path) -> Any:
-    """What the file holds; None where there is none."""
+    """What the file holds; None where there is none. Raises BrokenFile where it holds no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise BrokenFile(f"{path} is damaged, it holds no JSON: {error}.") from error
 
 
 def write_private(path: Path, content: bytes, *, only_if_missing: bool = False) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -139,19 +140,21 @@ async def furnish(
     )
     record = _record(sandbox)
     if record != known:
-        _remember(directory, record)
+        _write(directory.sandbox, record)
     return sandbox
 
 
 def keep_password(directory: DataDirectory, email: str, password: Secret) -> bool:
-    """Remember another password of one of the sandbox's people, who is shown with it; answers whether it is one."""
-    known = _remembered(directory)
-    account = next((each for each in known.get("people", ()) if each["email"] == email), None)
-    if account is None:
-        return False
-    account["password"] = password.reveal()
-    _remember(directory, known)
-    return True
+    """Remember it for one of the sandbox's people, who are shown with their passwords; answers whether it is one."""
+    is_kept = False
+    for path in (directory.sandbox, directory.running):
+        known: dict[str, Any] = read_json(path) or {}
+        for account in known.get("people", ()):
+            if account["email"] == email:
+                account["password"] = password.reveal()
+                _write(path, known)
+                is_kept = True
+    return is_kept
 
 
 def _remembered(directory: DataDirectory) -> dict[str, Any]:
@@ -162,8 +165,8 @@ def _remembered(directory: DataDirectory) -> dict[str, Any]:
     return known
 
 
-def _remember(directory: DataDirectory, record: dict[str, Any]) -> None:
-    write_private(directory.sandbox, json.dumps(record, indent=2).encode())
+def _write(path: Path, record: dict[str, Any]) -> None:
+    write_private(path, json.dumps(record, indent=2).encode())
 
 
 def _record(sandbox: Sandbox) -> dict[str, Any]:

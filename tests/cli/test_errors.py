@@ -5,13 +5,18 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from grantflow.cli.log import redacted, set_up
 from grantflow.cli.output import has_colour
+from grantflow.client.vault.sqlite import SqliteVault
+from grantflow.data_directory import DataDirectory
+from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
+from tests.client.test_vault import stored
 
 
 @pytest.mark.parametrize(
@@ -57,6 +62,13 @@ def test_a_taken_port_is_told_with_who_has_it_and_another(grantflow: CommandLine
     assert f"--port {port + 1}" in said
 
 
+def test_one_port_for_both_halves_is_not_blamed_on_another_program(grantflow: CommandLine) -> None:
+    ended = grantflow("up", "--port", "8123", "--integration-port", "8123", "--data", str(grantflow.directory))
+    assert (ended.code, ended.out) == (2, "")
+    assert "Platform and integration cannot share port 8123" in ended.err
+    assert "--integration-port" in ended.err
+
+
 @pytest.mark.parametrize("command", [("platform", "serve"), ("serve",)])
 def test_s88_plain_http_is_not_served_beyond_this_machine(
     grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
@@ -99,6 +111,58 @@ def test_settings_that_do_not_fit_together_are_told(
     assert ended.code == 2
     assert what in ended.err
     assert "s3cret" not in ended.err
+
+
+@pytest.fixture
+def ready_to_serve(grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """All that `serve` needs is set, and its port a free one."""
+    complete = {
+        "GRANTFLOW_CLIENT_ID": "C1",
+        "GRANTFLOW_CLIENT_SECRET": "s3cret",
+        "GRANTFLOW_SCOPES": "spark:people_read",
+        "GRANTFLOW_KEY": KeyRing.new_key(),
+        "GRANTFLOW_PORT": "0",
+    }
+    for name, value in complete.items():
+        monkeypatch.setenv(name, value)
+    return grantflow
+
+
+@pytest.mark.parametrize(
+    ("vault", "what"),
+    [("missing/vault.db", "No such file or directory"), (".", "Is a directory"), ("junk.db", "not a database")],
+)
+def test_a_vault_that_cannot_be_opened_is_told_with_the_variable_that_names_it(
+    ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vault: str, what: str
+) -> None:
+    (tmp_path / "junk.db").write_bytes(b"no database at all, " * 100)
+    monkeypatch.setenv("GRANTFLOW_VAULT", vault)
+    ended = ready_to_serve("serve")
+    assert (ended.code, ended.out) == (1, "")
+    said = " ".join(ended.err.split())
+    assert f"The vault {vault} cannot be opened: " in said
+    assert what in said
+    assert "GRANTFLOW_VAULT" in said
+
+
+def test_a_vault_under_another_key_is_told_before_anybody_is_sent_to_it(
+    ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRANTFLOW_VAULT", str(tmp_path / "vault.db"))
+    with closing(SqliteVault(tmp_path / "vault.db", keys=KeyRing(KeyRing.new_key()))) as vault:
+        vault.enter(stored())
+    ended = ready_to_serve("serve")
+    assert (ended.code, ended.out) == (2, "")
+    assert "sealed under key" in " ".join(ended.err.split())
+
+
+def test_a_file_of_the_sandbox_that_is_damaged_is_told(grantflow: CommandLine) -> None:
+    directory = DataDirectory(grantflow.directory)
+    directory.create()
+    directory.sandbox.write_text("{")
+    ended = grantflow("up", "--port", "0", "--integration-port", "0", "--data", str(directory.path))
+    assert (ended.code, ended.out) == (1, "")
+    assert "sandbox.json is damaged" in " ".join(ended.err.split())
 
 
 def test_a_directory_that_cannot_be_written_is_told(grantflow: CommandLine, tmp_path: Path) -> None:

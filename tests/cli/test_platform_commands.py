@@ -1,15 +1,21 @@
 """`grantflow platform person | app | grant ...` on a data directory."""
 
+import asyncio
 import io
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from grantflow.cli.administration import storage_of
 from grantflow.data_directory import DataDirectory, write_private
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
+from grantflow.protocol.secret import Secret
+from grantflow.resource_owner.passwords import is_right
 from tests.cli.conftest import CommandLine
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASSWORD = re.compile(r"([a-z2-9]{4}-){3}[a-z2-9]{4}")
 APP = ("app", "add", "Space Helper", "--redirect-uri", "https://app.example.com/oauth", "--scopes", "spark:people_read")
 
@@ -84,6 +90,84 @@ def test_all_people_of_a_platform_are_of_one_organization(grantflow: CommandLine
     with sqlite3.connect(DataDirectory(grantflow.directory).database) as database:
         assert database.execute("SELECT count(DISTINCT org_id), count(*) FROM people").fetchone() == (1, 2)
     database.close()
+
+
+def signs_in(grantflow: CommandLine, email: str, password: str) -> bool:
+    async def check() -> bool:
+        async with storage_of(DataDirectory(grantflow.directory)) as storage:
+            credentials = await storage.people.credentials(email)
+            return credentials is not None and is_right(Secret(password), credentials.password_hash)
+
+    return asyncio.run(check())
+
+
+def test_a_person_is_given_another_password_that_is_made_up_or_read_from_standard_input(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = add_ada(grantflow).out.strip()
+    changed = grantflow.platform("person", "password", "Ada@Example.com")
+    second = changed.out.strip()
+    assert (changed.code, bool(PASSWORD.fullmatch(second))) == (0, True)
+    assert "signed out everywhere" in changed.err
+    assert "this one time" in changed.err
+    assert not signs_in(grantflow, "ada@example.com", first)
+    assert signs_in(grantflow, "ada@example.com", second)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    chosen = grantflow.platform("person", "password", "ada@example.com", "--password-stdin", "--json")
+    assert "password" not in chosen.json
+    assert "correct horse" not in chosen.out + chosen.err
+    assert signs_in(grantflow, "ada@example.com", "correct horse battery")
+
+
+def test_another_password_ends_every_session_of_that_person_and_nobody_elses(grantflow: CommandLine) -> None:
+    add_ada(grantflow)
+    grantflow.platform("person", "add", "grace@example.com", "--name", "Grace Hopper")
+
+    async def sessions(*, begin: bool) -> list[bool]:
+        async with storage_of(DataDirectory(grantflow.directory)) as storage:
+            people = await storage.people.list(limit=2)
+            for number, person in enumerate(people if begin else ()):
+                await storage.sessions.begin(
+                    bytes([number]), person_id=person.id, now=NOW, expires_at=NOW + timedelta(1), instead_of=None
+                )
+            return [await storage.sessions.find(bytes([number]), now=NOW) is not None for number in range(2)]
+
+    assert asyncio.run(sessions(begin=True)) == [True, True]
+    assert grantflow.platform("person", "password", "ada@example.com").code == 0
+    assert asyncio.run(sessions(begin=False)) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("email", "typed", "what", "code"),
+    [
+        ("nobody@example.com", "correct horse battery\n", "Nobody here has the email nobody@example.com", 1),
+        ("ada@example.com", "short\n", "at least 8 characters", 1),
+        ("ada@example.com", "", "holds no password", 2),
+    ],
+)
+def test_an_unfit_password_or_email_changes_nobodys(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, email: str, typed: str, what: str, code: int
+) -> None:
+    before = add_ada(grantflow).out.strip()
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    refused = grantflow.platform("person", "password", email, "--password-stdin")
+    assert (refused.code, refused.out) == (code, "")
+    assert what in refused.err
+    assert signs_in(grantflow, "ada@example.com", before)
+
+
+def test_no_flag_or_argument_takes_another_password(grantflow: CommandLine) -> None:
+    add_ada(grantflow)
+    assert grantflow.platform("person", "password", "ada@example.com", "correct horse battery").code == 2
+    assert grantflow.platform("person", "password", "ada@example.com", "--password", "correct horse battery").code == 2
+
+
+def test_an_email_that_is_taken_is_told_with_the_command_that_sets_that_persons_password(
+    grantflow: CommandLine,
+) -> None:
+    add_ada(grantflow)
+    assert "grantflow platform person password ada@example.com" in " ".join(add_ada(grantflow).err.split())
 
 
 # --- integrations ------------------------------------------------------------------------------------------------

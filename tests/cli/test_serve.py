@@ -106,6 +106,25 @@ def test_w13_cookies_over_tls_are_secure_and_of_this_host_alone(over_tls: tuple[
     assert "Secure" in cookie
 
 
+def test_a_redirect_uri_on_this_machine_where_nothing_is_served_is_warned_about(tmp_path: Path) -> None:
+    elsewhere = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": "http://localhost:1/oauth"}
+    with running(tmp_path / "data", "serve", *FREE, env=elsewhere) as served:
+        (warning,) = served.errors.read_text().splitlines()
+    assert warning.startswith("warning: The pages are served at http://localhost:")
+    assert "people come back to http://localhost:1/oauth" in warning
+    assert warning.endswith("--port 1")
+    behind = {**elsewhere, "GRANTFLOW_PUBLIC_URL": "http://localhost:1"}
+    with running(tmp_path / "data", "serve", *FREE, env=behind) as served:
+        assert served.errors.read_text() == "", "a proxy answers there"
+
+
+def test_a_platform_on_this_machine_that_does_not_answer_is_warned_about(tmp_path: Path) -> None:
+    away = {**ENVIRONMENT, "GRANTFLOW_API_URL": "http://127.0.0.1:1/v1"}
+    with running(tmp_path / "data", "serve", *FREE, env=away) as served:
+        (warning,) = served.errors.read_text().splitlines()
+    assert warning.startswith("warning: Nothing answers at http://127.0.0.1:1/v1")
+
+
 def test_secrets_come_from_files(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("1" * 64)
     named = {**ENVIRONMENT, "GRANTFLOW_CLIENT_SECRET_FILE": str(tmp_path / "secret")}
@@ -133,6 +152,22 @@ def test_a_platform_is_served_alone_with_the_settings_of_flags_and_environment(t
         assert "Sample people" not in page.text
         assert served.errors.read_text() == ""
         assert served.stop() == 130
+
+
+def test_up_and_a_platform_at_another_address_do_not_serve_one_directory(tmp_path: Path) -> None:
+    folder = str(tmp_path / "data")
+    up = ("up", "--port", "0", "--integration-port", "0")
+    with running(tmp_path / "data", *up):
+        refused = ended("platform", "serve", *FREE, "--data", folder)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "Another grantflow up runs on" in refused.stderr
+    with running(tmp_path / "data", "platform", "serve", *FREE):
+        refused = ended(*up, "--data", folder)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "A grantflow platform serve runs on" in refused.stderr
+        assert ended("status", "--data", folder).returncode == 1
+        with running(tmp_path / "data", "platform", "serve", *FREE) as second:
+            assert second.process.poll() is None
 
 
 def test_a_platform_without_people_says_how_to_add_the_first(tmp_path: Path) -> None:

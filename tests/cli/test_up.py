@@ -93,6 +93,18 @@ def test_people_are_added_and_seen_while_it_runs(up: Running, folder: Path) -> N
     assert "mary@example.com" in [person["email"] for person in json.loads(listed.stdout)]
 
 
+def test_another_password_of_one_of_its_people_is_shown_from_then_on(up: Running, folder: Path) -> None:
+    alan = up.said["people"][2]
+    with Person(alan) as person:
+        person.open(f"{up.said['platform_url']}/signin")
+        person.sign_in()
+        changed = ended("platform", "person", "password", alan["email"], "--json", "--data", str(folder))
+        alan["password"] = json.loads(changed.stdout)["password"]
+        assert json.loads(ended("status", "--json", "--data", str(folder)).stdout) == up.said
+        person.open(f"{up.said['platform_url']}/connected-apps")
+        assert "Connected apps" in person.sign_in().words, "signed out, and in again with the new one"
+
+
 def test_there_are_rooms_with_members_and_messages(up: Running, folder: Path) -> None:
     with closing(sqlite3.connect(folder / "platform.db")) as database:
         counted = database.execute(

@@ -23,6 +23,7 @@ Commands
 
   platform serve                serve a platform
   platform person add | list    the people who can sign in
+  platform person password      give one of them another password
   platform app add | list       the integrations that are registered
   platform bot add | list       accounts of their own, with their own token
   platform bot regenerate | delete
@@ -209,6 +210,23 @@ Options
 {_DATA}
   --json                       the result as one line of JSON"""
 
+_PERSON_PASSWORD = f"""\
+grantflow platform person password EMAIL [OPTIONS]
+
+Give a person another password, also while the platform runs, and end all
+their sessions. It is asked for on a terminal; without one it is made up and
+shown. What the person granted stays: revoke it by `platform grant revoke`.
+
+Examples
+  grantflow platform person password ada@example.com
+  grantflow platform person password ada@example.com \\
+      --password-stdin < password.txt
+
+Options
+  --password-stdin             read the password from standard input
+{_DATA}
+  --json                       the result as one line of JSON"""
+
 _APP_ADD = f"""\
 grantflow platform app add NAME --redirect-uri URI --scopes "..." [OPTIONS]
 
@@ -326,9 +344,10 @@ PAGES = {
     ("key", "new"): _KEY_NEW,
     ("platform",): _OVERVIEW,
     ("platform", "serve"): _PLATFORM_SERVE,
-    ("platform", "person"): f"{_PERSON_ADD}\n\n\n{_PERSON_LIST}",
+    ("platform", "person"): f"{_PERSON_ADD}\n\n\n{_PERSON_LIST}\n\n\n{_PERSON_PASSWORD}",
     ("platform", "person", "add"): _PERSON_ADD,
     ("platform", "person", "list"): _PERSON_LIST,
+    ("platform", "person", "password"): _PERSON_PASSWORD,
     ("platform", "app"): f"{_APP_ADD}\n\n\n{_APP_LIST}",
     ("platform", "app", "add"): _APP_ADD,
     ("platform", "app", "list"): _APP_LIST,

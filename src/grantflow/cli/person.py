@@ -6,7 +6,7 @@ import sys
 from uuid import UUID
 
 from grantflow.app import Storage, clock, mint
-from grantflow.cli.administration import everybody, storage_of
+from grantflow.cli.administration import everybody, person_called, storage_of
 from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.output import USAGE, Failure, say, write, write_json, write_table
 from grantflow.data_directory import DataDirectory
@@ -16,7 +16,8 @@ from grantflow.resource_owner.passwords import UnfitPassword, hash_password, new
 from grantflow.resource_owner.people import UnfitPerson, canonical_email, new_person
 from grantflow.resource_owner.records import Person
 from grantflow.resource_server.ids import Kind, write_id
-from grantflow.storage.people import EmailTaken
+from grantflow.seeding import keep_password
+from grantflow.storage.people import EmailTaken, NobodyThere
 
 
 def add(
@@ -53,6 +54,36 @@ def show(*, data: Data = None, json: Json = False) -> None:
     write_table(("EMAIL", "NAME", ""), rows)
 
 
+def password(email: str, /, *, password_stdin: Switch = False, data: Data = None, json: Json = False) -> None:
+    directory = DataDirectory.find(data)
+    person = asyncio.run(_person(directory, email))  # before anybody thinks of a password
+    chosen, generated = _read_password(from_stdin=password_stdin), new_password(mint=mint)
+    asyncio.run(_set_password(directory, person.email, chosen or generated))
+    is_shown = keep_password(directory, person.email, chosen or generated)
+    if json:
+        write_json(_as_json(person) | ({} if chosen else {"password": generated.reveal()}))
+        return
+    say(f"{person.display_name} has another password, and is signed out everywhere. What they granted stays.")
+    if is_shown:
+        say("grantflow up and grantflow status show it, as they do for the sandbox's people.")
+    if not chosen:
+        say("The password is shown this one time:" if not is_shown else "The password:")
+        write(generated.reveal())
+
+
+async def _person(directory: DataDirectory, email: str) -> Person:
+    async with storage_of(directory) as storage:
+        return await person_called(storage, email)
+
+
+async def _set_password(directory: DataDirectory, email: str, password: Secret) -> None:
+    async with storage_of(directory) as storage:
+        try:
+            await storage.people.set_password(email, password_hash=hash_password(password, mint=mint))
+        except (UnfitPassword, NobodyThere) as error:
+            raise Failure(str(error)) from error
+
+
 async def _add(directory: DataDirectory, email: str, name: str, password: Secret, *, admin: bool) -> Person:
     async with storage_of(directory, create=True) as storage:
         try:
@@ -60,7 +91,9 @@ async def _add(directory: DataDirectory, email: str, name: str, password: Secret
                 email, name, org_id=await _organization(storage), now=clock(), mint=mint, is_admin=admin
             )
             await storage.people.add(person, password_hash=hash_password(password, mint=mint))
-        except (UnfitPerson, UnfitPassword, EmailTaken) as error:
+        except EmailTaken as error:
+            raise Failure(str(error), fix=f"grantflow platform person password {email} sets it.") from error
+        except (UnfitPerson, UnfitPassword) as error:
             raise Failure(str(error)) from error
     return person
 

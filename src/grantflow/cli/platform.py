@@ -13,7 +13,7 @@ from grantflow.cli.addresses import addresses, public_address, roles_of
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.starting import address, bound, serve_until_signal
+from grantflow.cli.starting import address, bound, held, serve_until_signal
 from grantflow.data_directory import DataDirectory
 from grantflow.roles import Role
 from grantflow.serving import Listener
@@ -64,7 +64,7 @@ def serve(
     directory = DataDirectory.find(data)
     directory.create()
     is_sandbox = directory.sandbox.exists() if settings.sandbox is None else settings.sandbox
-    with bound(settings.host, settings.port) as sockets:
+    with held(directory, shared=True), bound(settings.host, settings.port) as sockets:
         url = public or address("http", settings.host, sockets)
         found = addresses(settings, url=url)
         storage = Storage.open(directory.database)

@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandErr
 from grantflow.cli import log
 from grantflow.cli.help import command_in
 from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted, write_no_more
+from grantflow.data_directory import BrokenFile
 from grantflow.migrations import SchemaTooNew
 from grantflow.storage.engine import StorageUnavailable
 
@@ -22,6 +23,7 @@ COMMANDS = {
     ("platform", "serve"): "grantflow.cli.platform:serve",
     ("platform", "person", "add"): "grantflow.cli.person:add",
     ("platform", "person", "list"): "grantflow.cli.person:show",
+    ("platform", "person", "password"): "grantflow.cli.person:password",
     ("platform", "app", "add"): "grantflow.cli.integration:add",
     ("platform", "app", "list"): "grantflow.cli.integration:show",
     ("platform", "bot", "add"): "grantflow.cli.bot:add",
@@ -79,6 +81,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         return Failure(f"This command needs the package {package}.", fix='Install it: pip install "grantflow[server]"')
     if isinstance(error, StorageUnavailable):
         return Failure(f"The database cannot be used: {error.reason}.", fix="Try again, or use another --data.")
+    if isinstance(error, BrokenFile):
+        return Failure(str(error), fix="Restore it from a backup, or delete it: what it held is then made up anew.")
     if isinstance(error, SchemaTooNew):
         return Failure(str(error))
     if isinstance(error, OSError) and error.filename:

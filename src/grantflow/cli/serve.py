@@ -2,8 +2,9 @@
 
 import shlex
 from pathlib import Path
+from socket import create_connection
 from typing import Annotated
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from cyclopts import Parameter
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
+from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.errors import InvalidScope
 from grantflow.sealing import KeyRing, SealingError
 from grantflow.serving import Listener
@@ -47,6 +49,8 @@ def serve(
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
         app = _app(settings, redirect_uri, base_url=base_url, vault=settings.vault or directory.path / "vault.db")
+        _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
+        _warn_of_a_platform_that_is_away(settings.api_url)
 
         def on_ready() -> None:
             if json:
@@ -74,7 +78,7 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
             settings.client_secret.get_secret_value(),
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
-            vault=SqliteVault(vault, keys=keys),
+            vault=_vault(vault, keys),
             api_url=settings.api_url,
             authorization_endpoint=settings.authorization_endpoint,
             token_endpoint=settings.token_endpoint,
@@ -84,6 +88,48 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
         return integration(client, _about(settings), base_url=base_url)
     except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
+
+
+def _vault(path: Path, keys: KeyRing) -> SqliteVault:
+    try:
+        return SqliteVault(path, keys=keys)
+    except (SealingError, SchemaTooNew):
+        raise
+    except Exception as error:  # what a driver raises is its own: no such folder, no database, a broken one
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise Failure(
+            f"The vault {path} cannot be opened: {reason}.",
+            fix="GRANTFLOW_VAULT names its file. Name another, or restore this one from a backup.",
+        ) from error
+
+
+def _warn_of_a_redirect_uri_elsewhere(settings: IntegrationSettings, *, served_at: str) -> None:
+    """Behind a proxy it lies elsewhere for good reason, and then the public URL says so."""
+    redirect_uri = urlsplit(settings.redirect_uri or served_at)
+    if settings.public_url is not None or not is_loopback(redirect_uri.hostname or ""):
+        return
+    served = urlsplit(served_at)
+    if (redirect_uri.scheme, port_in(redirect_uri)) != (served.scheme, port_in(served)):
+        tls = "--tls " if redirect_uri.scheme == "https" else ""
+        say(
+            f"warning: The pages are served at {served_at}, but people come back to {redirect_uri.geturl()}, "
+            f"where they are not. Serve them there: grantflow serve {tls}--port {port_in(redirect_uri)}"
+        )
+
+
+def port_in(address: SplitResult) -> int:
+    return address.port or {"http": 80, "https": 443}[address.scheme]
+
+
+def _warn_of_a_platform_that_is_away(api_url: str) -> None:
+    """On this machine it would be up within milliseconds; others are not asked."""
+    parts = urlsplit(api_url)
+    if not is_loopback(parts.hostname or ""):
+        return
+    try:
+        create_connection((parts.hostname, port_in(parts)), timeout=1).close()
+    except OSError:
+        say(f"warning: Nothing answers at {api_url} now. Start the platform, or correct GRANTFLOW_API_URL.")
 
 
 def _about(settings: IntegrationSettings) -> About:

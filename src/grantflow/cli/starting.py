@@ -3,13 +3,14 @@
 import signal
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from socket import socket
 from threading import Thread
 
 from grantflow import serving
 from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted, write_no_more
 from grantflow.cli.ports import holder_of
+from grantflow.data_directory import DataDirectory, DirectoryInUse
 from grantflow.serving import Listener, PortUnavailable
 
 
@@ -29,6 +30,33 @@ def bound(host: str, port: int, *, flag: str = "--port") -> Iterator[Sequence[so
     finally:
         for each in sockets:
             each.close()
+
+
+@contextmanager
+def held(directory: DataDirectory, *, shared: bool = False) -> Iterator[None]:
+    """Hold the data directory meanwhile: `grantflow up` alone, platforms ``shared`` among themselves.
+
+    Raises:
+        Failure: who else holds it, and what to do.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(directory.held(shared=shared))
+        except DirectoryInUse as error:
+            raise _in_use(directory) from error
+        yield
+
+
+def _in_use(directory: DataDirectory) -> Failure:
+    if directory.is_held():
+        return Failure(
+            f"Another grantflow up runs on {directory.path}.",
+            fix="grantflow status shows it. Stop it, or let this one have a directory of its own: --data DIR.",
+        )
+    return Failure(
+        f"A grantflow platform serve runs on {directory.path}, at an address of its own.",
+        fix="Stop it, or let this one have a directory of its own: --data DIR.",
+    )
 
 
 def _unavailable(error: PortUnavailable, flag: str) -> Failure:

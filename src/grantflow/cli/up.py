@@ -1,8 +1,6 @@
 """`grantflow up`: platform and sample integration in one process, furnished and ready for a first grant."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from json import dumps
 from typing import Any
@@ -13,13 +11,13 @@ from starlette.applications import Starlette
 from grantflow.app import Storage, clock, integration, mint, platform
 from grantflow.authorization_server import Settings
 from grantflow.cli.flags import Data, Json, Open, OtherPortNumber, PortNumber, Seconds
-from grantflow.cli.output import Failure, say
+from grantflow.cli.output import USAGE, Failure, say
 from grantflow.cli.report import show
-from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
+from grantflow.cli.starting import address, bound, held, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
-from grantflow.data_directory import DataDirectory, DirectoryInUse, write_private
+from grantflow.data_directory import DataDirectory, write_private
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
 from grantflow.sealing import KeyRing
 from grantflow.seeding import APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish
@@ -42,6 +40,12 @@ def up(
     open_: Open = False,
     json: Json = False,
 ) -> int:
+    if port == integration_port != 0:
+        raise Failure(
+            f"Platform and integration cannot share port {port}.",
+            fix=f"Give one of them another, such as --integration-port {port - 1}, or 0 for any that is free.",
+            code=USAGE,
+        )
     directory = DataDirectory.find(data)
     directory.create()
     with (
@@ -78,18 +82,6 @@ def up(
             return serve_until_signal(listeners, on_ready=on_ready)
         finally:
             directory.running.unlink(missing_ok=True)
-
-
-@contextmanager
-def held(directory: DataDirectory) -> Iterator[None]:
-    try:
-        with directory.held():
-            yield
-    except DirectoryInUse as error:
-        raise Failure(
-            f"Another grantflow up runs on {directory.path}.",
-            fix="grantflow status shows it. Stop it, or let this one have a directory of its own: --data DIR.",
-        ) from error
 
 
 def idle_port(port: int, *, taken: int) -> int:
