@@ -24,8 +24,8 @@ OWNERS = (
 )
 ROWS = {
     "sessions": "(token_hash, person_id, authenticated_at, expires_at) VALUES (:key, 'p', 0, :expires_at)",
-    "authorization_requests": "(id_hash, query, scopes, redirect_uri, client_id, created_at, expires_at)"
-    " VALUES (:key, '', '', '', 'c', 0, :expires_at)",
+    "authorization_requests": "(id_hash, query, scopes, redirect_uri, client_id, created_at, expires_at, answered_at)"
+    " VALUES (:key, '', '', '', 'c', 0, :expires_at, 1)",
     "codes": "(code_hash, family, grant_id, client_id, person_id, scopes, redirect_uri, redirect_uri_sent, created_at,"
     " expires_at) VALUES (:key, 'f', 'g', 'c', 'p', 's', '', 1, 0, :expires_at)",
     "access_tokens": "(token_hash, family, grant_id, client_id, person_id, scopes, issued_at, expires_at)"
@@ -73,6 +73,20 @@ def test_what_expired_a_day_ago_is_swept_and_what_lives_or_died_just_now_stays(t
     run(tmp_path, story)
 
 
+def test_a_request_that_nobody_answered_is_swept_within_minutes(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        ages = {"dead": timedelta(minutes=-10), "just dead": timedelta(minutes=-9), "living": timedelta(minutes=1)}
+        rows = [row("authorization_requests", key, expires_at=NOW + age) for key, age in ages.items()]
+        answered = row("authorization_requests", "answered", expires_at=NOW - HOUR)
+        opened = Statement("UPDATE authorization_requests SET answered_at = NULL")
+        await engine.write(all_of(*rows, opened, answered))
+        assert await Housekeeping(engine).sweep(now=NOW) == 1
+        left = await engine.read(Statement("SELECT id_hash FROM authorization_requests ORDER BY 1"))
+        assert [each["id_hash"] for each in left] == [b"answered", b"just dead", b"living"]
+
+    run(tmp_path, story)
+
+
 def test_a_sweep_takes_everything_in_small_portions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(housekeeping, "PORTION", 7)
 
@@ -111,7 +125,7 @@ def test_every_deletion_finds_its_rows_by_an_index(tmp_path: Path) -> None:
         await Housekeeping(engine).sweep(now=NOW)
         engine._writer.set_trace_callback(None)
         swept = [statement for statement in statements if statement.lstrip().startswith(("DELETE", "UPDATE"))]
-        assert len(swept) == 6
+        assert len(swept) == 7
         for statement in swept:
             plan = await engine.read(Statement(f"EXPLAIN QUERY PLAN {statement}"))
             assert not [

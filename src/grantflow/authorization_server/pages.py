@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import parse_qs, quote
 
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from grantflow.authorization_server.authorization import Asked, read
 from grantflow.authorization_server.code import issue_code
 from grantflow.authorization_server.dispatch import AskConsent, Ended, IssueCode, Refuse, SignIn, Step, next_step
+from grantflow.authorization_server.open_requests import TooManyOpenRequests, check_room
 from grantflow.authorization_server.ports import AuthorizationRequests
 from grantflow.authorization_server.records import NewPendingRequest, Situation
 from grantflow.authorization_server.settings import Settings
@@ -25,6 +27,7 @@ from grantflow.web.cookies import SESSION, Cookies
 from grantflow.web.errors import PageError
 from grantflow.web.headers import page_headers
 from grantflow.web.pages import Pages
+from grantflow.web.throttle import sender
 
 log = logging.getLogger("grantflow.authorization_server")
 
@@ -49,6 +52,8 @@ class AuthorizationEndpoint:
             for _ in range(ATTEMPTS):
                 if (response := await self._attempt(request)) is not None:
                     return response
+        except TooManyOpenRequests as error:
+            raise _too_many(error) from error
         except TemporarilyUnavailable as error:
             raise _unavailable(error) from error
         raise _unavailable(TemporarilyUnavailable("Too many requests for this grant at once.", retry_after=1))
@@ -72,7 +77,8 @@ class AuthorizationEndpoint:
             step = next_step(asked, situation, now=now)
         except UntrustedRequest as error:
             raise _untrusted(error, situation, now=now) from error
-        return await self._take(step, asked=asked, query=query, situation=situation, waiting=waiting, now=now)
+        at = sender(request)
+        return await self._take(step, asked=asked, query=query, situation=situation, waiting=waiting, now=now, at=at)
 
     async def _situation(self, asked: Asked, *, session: bytes | None) -> Situation:
         client_id = asked.request.client_id
@@ -83,7 +89,15 @@ class AuthorizationEndpoint:
     # --- the steps -------------------------------------------------------------------------------------------------
 
     async def _take(
-        self, step: Step, *, asked: Asked, query: str, situation: Situation, waiting: Secret | None, now: datetime
+        self,
+        step: Step,
+        *,
+        asked: Asked,
+        query: str,
+        situation: Situation,
+        waiting: Secret | None,
+        now: datetime,
+        at: str,
     ) -> Response | None:
         match step:
             case Ended():
@@ -93,17 +107,19 @@ class AuthorizationEndpoint:
             case IssueCode():
                 return await self._issue(step, now=now)
             case SignIn():
-                waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=step.scopes, now=now)
+                waiting = waiting or await self._wait(
+                    step, asked=asked, query=query, scopes=step.scopes, now=now, at=at
+                )
                 return self._send_to(self.settings.sign_in_page, waiting)
             case AskConsent():
                 scopes = step.checked.scopes
-                waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=scopes, now=now)
+                waiting = waiting or await self._wait(step, asked=asked, query=query, scopes=scopes, now=now, at=at)
                 return self._send_to(self.settings.consent_page, waiting)
 
     async def _wait(
-        self, step: SignIn | AskConsent, *, asked: Asked, query: str, scopes: Scopes, now: datetime
+        self, step: SignIn | AskConsent, *, asked: Asked, query: str, scopes: Scopes, now: datetime, at: str
     ) -> Secret:
-        """Keep the request while the person acts; only the hash of its id is stored."""
+        """Keep the request while the person acts; only the hash of its id is stored. ``at`` is where it came from."""
         waiting = mint_request_id(self.mint)
         await self.requests.save(
             NewPendingRequest(
@@ -113,9 +129,11 @@ class AuthorizationEndpoint:
                 scopes=scopes,
                 redirect_uri=step.trusted.redirect_uri,
                 login_hint=_login_hint(asked.request.login_hint),
+                address=at,
                 created_at=now,
                 expires_at=now + self.settings.request_lifetime,
-            )
+            ),
+            check_room=partial(check_room, settings=self.settings),
         )
         return waiting
 
@@ -217,6 +235,26 @@ def _method_not_allowed() -> PageError:
         why="An authorization request is a GET (RFC 6749 section 3.1).",
         next_step="Go back to the integration and start again there.",
         headers={"allow": "GET"},
+    )
+
+
+def _too_many(error: TooManyOpenRequests) -> PageError:
+    if error.status == 429:
+        title = "Too many requests are open from your network"
+        why = "Each time somebody is asked to connect an app, that is kept until it is answered. Yours was not kept."
+        next_step = "Finish what you have begun elsewhere, or wait a few minutes. Then reload this page."
+    else:
+        title = "Very many people are connecting apps just now"
+        why = "The platform keeps only so many unfinished requests at once. Yours was not kept."
+        next_step = "Wait a minute, then reload this page."
+    return PageError(
+        error.status,
+        title,
+        why=why,
+        next_step=next_step,
+        kind="warning",
+        reason=error.reason,
+        headers={"retry-after": str(error.retry_after)},
     )
 
 

@@ -4,6 +4,7 @@ What saves answers False where what the rule decided on is no longer so (somebod
 nothing of it was kept; load and decide again.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from grantflow.authorization_server.records import (
     Code,
     NewCode,
     NewPendingRequest,
+    OpenRequests,
     Redemption,
     RefreshToken,
     Renewal,
@@ -29,7 +31,8 @@ class AuthorizationRequests(Protocol):
     async def pending(self, request: bytes, *, session: bytes | None) -> Situation:
         """The same for a request that waited; without ``pending`` and ``registration`` where there is none."""
 
-    async def save(self, request: NewPendingRequest) -> None: ...
+    async def save(self, request: NewPendingRequest, *, check_room: Callable[[OpenRequests], None]) -> None:
+        """Keep it, if ``check_room`` raises nothing at how many are open; it is asked inside the unit of work."""
 
     async def answer(self, request: bytes, *, now: datetime) -> bool:
         """Mark a pending request as answered; False where it was already."""

@@ -88,7 +88,10 @@ class PendingRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewPendingRequest:
-    """``scopes`` and ``redirect_uri`` are for the pages that ask the person; ``query`` is checked again each time."""
+    """``scopes`` and ``redirect_uri`` are for the pages that ask the person; ``query`` is checked again each time.
+
+    ``address`` is whom it is counted against.
+    """
 
     digest: bytes = field(repr=False)
     query: str = field(repr=False)
@@ -96,8 +99,17 @@ class NewPendingRequest:
     scopes: Scopes
     redirect_uri: str
     login_hint: str | None
+    address: str
     created_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequests:
+    """How many wait unanswered now, for anybody and for people at one address."""
+
+    in_all: int
+    of_address: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ class Settings:
     refresh_token_lifetime: timedelta = timedelta(days=90)
     #: How long a request waits for the person to sign in and consent.
     request_lifetime: timedelta = timedelta(minutes=10)
+    #: How many may wait at once, with up to 8 KiB each, and how many from one address: an office shares one.
+    open_requests: int = 10_000
+    open_requests_of_an_address: int = 500
 
     #: For so long after a code was spent, its valid repeat revokes nothing: a client's own retry (S34).
     repeat_grace: timedelta = timedelta(seconds=10)

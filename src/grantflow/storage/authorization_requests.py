@@ -1,6 +1,6 @@
 """Authorization requests on their way: what each meets, how it waits for a person, and the code it ends in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from grantflow.authorization_server.records import (
@@ -9,6 +9,7 @@ from grantflow.authorization_server.records import (
     GrantChange,
     NewCode,
     NewPendingRequest,
+    OpenRequests,
     PendingRequest,
     Session,
     Situation,
@@ -40,9 +41,16 @@ WHERE r.id_hash = :id_hash ORDER BY u.position
 """
 _SAVE = """
 INSERT INTO authorization_requests
-  (id_hash, query, scopes, redirect_uri, login_hint, client_id, created_at, expires_at)
+  (id_hash, query, scopes, redirect_uri, login_hint, client_id, address, created_at, expires_at)
 VALUES
-  (:id_hash, :query, :scopes, :redirect_uri, :login_hint, :client_id, :created_at, :expires_at)
+  (:id_hash, :query, :scopes, :redirect_uri, :login_hint, :client_id, :address, :created_at, :expires_at)
+"""
+_COUNT_OPEN = """
+SELECT count(*) AS in_all FROM authorization_requests WHERE expires_at > :now AND answered_at IS NULL
+"""
+_COUNT_OPEN_OF_ADDRESS = """
+SELECT count(*) AS of_address FROM authorization_requests
+WHERE address = :address AND expires_at > :now AND answered_at IS NULL
 """
 # A request counts once: of two tabs that come back at the same time, one finds no row.
 _ANSWER = """
@@ -86,7 +94,7 @@ class AuthorizationRequestStore:
         rows = await self._engine.read(Statement(_PENDING, {"id_hash": request, "session": session}))
         return _situation(rows, request=request)
 
-    async def save(self, request: NewPendingRequest) -> None:
+    async def save(self, request: NewPendingRequest, *, check_room: Callable[[OpenRequests], None]) -> None:
         values = {
             "id_hash": request.digest,
             "query": request.query,
@@ -94,11 +102,16 @@ class AuthorizationRequestStore:
             "redirect_uri": request.redirect_uri,
             "login_hint": request.login_hint,
             "client_id": request.client_id,
+            "address": request.address,
             "created_at": milliseconds(request.created_at),
             "expires_at": milliseconds(request.expires_at),
         }
 
         def work() -> Work[None]:
+            now = {"now": values["created_at"]}
+            (all_open,) = yield Statement(_COUNT_OPEN, now)
+            (of_address,) = yield Statement(_COUNT_OPEN_OF_ADDRESS, now | {"address": request.address})
+            check_room(OpenRequests(all_open["in_all"], of_address["of_address"]))
             yield Statement(_SAVE, values)
 
         await self._engine.write(work())

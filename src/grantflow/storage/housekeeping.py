@@ -8,6 +8,8 @@ from grantflow.storage.times import milliseconds
 #: How long a row outlives its expiry: so long its late use is still told from one that never was. A spent code that
 #: comes back within that time ends what it led to (S34).
 KEPT = timedelta(days=1)
+#: The same for an authorization request that nobody answered: anybody can have one kept, so a flood must drain soon.
+UNANSWERED_KEPT = timedelta(minutes=10)
 #: How long the answer to a rotated refresh token can be fetched again at the most; nothing sealed outlives that.
 ANSWERS_KEPT = timedelta(days=1)
 #: Rows that one unit of work takes away at the most.
@@ -20,6 +22,14 @@ _TABLES = {
     "refresh_tokens": "token_hash",
     "sessions": "token_hash",
 }
+_FORGET_UNANSWERED = """
+DELETE FROM authorization_requests
+WHERE id_hash IN (
+  SELECT id_hash FROM authorization_requests
+  WHERE answered_at IS NULL AND expires_at <= :before ORDER BY expires_at LIMIT :portion
+)
+RETURNING 1
+"""
 _FORGET_ANSWERS = """
 UPDATE refresh_tokens SET sealed_answer = NULL
 WHERE token_hash IN (
@@ -35,9 +45,13 @@ class Housekeeping:
         self._engine = engine
 
     async def sweep(self, *, now: datetime) -> int:
-        """Delete all that expired more than a day ago, and sealed answers of that age; answers how many rows."""
+        """Delete all that expired more than a day ago, requests that nobody answered sooner, and sealed answers of
+        that age; answers how many rows.
+        """
         before = milliseconds(now - KEPT)
-        deleted = sum([await self._repeat(_delete(table, key), before) for table, key in _TABLES.items()])
+        unanswered = milliseconds(now - UNANSWERED_KEPT)
+        deleted = await self._repeat(_FORGET_UNANSWERED, unanswered)
+        deleted += sum([await self._repeat(_delete(table, key), before) for table, key in _TABLES.items()])
         return deleted + await self._repeat(_FORGET_ANSWERS, milliseconds(now - ANSWERS_KEPT))
 
     async def _repeat(self, sql: str, before: int) -> int:
