@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.authorization_server.given import Server, run
+from grantflow.resource_owner.records import Person
+from grantflow.storage.connected_apps import ConnectedAppStore
+from tests.authorization_server.given import PKCE, VERIFIER, Server, parameters_of, request_of, run
 
 ACCESS, REFRESH = "access_token", "refresh_token"
 
@@ -84,5 +86,89 @@ def test_a_token_must_be_named(tmp_path: Path) -> None:
         answer = await server.revoke(app, "")
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
         assert "'token' is missing" in answer.json()["message"]
+
+    run(tmp_path, story)
+
+
+# --- the grant, when nothing that could act is left ----------------------------------------------------------------
+
+
+async def connected(server: Server, person: Person) -> int:
+    """How many apps the person's page of connected apps lists."""
+    return (await ConnectedAppStore(server.engine).connected(person.id, page=1, size=9)).total
+
+
+@pytest.mark.parametrize("profile", ["webex", "strict"])
+def test_an_integration_that_revoked_its_last_token_is_connected_no_more_and_must_ask_for_all_anew(
+    tmp_path: Path, profile: str
+) -> None:
+    async def story(server: Server) -> None:
+        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        person = await server.person()
+        tokens = await server.tokens(app, person)
+        renewed = (await server.refresh(app, tokens[REFRESH])).json()
+        assert await connected(server, person) == 1
+        await server.revoke(app, renewed[REFRESH])
+        assert await connected(server, person) == 0
+        request_of(await (await server.signed_in(person)).authorize(app, **PKCE), "/consent")
+        assert await server.lives((await server.tokens(app, person))[ACCESS])
+        assert await connected(server, person) == 1
+
+    run(tmp_path, story)
+
+
+def test_another_installation_keeps_the_grant_and_what_is_remembered(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        first, second = await server.tokens(app, person), await server.tokens(app, person)
+        await server.run("UPDATE access_tokens SET expires_at = 1")
+        await server.revoke(app, first[REFRESH])
+        assert await connected(server, person) == 1
+        assert (await server.refresh(app, second[REFRESH])).status_code == 200
+        assert "code" in parameters_of(await (await server.signed_in(person)).authorize(app, **PKCE))
+
+    run(tmp_path, story)
+
+
+def test_a_code_on_its_way_keeps_the_grant_until_it_has_expired(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        tokens = await server.tokens(app, person)
+        code = await server.code(app, person, **PKCE)
+        await server.revoke(app, tokens[REFRESH])
+        second = (await server.exchange(app, code, code_verifier=VERIFIER)).json()
+        assert await server.lives(second[ACCESS])
+        await server.code(app, person, **PKCE)
+        server.wait(minutes=6)
+        await server.revoke(app, second[REFRESH])
+        assert await connected(server, person) == 0
+
+    run(tmp_path, story)
+
+
+def test_an_access_token_that_outlived_its_refresh_token_keeps_the_grant_until_it_is_revoked_too(
+    tmp_path: Path,
+) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        tokens = await server.tokens(app, person)
+        other = await server.tokens(app, person)
+        await server.run("UPDATE refresh_tokens SET expires_at = 1")
+        await server.revoke(app, other[REFRESH])
+        assert await connected(server, person) == 1
+        await server.revoke(app, tokens[ACCESS])
+        assert await connected(server, person) == 0
+
+    run(tmp_path, story)
+
+
+def test_a_stolen_code_or_token_that_comes_back_too_late_leaves_no_empty_grant(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        code = await server.code(app, person)
+        assert (await server.exchange(app, code)).status_code == 200
+        server.wait(seconds=11)
+        assert (await server.exchange(app, code)).status_code == 400
+        assert await connected(server, person) == 0
 
     run(tmp_path, story)

@@ -56,9 +56,10 @@ class Tokens(Protocol):
     async def rotate(self, rotation: Rotation) -> bool: ...
 
     async def revoke_family(self, family: str, *, now: datetime) -> None:
-        """Revoke all that one authorization code led to."""
+        """Revoke all that one authorization code led to, and end the grant where nothing that could act is left."""
 
-    async def revoke_access_token(self, token: bytes, *, now: datetime) -> None: ...
+    async def revoke_access_token(self, token: bytes, *, now: datetime) -> None:
+        """Revoke it alone, and end the grant where nothing that could act is left."""
 
     async def note_use_of_secret(self, client_id: str, secret: bytes, *, now: datetime) -> None:
         """Remember when a client secret was last used, so that its owner knows when an old one can go."""

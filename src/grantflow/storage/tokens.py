@@ -94,6 +94,23 @@ _REVOKE_ACCESS_TOKENS = "UPDATE access_tokens SET revoked_at = :now WHERE family
 _REVOKE_ACCESS_TOKEN = """
 UPDATE access_tokens SET revoked_at = :now WHERE token_hash = :token_hash AND revoked_at IS NULL
 """
+# What could still act under a grant: a code to be spent, a refresh token that was not replaced, an access token.
+_END_GRANT = """
+UPDATE grants SET revoked_at = :now, version = version + 1
+WHERE id = (SELECT grant_id FROM {table} WHERE {key} = :{key} LIMIT 1) AND revoked_at IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM codes t WHERE t.grant_id = grants.id AND t.spent_at IS NULL AND t.expires_at > :now
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM refresh_tokens t
+    WHERE t.grant_id = grants.id AND t.revoked_at IS NULL AND t.replaced_at IS NULL AND t.expires_at > :now
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM access_tokens t WHERE t.grant_id = grants.id AND t.revoked_at IS NULL AND t.expires_at > :now
+  )
+"""
+_END_GRANT_OF_FAMILY = _END_GRANT.format(table="refresh_tokens", key="family")
+_END_GRANT_OF_ACCESS_TOKEN = _END_GRANT.format(table="access_tokens", key="token_hash")
 _USE_SECRET = """
 UPDATE client_secrets SET last_used_at = :now WHERE client_id = :client_id AND secret_hash = :secret_hash
 """
@@ -132,11 +149,18 @@ class TokenStore:
         def work() -> Work[None]:
             yield Statement(_REVOKE_REFRESH_TOKENS, values)
             yield Statement(_REVOKE_ACCESS_TOKENS, values)
+            yield Statement(_END_GRANT_OF_FAMILY, values)
 
         await self._engine.write(work())
 
     async def revoke_access_token(self, token: bytes, *, now: datetime) -> None:
-        await self._run(Statement(_REVOKE_ACCESS_TOKEN, {"token_hash": token, "now": milliseconds(now)}))
+        values = {"token_hash": token, "now": milliseconds(now)}
+
+        def work() -> Work[None]:
+            yield Statement(_REVOKE_ACCESS_TOKEN, values)
+            yield Statement(_END_GRANT_OF_ACCESS_TOKEN, values)
+
+        await self._engine.write(work())
 
     async def note_use_of_secret(self, client_id: str, secret: bytes, *, now: datetime) -> None:
         values = {"client_id": client_id, "secret_hash": secret, "now": milliseconds(now)}
