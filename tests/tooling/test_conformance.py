@@ -1,0 +1,62 @@
+"""docs/conformance.md says what is so: every statement, and the tests that show it."""
+
+import pytest
+
+from tests.tooling.conformance import PAGE, Statements, all_tests, numbers_of, read_tests, write_page
+
+STATEMENTS, TESTS = Statements.read(), all_tests()
+SHOWN = {number for test in TESTS for number in test.numbers if not test.may_be_left_out}
+
+
+def test_the_page_is_up_to_date() -> None:
+    is_up_to_date = PAGE.read_text(encoding="utf-8") == write_page(STATEMENTS, TESTS)
+    assert is_up_to_date, "run ./dev conformance and commit docs/conformance.md"
+
+
+def test_every_number_from_first_to_last_is_a_statement() -> None:
+    expected = [f"W{number:02}" for number in range(1, 37)] + [f"S{number:02}" for number in range(1, 111)]
+    assert list(STATEMENTS.says) == expected
+
+
+def test_no_test_carries_a_number_that_there_is_not() -> None:
+    assert {number: test.name for test in TESTS for number in test.numbers if number not in STATEMENTS.says} == {}
+
+
+def test_every_statement_is_shown_by_a_test_that_always_runs_or_says_why_not_yet() -> None:
+    assert set(STATEMENTS.says) - SHOWN - set(STATEMENTS.not_yet) == set(), "name a test after each of these"
+
+
+def test_what_is_shown_is_no_longer_said_to_be_missing() -> None:
+    assert SHOWN & set(STATEMENTS.not_yet) == set(), "take these off not_yet in tests/conformance.toml"
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("test_w07_a_token_lives_14_days", ("W07",)),
+        ("test_w04_w29_s99_it_is_posted", ("W04", "W29", "S99")),
+        ("test_w22_to_w25_the_story", ("W22", "W23", "W24", "W25")),
+        ("test_s100_the_page", ("S100",)),
+        ("test_a_promise_about_w07_alone", ()),
+        ("test_w3c_says_so", ()),
+        ("test_to_w07_leads_nothing", ("W07",)),
+    ],
+)
+def test_numbers_are_read_from_the_front_of_a_name(name: str, numbers: tuple[str, ...]) -> None:
+    assert numbers_of(name) == numbers
+
+
+@pytest.mark.parametrize(
+    ("source", "left_out"),
+    [
+        ("def test_w07_x(): ...", False),
+        ("@pytest.mark.slow\ndef test_w07_x(): ...", False),
+        ("@pytest.mark.skipif(True, reason='')\ndef test_w07_x(): ...", True),
+        ("@pytest.mark.xfail\nasync def test_w07_x(): ...", True),
+        ("pytestmark = [pytest.mark.slow, pytest.mark.skip]\ndef test_w07_x(): ...", True),
+        ("pytestmark = pytest.mark.slow\ndef test_w07_x(): ...", False),
+    ],
+)
+def test_a_test_that_may_be_left_out_shows_nothing(source: str, left_out: bool) -> None:
+    (test,) = read_tests(source, file="tests/test_x.py")
+    assert (test.numbers, test.may_be_left_out, test.promise) == (("W07",), left_out, "x")
