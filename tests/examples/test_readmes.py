@@ -1,11 +1,14 @@
 """What the README of each example tells a reader to set is what the example asks its environment for."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.parts import ROOT
+from tests.whole.running import Up, up
 
 FOLDERS = sorted(readme.parent for readme in (ROOT / "examples").glob("*/README.md"))
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -28,6 +31,21 @@ def test_the_scopes_that_a_reader_registers_are_those_that_the_example_asks_for(
     (registered,) = re.findall(r'--scopes "([^"]+)"', (folder / "README.md").read_text(encoding="utf-8"))
     (asked,) = set(re.findall(r'(?:scopes|SCOPES) ?= ?"([^"]+)"', source(folder)))
     assert registered == asked
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("readmes") / "state") as running:
+        yield running
+
+
+@pytest.mark.slow
+@folders
+def test_the_command_that_registers_the_example_works_as_it_stands(folder: Path, platform: Up) -> None:
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^\./dev grantflow platform (app add .*)$", readme, re.MULTILINE)
+    app = platform.platform(*shlex.split(command))
+    assert f"export GRANTFLOW_REDIRECT_URI={app['redirect_uris'][0]}\n" in readme
 
 
 @folders

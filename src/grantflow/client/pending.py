@@ -118,16 +118,16 @@ class PendingCookies:
         return ("pending", self.client_id, self.redirect_uri)
 
 
-def check_return_to(return_to: str, *, redirect_uri: str) -> str:
+def check_return_to(return_to: str, *, redirect_uri: str, called: str = "return_to") -> str:
     """A path of the redirect URI's own site, or a URL of its origin, as a path; nowhere else (RFC 9700 4.11.1).
 
-    Raises ValueError.
+    Raises ValueError, in which it is `called` as its author knows it.
     """
     path = return_to.removeprefix(origin(redirect_uri)) if "://" in return_to else return_to
     plain = all(" " < character <= "~" and character != "\\" for character in path)
     if not path.startswith("/") or path.startswith("//") or not plain or len(path) > _RETURN_TO_LIMIT:
         raise ValueError(
-            "return_to must be a path of this site, such as /settings?tab=2 (printable ASCII, up to "
+            f"{called} must be a path of this site, such as /settings?tab=2 (printable ASCII, up to "
             f"{_RETURN_TO_LIMIT} characters): a person is never sent to another site."
         )
     return path

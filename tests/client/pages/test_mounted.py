@@ -126,7 +126,7 @@ def test_w29_a_page_of_the_host_is_told_whose_browser_asks_and_comes_next_after_
 
 def test_s99_the_page_that_comes_next_lies_on_the_hosts_own_site(world: World) -> None:
     integration = world.async_integration(redirect_uri="https://app.example/oauth")
-    with pytest.raises(ValueError, match="path of this site"):
+    with pytest.raises(ValueError, match="home must be a path of this site"):
         integration_pages(integration, ABOUT, home="https://elsewhere.example/")
     integration._parts.vault.close()
 

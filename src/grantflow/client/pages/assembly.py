@@ -86,7 +86,7 @@ def integration_pages(
     base_url = base_url or urljoin(integration.redirect_uri, ".")
     site = Site(about.name, base_url, role="integration", sandbox=sandbox, links=links)
     viewers = Viewers(integration, Cookies(site), texts=_texts(integration), person_of=person_of, owner_of=owner_of)
-    home = check_return_to(home, redirect_uri=site.origin) if home else None
+    home = check_return_to(home, redirect_uri=site.origin, called="home") if home else None
     mount = _mount(integration, about, site=site, viewers=viewers, home=home, try_it=try_it)
     _compare_grant_url(integration.configuration.connect_url, with_pages_at=site.public_url(paths.CONNECT))
     app = IntegrationPages(
