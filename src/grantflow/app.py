@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from grantflow import authorization_server, resource_owner, resource_server
+from grantflow import authorization_server, developer_portal, resource_owner, resource_server
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About, integration_pages
 from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.protocol.metadata import metadata_url
 from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
+from grantflow.storage.app_hub import AppHubStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
 from grantflow.storage.authorizations import AuthorizationStore
 from grantflow.storage.bots import BotStore
@@ -29,9 +30,11 @@ from grantflow.storage.consents import ConsentStore
 from grantflow.storage.directory import DirectoryStore
 from grantflow.storage.engine import Engine, Statement
 from grantflow.storage.failures import FailureStore
+from grantflow.storage.granted import GrantedStore
 from grantflow.storage.housekeeping import Housekeeping
 from grantflow.storage.memberships import MembershipStore
 from grantflow.storage.messages import MessageStore
+from grantflow.storage.my_apps import MyAppStore
 from grantflow.storage.people import PeopleStore
 from grantflow.storage.probe import WriteProbe
 from grantflow.storage.registrations import RegistrationStore
@@ -41,7 +44,7 @@ from grantflow.storage.sqlite import SqliteEngine
 from grantflow.storage.tokens import TokenStore
 from grantflow.web.errors import error_handlers
 from grantflow.web.pages import Pages
-from grantflow.web.site import Site
+from grantflow.web.site import Link, Site
 from grantflow.web.throttle import FailuresInMemory
 
 log = logging.getLogger("grantflow.app")
@@ -81,6 +84,9 @@ class Storage:
         self.rooms = RoomStore(engine)
         self.memberships = MembershipStore(engine)
         self.messages = MessageStore(engine)
+        self.my_apps = MyAppStore(engine)
+        self.granted = GrantedStore(engine)
+        self.app_hub = AppHubStore(engine)
         self.housekeeping = Housekeeping(engine)
         self.probe = WriteProbe(engine)
 
@@ -108,7 +114,7 @@ def platform(
     are at ``site.base_url``.
     """
     addresses = addresses or Addresses.at(site.base_url)
-    pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES,))
+    pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES, developer_portal.TEMPLATES))
     parts = Parts(storage, settings, addresses, pages, form_key, clock, mint)
     routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
     for role, routes_of in _ROUTES.items():
@@ -160,6 +166,13 @@ class Parts:
         """What leads from a page of this process to a path of a role at this address."""
         return path if address == self.pages.site.base_url else address + path
 
+    @property
+    def account_links(self) -> tuple[Link, ...]:
+        """The avatar's menu, the same on the pages of every role."""
+        connected = self.link(self.addresses.resource_owner, resource_owner.CONNECTED_APPS)
+        mine = self.link(self.addresses.developer_portal, developer_portal.MY_APPS)
+        return (Link("Connected apps", connected), Link("My Webex Apps", mine))
+
 
 def _authorization_server(parts: Parts) -> list[BaseRoute]:
     person = parts.addresses.resource_owner
@@ -190,6 +203,11 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
             refresh_token_lifetime=int(settings.refresh_token_lifetime.total_seconds()),
             authorization_endpoint=parts.link(parts.addresses.authorization_server, "/v1/authorize"),
             metadata=metadata_url(settings.issuer),
+            own_pages=(
+                resource_owner.CONNECTED_APPS,
+                parts.link(parts.addresses.developer_portal, developer_portal.MY_APPS),
+            ),
+            account_links=parts.account_links,
         ),
         people=storage.people,
         sessions=storage.sessions,
@@ -218,11 +236,37 @@ def _resource_server(parts: Parts) -> list[BaseRoute]:
     )
 
 
+def _developer_portal(parts: Parts) -> list[BaseRoute]:
+    storage, person = parts.storage, parts.addresses.resource_owner
+    return developer_portal.routes(
+        developer_portal.Ports(
+            sessions=storage.sessions,
+            registrations=storage.registrations,
+            mine=storage.my_apps,
+            granted=storage.granted,
+            hub=storage.app_hub,
+        ),
+        developer_portal.PortalSettings(
+            form_key=parts.form_key,
+            api_url=f"{parts.addresses.resource_server}/v1",
+            authorization_endpoint=parts.settings.authorization_endpoint,
+            account_links=parts.account_links,
+            sign_in=parts.link(person, resource_owner.SIGN_IN),
+            sign_out=parts.link(person, resource_owner.SIGN_OUT),
+            seen_from_sign_in="" if person == parts.addresses.developer_portal else parts.addresses.developer_portal,
+        ),
+        pages=parts.pages,
+        clock=parts.clock,
+        mint=parts.mint,
+    )
+
+
 #: In the order in which they are asked for a route: the resource server takes all that is left of /v1.
 _ROUTES: Mapping[Role, Callable[[Parts], list[BaseRoute]]] = {
     Role.AUTHORIZATION_SERVER: _authorization_server,
     Role.RESOURCE_OWNER: _resource_owner,
     Role.RESOURCE_SERVER: _resource_server,
+    Role.DEVELOPER_PORTAL: _developer_portal,
 }
 
 

@@ -12,6 +12,7 @@ class Role(StrEnum):
     AUTHORIZATION_SERVER = "authorization-server"
     RESOURCE_OWNER = "resource-owner"
     RESOURCE_SERVER = "resource-server"
+    DEVELOPER_PORTAL = "developer-portal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import pytest
 
 from grantflow.resource_owner.way_out import destination, form_targets
-from grantflow.resource_owner.words import duration, web_address, with_query
+from grantflow.resource_owner.words import duration
+from grantflow.web.addresses import web_address, with_query
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,11 @@
-"""The developer portal: integrations are registered and looked after here, and found by people (RFC 6749 section 2)."""
+"""The developer portal: integrations are registered and looked after here, and found by people (RFC 6749 section 2).
+
+`routes` is all that the composition root needs, with `TEMPLATES` among the folders of its `Pages`. What storage must
+offer stands in `ports`, in the values of `records`; the rules that the command line shares are in `registration`.
+"""
+
+from grantflow.developer_portal.assembly import TEMPLATES, Ports, routes
+from grantflow.developer_portal.paths import MY_APPS
+from grantflow.developer_portal.settings import AppKind, PortalSettings
+
+__all__ = ["MY_APPS", "TEMPLATES", "AppKind", "PortalSettings", "Ports", "routes"]

@@ -1,22 +1,94 @@
-"""What the developer portal asks of storage. Any of these may raise TemporarilyUnavailable; then nothing was kept."""
+"""What the developer portal asks of storage. Any of these may raise TemporarilyUnavailable; then nothing was kept.
+
+Where an owner is named, what belongs to anybody else is as good as not there. ``page`` counts from 1; ``search`` is
+part of a name, upper and lower case alike, and empty for all.
+"""
 
 from datetime import datetime
 from typing import Protocol
 
-from grantflow.developer_portal.records import Bot, Integration, NewBotToken, NewSecret
+from grantflow.developer_portal.records import (
+    Amendment,
+    Bot,
+    HeldSecret,
+    Hub,
+    HubEntry,
+    Icon,
+    Integration,
+    MyApps,
+    NewBotToken,
+    NewSecret,
+    PeopleWhoGranted,
+    PersonsGrant,
+    Session,
+)
+
+
+class Sessions(Protocol):
+    async def find(self, token_hash: bytes, *, now: datetime) -> Session | None:
+        """The living session; an expired one is None."""
 
 
 class Registrations(Protocol):
-    async def add(self, integration: Integration, secret: NewSecret | None) -> bool:
-        """Keep a new integration; False where its name is taken (upper and lower case alike)."""
+    async def add(
+        self, integration: Integration, secret: NewSecret | None, *, icon: Icon | None = None, form: bytes | None = None
+    ) -> bool:
+        """Keep a new integration; False where its name is taken (upper and lower case alike), or where the ``form``
+        (its digest) has made one already.
+        """
 
-    async def add_secret(self, client_id: str, secret: NewSecret, *, others_expire_at: datetime | None) -> bool:
+    async def made_by(self, form: bytes, *, owner_id: str) -> str | None:
+        """The client ID of what this form has made."""
+
+    async def add_secret(
+        self, client_id: str, secret: NewSecret, *, others_expire_at: datetime | None, version: int | None = None
+    ) -> bool:
         """Keep another secret. The others end then at the latest, or live on where it is None.
 
-        False where there is no such integration, or it is public and has no secrets.
+        False where there is no such integration, it is public and has no secrets, or ``version`` is another by now.
         """
 
     async def find(self, client_id: str) -> Integration | None: ...
+
+    async def amend(self, integration: Integration, *, icon: Icon | None = None) -> Amendment:
+        """Save all of it but client ID, owner and client type, if it still is in the version that it says."""
+
+    async def delete(self, client_id: str, *, owner_id: str) -> bool:
+        """With its secrets, and all that people granted it."""
+
+
+class MyAppsPort(Protocol):
+    async def page(self, owner_id: str, *, search: str, page: int, size: int) -> MyApps: ...
+
+    async def find(self, client_id: str, *, owner_id: str) -> Integration | None: ...
+
+    async def secrets(self, client_id: str, *, now: datetime) -> tuple[HeldSecret, ...]:
+        """Those that serve still, newest first."""
+
+
+class GrantedPort(Protocol):
+    """What people granted an integration. The caller has seen that it is its owner who asks."""
+
+    async def count(self, client_id: str) -> int: ...
+
+    async def page(self, client_id: str, *, search: str, page: int, size: int, now: datetime) -> PeopleWhoGranted: ...
+
+    async def find(self, grant_id: str, *, client_id: str, now: datetime) -> PersonsGrant | None:
+        """A living grant."""
+
+    async def expire(self, grant_id: str, *, client_id: str, now: datetime) -> int:
+        """Let its access tokens expire now; the refresh token lives on. Answers how many there were."""
+
+    async def revoke(self, grant_id: str, *, client_id: str, now: datetime) -> bool: ...
+
+
+class AppHubPort(Protocol):
+    async def page(self, *, search: str, page: int, size: int) -> Hub:
+        """Those that have a landing page, in the order of their names."""
+
+    async def find(self, client_id: str) -> HubEntry | None: ...
+
+    async def icon(self, digest: str) -> Icon | None: ...
 
 
 class Bots(Protocol):

@@ -4,26 +4,29 @@ The rules are pure; storage keeps what they answer, and says whether a name is t
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from grantflow.developer_portal.records import Integration, NewSecret
-from grantflow.protocol.errors import InvalidRequest, InvalidScope
-from grantflow.protocol.redirect_uri import check_registrable
+from grantflow.protocol.errors import InvalidRequest, InvalidScope, printable
+from grantflow.protocol.minting import Mint
+from grantflow.protocol.redirect_uri import LENGTH_LIMIT, LOOPBACK_ADDRESSES, check_registrable
 from grantflow.protocol.registration import ClientType, Profile, Registration
 from grantflow.protocol.scope import KMS, Scopes, read_scopes
 from grantflow.protocol.secret import Secret
-
-#: ``mint(n)`` answers n unguessable bytes.
-Mint = Callable[[int], bytes]
+from grantflow.web.icons import DIGEST, OWN_ICONS
 
 NAME_LIMIT = 120
 DESCRIPTION_LIMIT = 1_000
+EMAIL_LIMIT = 254
 REDIRECT_URI_LIMIT = 50
 _SECRET_BYTES = 32
 _SCOPE = re.compile(r"[A-Za-z][A-Za-z-]*:[A-Za-z_]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+#: What an address holds that needs no look at how browsers would mend it.
+_PLAIN = re.compile(r"[!-~]+")
 
 NAME_TAKEN = "Another integration has this name already; choose a name of its own."
 
@@ -38,7 +41,10 @@ class InvalidRegistration(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What a developer asks to register: form fields as typed, redirect URIs already split."""
+    """What a developer asks to register: form fields as typed, redirect URIs already split.
+
+    ``icon`` is the name of one of the platform's own, or the digest of one that was uploaded and read.
+    """
 
     name: str
     redirect_uris: tuple[str, ...]
@@ -49,6 +55,7 @@ class Application:
     contact_email: str = ""
     owner_id: str | None = None
     site_url: str | None = None
+    icon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,12 @@ class Registered:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Amended:
+    integration: Integration
+    warnings: tuple[str, ...]
+
+
 def register(application: Application, *, now: datetime, mint: Mint, sandbox: bool) -> Registered:
     """Give an integration its client ID (``C`` and 64 hex digits) and, unless it is public, its client secret (64).
 
@@ -69,17 +82,41 @@ def register(application: Application, *, now: datetime, mint: Mint, sandbox: bo
     Raises:
         InvalidRegistration: all that is wrong, field by field.
     """
+    integration, warnings = _checked(application, "C" + mint(32).hex(), now=now, sandbox=sandbox)
+    if application.client_type is ClientType.PUBLIC:
+        return Registered(integration, None, None, warnings)
+    secret, kept = new_secret(now=now, mint=mint)
+    return Registered(integration, secret, kept, warnings)
+
+
+def amend(known: Integration, application: Application, *, sandbox: bool) -> Amended:
+    """The integration as its owner wants it from now on.
+
+    Its client ID, owner and client type stay: with the type its secrets would come or go.
+
+    Raises:
+        InvalidRegistration: all that is wrong, field by field.
+    """
+    application = replace(application, client_type=known.registration.client_type, owner_id=known.owner_id)
+    client_id = known.registration.client_id
+    integration, warnings = _checked(application, client_id, now=known.created_at, sandbox=sandbox)
+    return Amended(replace(integration, version=known.version), warnings)
+
+
+def _checked(
+    application: Application, client_id: str, *, now: datetime, sandbox: bool
+) -> tuple[Integration, tuple[str, ...]]:
     strict = application.profile is Profile.STRICT or application.client_type is ClientType.PUBLIC
     problems: dict[str, str] = {}
     warnings: list[str] = []
     name = _name(application.name, problems)
-    _check_texts(application, problems)
+    _check_texts(application, sandbox, problems)
     _check_redirect_uris(application.redirect_uris, strict, sandbox, problems=problems, warnings=warnings)
     scopes = _scopes(application.scopes, problems)
     if problems:
         raise InvalidRegistration(problems)
     registration = Registration(
-        client_id="C" + mint(32).hex(),
+        client_id=client_id,
         name=name,
         redirect_uris=application.redirect_uris,
         scopes=scopes,
@@ -89,15 +126,13 @@ def register(application: Application, *, now: datetime, mint: Mint, sandbox: bo
     integration = Integration(
         registration,
         created_at=now,
-        description=application.description.strip(),
+        description=_lines(application.description),
         contact_email=application.contact_email.strip(),
         owner_id=application.owner_id,
-        site_url=application.site_url,
+        site_url=(application.site_url or "").strip() or None,
+        icon=application.icon,
     )
-    if application.client_type is ClientType.PUBLIC:
-        return Registered(integration, None, None, tuple(warnings))
-    secret, kept = new_secret(now=now, mint=mint)
-    return Registered(integration, secret, kept, tuple(warnings))
+    return integration, tuple(warnings)
 
 
 def new_secret(*, now: datetime, mint: Mint) -> tuple[Secret, NewSecret]:
@@ -115,13 +150,35 @@ def _name(name: str, problems: dict[str, str]) -> str:
     return plain
 
 
-def _check_texts(application: Application, problems: dict[str, str]) -> None:
-    if len(application.description) > DESCRIPTION_LIMIT:
-        problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
-    if application.contact_email and not _EMAIL.fullmatch(application.contact_email.strip()):
+def _check_texts(application: Application, sandbox: bool, problems: dict[str, str]) -> None:
+    email = application.contact_email.strip()
+    if email and not (_EMAIL.fullmatch(email) and email.isprintable() and len(email) <= EMAIL_LIMIT):
         problems["contact_email"] = "The contact email must look like name@example.com."
-    if application.site_url and not application.site_url.startswith(("https://", "http://")):
-        problems["site_url"] = "The site must be a web address: https://host/path."
+    if application.icon and not (application.icon in OWN_ICONS or DIGEST.fullmatch(application.icon)):
+        problems["icon"] = "There is no such icon; choose one of those shown, or upload one."
+    if len(_lines(application.description)) > DESCRIPTION_LIMIT:
+        problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
+    if problem := _site_problem((application.site_url or "").strip(), sandbox=sandbox):
+        problems["site_url"] = problem
+
+
+def _site_problem(address: str, *, sandbox: bool) -> str | None:
+    """What is wrong with the landing page's address, to which everybody is led who looks at the App Hub."""
+    if not address:
+        return None
+    wrong = "The landing page must be a web address: https://host/path."
+    if len(address) > LENGTH_LIMIT or not _PLAIN.fullmatch(address):
+        return wrong
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return wrong
+    if parts.scheme not in ("https", "http") or not host or "@" in parts.netloc:
+        return wrong
+    if parts.scheme == "http" and not (sandbox and host in {*LOOPBACK_ADDRESSES, "localhost"}):
+        return "The landing page must begin with https://; plain http is for this machine alone, in a sandbox."
+    return None
 
 
 def _check_redirect_uris(
@@ -134,10 +191,25 @@ def _check_redirect_uris(
     elif len(set(uris)) < len(uris):
         problems["redirect_uris"] = "The same redirect URI stands there twice; remove one."
     else:
-        try:
-            warnings += [warning for uri in uris for warning in check_registrable(uri, strict=strict, sandbox=sandbox)]
-        except InvalidRequest as error:
-            problems["redirect_uris"] = error.description
+        wrong: list[str] = []
+        for uri in uris:
+            try:
+                warnings += check_registrable(uri, strict=strict, sandbox=sandbox)
+            except InvalidRequest as error:
+                wrong.append(f"{_quoted(uri)}: {error.description}")
+        if wrong:
+            problems["redirect_uris"] = "\n".join(wrong)
+
+
+def _quoted(uri: str) -> str:
+    """As it may be repeated to whoever typed it, on a page or in a terminal."""
+    plain = printable(uri)
+    return f"{plain[:97]}..." if len(plain) > 100 else plain
+
+
+def _lines(text: str) -> str:
+    """With the line ends that everybody uses but forms."""
+    return text.replace("\r\n", "\n").strip()
 
 
 def _scopes(text: str, problems: dict[str, str]) -> Scopes:

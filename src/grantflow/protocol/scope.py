@@ -76,6 +76,20 @@ MEANINGS: dict[str, str] = {
 }
 
 
+#: Those that reach further than one person's own data, or all of it: a developer is told to think twice.
+FAR_REACHING = frozenset({"spark:all", "identity:tokens_read", "identity:tokens_write"})
+
+
+def without_kms(scopes: Scopes) -> Scopes:
+    """The platform adds spark:kms by itself, and no page lists it (as Webex's does not)."""
+    return scopes.beyond(Scopes.of(KMS))
+
+
+def in_words(scopes: Scopes) -> list[tuple[str, str]]:
+    """Pairs of scope and plain words, for whichever page lists them."""
+    return [(token, meaning(token)) for token in scopes]
+
+
 def meaning(token: str) -> str:
     """The plain words for a scope; an unlisted one shows its own words (``devices read``)."""
     return MEANINGS.get(token) or token.partition(":")[2].replace("_", " ") or token

@@ -3,7 +3,8 @@
 from grantflow.resource_owner.paths import CONNECTED_APPS
 from grantflow.resource_owner.records import Question
 from grantflow.resource_owner.standing import Standing
-from grantflow.resource_owner.words import duration, web_address
+from grantflow.resource_owner.words import duration
+from grantflow.web.addresses import web_address
 from grantflow.web.errors import PageError
 from grantflow.web.site import Link
 

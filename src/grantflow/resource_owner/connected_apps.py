@@ -8,11 +8,12 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from grantflow.protocol.scope import in_words
 from grantflow.resource_owner.paths import CONNECTED_APPS, REVOCATION_OF_ALL, SIGN_IN, revocation
 from grantflow.resource_owner.ports import Grants
 from grantflow.resource_owner.records import ConnectedApp, Session
 from grantflow.resource_owner.visits import Visits, binding
-from grantflow.resource_owner.words import in_words, with_query
+from grantflow.web.addresses import page_count, page_number, with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
@@ -37,7 +38,7 @@ class ConnectedAppsPages:
             return self._sign_in_first(CONNECTED_APPS)
         page = page_number(request)
         apps = await self.grants.connected(session.person_id, page=page, size=PAGE_SIZE)
-        pages = max(1, -(-apps.total // PAGE_SIZE))
+        pages = page_count(apps.total, size=PAGE_SIZE)
         if page > pages:
             return self.pages.redirect(with_query(CONNECTED_APPS, page=str(pages)))
         return self._page(
@@ -124,12 +125,6 @@ class ConnectedAppsPages:
 
 def _here(request: Request) -> str:
     return revocation(str(request.path_params["grant_id"]))
-
-
-def page_number(request: Request) -> int:
-    """From `?page=N`; 1 for whatever is no page."""
-    text = request.query_params.get("page", "1")
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
 
 
 def _not_connected() -> PageError:

@@ -7,6 +7,7 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
+from grantflow.protocol.scope import in_words
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.closed import closed, unknown
 from grantflow.resource_owner.paths import CONNECTED_APPS, CONSENT, SIGN_IN
@@ -16,7 +17,8 @@ from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.resource_owner.standing import Standing, standing
 from grantflow.resource_owner.visits import Visits, binding
 from grantflow.resource_owner.way_out import destination, form_targets
-from grantflow.resource_owner.words import duration, in_words, with_query
+from grantflow.resource_owner.words import duration
+from grantflow.web.addresses import with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from grantflow.protocol.scope import KMS, Scopes
+from grantflow.protocol.scope import Scopes, without_kms
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,3 @@ class ConnectedApps:
 
     shown: tuple[ConnectedApp, ...]
     total: int
-
-
-def without_kms(scopes: Scopes) -> Scopes:
-    """The platform adds spark:kms by itself, and no page lists it (as Webex's does not)."""
-    return scopes.beyond(Scopes.of(KMS))

@@ -19,7 +19,8 @@ from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.resource_owner.standing import Standing, standing
 from grantflow.resource_owner.visits import Visits, binding
 from grantflow.resource_owner.way_out import form_targets
-from grantflow.resource_owner.words import duration, with_query
+from grantflow.resource_owner.words import duration
+from grantflow.web.addresses import with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form

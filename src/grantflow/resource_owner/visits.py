@@ -14,7 +14,7 @@ from grantflow.resource_owner.ports import Sessions
 from grantflow.resource_owner.records import Session
 from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.web.cookies import SESSION, Cookies
-from grantflow.web.csrf import FormGuard
+from grantflow.web.csrf import FormGuard, session_binding
 from grantflow.web.site import Account
 
 
@@ -67,4 +67,4 @@ class Visits:
 
 def binding(session: Session, request_id: str = "") -> str:
     """What a form of this session is bound to; a consent form to its request too."""
-    return f"{session.token_hash.hex()} {request_id}".rstrip()
+    return session_binding(session.token_hash, request_id)

@@ -35,7 +35,8 @@ A template of the role extends the layout and speaks in components, never in cla
     {% endblock %}
 
 Always there in a template: `ui` (the components), `site`, `url(path)` (a path of this app, below the prefix it is
-mounted at), `static(name)`, `account` (an `Account` or None), `errors` (field name to message, in the order of the
+mounted at), `static(name)`, `icon_src(icon)` (an integration's icon, for
+`ui.app_icon`), `account` (an `Account` or None), `errors` (field name to message, in the order of the
 form) and `here` (the path asked for). Everything else must be passed: an unknown name is an error, never an empty
 string. The components are listed at the top of `templates/components.html`. Layout blocks: `title`, `width` (one of
 `narrow`, `reading`, `wide`), `head`, `nav`, `notice` (above the main part, full width), `main`, `footer`.

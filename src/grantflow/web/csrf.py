@@ -20,6 +20,11 @@ VISITOR_SECONDS = 86_400
 _VISITOR_ID = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
+def session_binding(token_hash: bytes, what: str = "") -> str:
+    """What a form of a session is bound to, in whichever role's pages it stands, and to one matter where named."""
+    return f"{token_hash.hex()} {what}".rstrip()
+
+
 @dataclass(frozen=True, slots=True)
 class FormGuard:
     """Makes and checks the hidden token of forms.

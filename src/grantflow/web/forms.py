@@ -1,5 +1,9 @@
 """Reads a posted form, bounded, and turns every malformed one into a page that says what is wrong with it."""
 
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from grantflow.protocol import http
@@ -7,7 +11,15 @@ from grantflow.protocol.errors import InvalidRequest, RequestTooLarge
 from grantflow.web.errors import PageError
 from grantflow.web.wire import read_request
 
+MULTIPART = "multipart/form-data"
 GO_BACK = "Go back to the form, reload it and send it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a form. What its sender called it and its type is not believed, and so not kept."""
+
+    content: bytes = field(repr=False)
 
 
 async def read_form(request: Request, limit_bytes: int = http.FORM_LIMIT) -> dict[str, str]:
@@ -20,15 +32,68 @@ async def read_form(request: Request, limit_bytes: int = http.FORM_LIMIT) -> dic
     try:
         sent = await read_request(request, limit=limit_bytes)
         if sent.media_type != http.FORM:
-            raise PageError(
-                415,
-                "This form was sent in a way we cannot read",
-                why=f"Forms are read as {http.FORM}.",
-                next_step=f"{GO_BACK} A program must set that content type.",
-            )
+            raise _unreadable(f"Forms are read as {http.FORM}.")
         return http.read_form(sent.body, limit=limit_bytes)
-    except RequestTooLarge as error:
-        next_step = "Go back, shorten what you entered and send it again."
-        raise PageError(413, "This form is too large", why=error.description, next_step=next_step) from error
     except InvalidRequest as error:
-        raise PageError(400, "This form could not be read", why=error.description, next_step=GO_BACK) from error
+        raise _refused(error) from error
+
+
+async def read_upload_form(request: Request, *, limit_bytes: int) -> tuple[dict[str, str], dict[str, Upload]]:
+    """The fields and files of a form that may carry files (RFC 7578); neither holds what was left empty.
+
+    All of it is read into memory, at most `limit_bytes`. Raises PageError as `read_form` does.
+    """
+    try:
+        sent = await read_request(request, limit=limit_bytes)
+        if sent.media_type == http.FORM:
+            return http.read_form(sent.body, limit=limit_bytes), {}
+        if sent.media_type != MULTIPART:
+            raise _unreadable(f"This form is read as {MULTIPART} or {http.FORM}.")
+        return await _read_multipart(request, sent.body, limit_bytes=limit_bytes)
+    except InvalidRequest as error:
+        raise _refused(error) from error
+
+
+async def _read_multipart(
+    request: Request, body: bytes, *, limit_bytes: int
+) -> tuple[dict[str, str], dict[str, Upload]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        parser = MultiPartParser(
+            request.headers, stream(), max_files=5, max_fields=http.FORM_FIELDS_LIMIT, max_part_size=limit_bytes
+        )
+        form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError, LookupError) as error:
+        raise InvalidRequest("The parts of the form are malformed.") from error
+    try:
+        fields: dict[str, str] = {}
+        files: dict[str, Upload] = {}
+        for name, value in form.multi_items():
+            if name in fields or name in files:
+                raise InvalidRequest(f"The field {http.shown(name)} occurs more than once; send it once.")
+            if isinstance(value, str):
+                fields[name] = value
+            else:
+                files[name] = Upload(await value.read())
+    finally:
+        await form.close()
+    present = {name: value for name, value in fields.items() if value}
+    return present, {name: upload for name, upload in files.items() if upload.content}
+
+
+def _unreadable(why: str) -> PageError:
+    return PageError(
+        415,
+        "This form was sent in a way we cannot read",
+        why=why,
+        next_step=f"{GO_BACK} A program must set that content type.",
+    )
+
+
+def _refused(error: InvalidRequest) -> PageError:
+    if isinstance(error, RequestTooLarge):
+        next_step = "Go back, shorten what you entered and send it again."
+        return PageError(413, "This form is too large", why=error.description, next_step=next_step)
+    return PageError(400, "This form could not be read", why=error.description, next_step=GO_BACK)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from grantflow.web.headers import ReferrerPolicy, page_headers
+from grantflow.web.icons import icon_path
 from grantflow.web.site import Link, Site
 from grantflow.web.static import Static
 
@@ -89,6 +90,10 @@ class Pages:
 
 
 def _environment(site: Site, *, static: Static, folders: Sequence[Path]) -> Environment:
+    def icon_src(icon: str | None) -> str | None:
+        path = icon_path(icon, static_path=static.path)
+        return site.url(path) if path else None
+
     environment = Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,
@@ -101,11 +106,12 @@ def _environment(site: Site, *, static: Static, folders: Sequence[Path]) -> Envi
         site=site,
         url=site.url,
         static=lambda name: site.url(static.path(name)),
+        icon_src=icon_src,
         account=None,
         errors={},
     )
     environment.filters.update(
-        tone=tone, initials=initials, shorten=shorten, utc_text=utc_text, utc_machine=utc_machine
+        tone=tone, filename=filename, initials=initials, shorten=shorten, utc_text=utc_text, utc_machine=utc_machine
     )
     environment.globals["ui"] = environment.get_template("components.html").module
     return environment
@@ -120,6 +126,12 @@ def initials(name: str, count: int = 2) -> str:
     """Up to `count` first letters: `Ada Lovelace` becomes `AL`; a name without letters or digits becomes `?`."""
     firsts = [letter for word in name.split() for letter in word[:1] if letter.isalnum()]
     return "".join(firsts[:count]).upper() or "?"
+
+
+def filename(name: str) -> str:
+    """A name as a file may be called: `Ada's Helper` becomes `ada-s-helper`."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name.lower())
+    return "-".join(filter(None, plain.split("-")))[:40] or "integration"
 
 
 def shorten(text: str, length: int = 16) -> str:

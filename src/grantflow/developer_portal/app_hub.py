@@ -1,0 +1,80 @@
+"""What everybody may see: the App Hub (W21), the icons in it, and every scope in plain words (W09)."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from grantflow.developer_portal import paths
+from grantflow.developer_portal.my_apps import searched
+from grantflow.developer_portal.portal import Portal
+from grantflow.developer_portal.ports import AppHubPort
+from grantflow.protocol.scope import FAR_REACHING, KMS, MEANINGS, in_words
+from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.errors import PageError
+from grantflow.web.icons import DIGEST
+from grantflow.web.site import Link
+
+PAGE_SIZE = 24
+#: An icon never changes under its address. It is a picture and nothing else, wherever it is opened.
+_ICON_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AppHubPages:
+    portal: Portal
+    hub: AppHubPort
+
+    async def overview(self, request: Request) -> Response:
+        search, page = searched(request), page_number(request)
+        found = await self.hub.page(search=search, page=page, size=PAGE_SIZE)
+        pages = page_count(found.total, size=PAGE_SIZE)
+        if page > pages:
+            return self.portal.redirect(paths.APP_HUB, q=search, page=str(pages))
+        return self.portal.page(
+            request,
+            "app_hub.html",
+            await self.portal.session(request),
+            apps=found.shown,
+            total=found.total,
+            search=search,
+            page=page,
+            pages=pages,
+            pager=with_query(paths.APP_HUB, q=search),
+        )
+
+    async def entry(self, request: Request) -> Response:
+        app = await self.hub.find(str(request.path_params["client_id"]))
+        if app is None:
+            raise _not_in_the_hub()
+        session = await self.portal.session(request)
+        return self.portal.page(request, "hub_app.html", session, app=app, scopes=in_words(app.visible))
+
+    async def scopes(self, request: Request) -> Response:
+        scopes = [(token, words, token in FAR_REACHING, token == KMS) for token, words in MEANINGS.items()]
+        return self.portal.page(request, "scopes.html", await self.portal.session(request), scopes=scopes)
+
+    async def icon(self, request: Request) -> Response:
+        digest = str(request.path_params["digest"])
+        icon = await self.hub.icon(digest) if DIGEST.fullmatch(digest) else None
+        if icon is None:
+            return Response("There is no such icon.\n", status_code=404, media_type="text/plain")
+        return Response(icon.content, headers={**_ICON_HEADERS, "Content-Type": icon.type})
+
+
+def _not_in_the_hub() -> PageError:
+    return PageError(
+        404,
+        "This app is not in the App Hub",
+        why="Its address is mistyped, or its publisher does not list it here.",
+        next_step="What is listed stands in the App Hub.",
+        actions=(Link("App Hub", paths.APP_HUB, "primary"),),
+        kind="info",
+        reason="no integration with a landing page has this client id",
+    )

@@ -1,0 +1,47 @@
+"""The OAuth Authorization URL of an integration, and what each of its parameters is for (W20)."""
+
+import shlex
+
+from grantflow.developer_portal.records import Integration
+from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
+from grantflow.protocol.secret import Secret
+
+
+def authorization_addresses(integration: Integration, endpoint: str) -> list[tuple[str, str]]:
+    """For each redirect URI, in their order, the address that a grant begins at."""
+    registration = integration.registration
+    return [
+        (
+            uri,
+            authorization_url(
+                endpoint,
+                AuthorizationRequest(
+                    registration.client_id, redirect_uri=uri, scope=str(registration.scopes), state=STATE_PLACEHOLDER
+                ),
+            ),
+        )
+        for uri in registration.redirect_uris
+    ]
+
+
+#: In the order of the address.
+PARAMETERS = (
+    ("client_id", "Says which integration asks. It is public."),
+    ("response_type", "Always code: the answer carries an authorization code, never a token."),
+    ("redirect_uri", "Where the answer is sent. It must be one of yours, character for character."),
+    ("scope", "What people are asked for, separated by spaces (%20). You may ask for fewer than are registered."),
+    ("state", "Comes back unchanged with the code. Put a new, unguessable value in its place for each request."),
+)
+
+
+def environment_file(integration: Integration, secret: Secret | None, *, api_url: str) -> str:
+    """A ``.env`` file as Grantflow's library, its command line and many others read it."""
+    registration = integration.registration
+    variables = {
+        "GRANTFLOW_API_URL": api_url,
+        "GRANTFLOW_CLIENT_ID": registration.client_id,
+        "GRANTFLOW_CLIENT_SECRET": secret.reveal() if secret else None,
+        "GRANTFLOW_REDIRECT_URI": registration.redirect_uris[0],
+        "GRANTFLOW_SCOPES": str(registration.scopes),
+    }
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value is not None)

@@ -1,0 +1,52 @@
+"""My Webex Apps: what this person has registered, and the choice of what to make next (W17)."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from grantflow.developer_portal import paths
+from grantflow.developer_portal.portal import Portal
+from grantflow.developer_portal.ports import MyAppsPort
+from grantflow.developer_portal.records import Session
+from grantflow.web.addresses import page_count, page_number, with_query
+
+PAGE_SIZE = 25
+SEARCH_LIMIT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class MyAppsPages:
+    portal: Portal
+    mine: MyAppsPort
+
+    async def overview(self, request: Request, session: Session) -> Response:
+        search = searched(request)
+        page = page_number(request)
+        apps = await self.mine.page(session.person_id, search=search, page=page, size=PAGE_SIZE)
+        pages = page_count(apps.total, size=PAGE_SIZE)
+        if page > pages:
+            return self.portal.redirect(paths.MY_APPS, q=search, page=str(pages))
+        return self.portal.page(
+            request,
+            "my_apps.html",
+            session,
+            apps=apps.shown,
+            total=apps.total,
+            search=search,
+            page=page,
+            pages=pages,
+            pager=with_query(paths.MY_APPS, q=search),
+            deleted=await self._is_gone(request.query_params.get("deleted", ""), session),
+        )
+
+    async def chooser(self, request: Request, session: Session) -> Response:
+        return self.portal.page(request, "new_app.html", session, kinds=self.portal.settings.kinds)
+
+    async def _is_gone(self, client_id: str, session: Session) -> bool:
+        """Whether the notice is true: a made-up link makes it say nothing that is not so."""
+        return bool(client_id) and await self.mine.find(client_id, owner_id=session.person_id) is None
+
+
+def searched(request: Request) -> str:
+    return request.query_params.get("q", "").strip()[:SEARCH_LIMIT]

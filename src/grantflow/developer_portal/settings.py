@@ -1,0 +1,41 @@
+"""What the developer portal is told when it is put together."""
+
+from dataclasses import dataclass, field
+
+from grantflow.developer_portal.paths import MY_APPS, NEW_INTEGRATION
+from grantflow.web.site import Link
+
+
+@dataclass(frozen=True, slots=True)
+class AppKind:
+    """One of the things that can be made under "Create a New App": the link leads to its form."""
+
+    title: str
+    words: str
+    create: Link
+
+
+INTEGRATION = AppKind(
+    "Integration",
+    "Acts for the people who grant it access: it reads and posts in their name, within the scopes that they accept.",
+    Link("Create an Integration", NEW_INTEGRATION, "primary"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PortalSettings:
+    """`form_key` (32 bytes or more) is the same in all roles and on every node. `api_url` ends in `/v1`.
+
+    `account_links` is the avatar's menu; `sign_in` and `sign_out` are the resource owner's. `seen_from_sign_in` is
+    the portal's own address where that role has another, and empty where they share one. Whoever has a form for
+    something else that can be made adds it to `kinds`.
+    """
+
+    form_key: bytes = field(repr=False)
+    api_url: str
+    authorization_endpoint: str
+    account_links: tuple[Link, ...] = (Link("My Webex Apps", MY_APPS),)
+    kinds: tuple[AppKind, ...] = (INTEGRATION,)
+    sign_in: str = "/signin"
+    sign_out: str = "/signout"
+    seen_from_sign_in: str = ""

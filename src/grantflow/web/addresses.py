@@ -1,0 +1,26 @@
+"""Addresses as pages write and read them."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+
+def with_query(path: str, **parameters: str | None) -> str:
+    """The path with those parameters that have a value."""
+    pairs = [f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
+
+
+def web_address(uri: str | None) -> str | None:
+    """The URI if it is one that a link may lead to: http or https."""
+    return uri if uri and uri.startswith(("https://", "http://")) else None
+
+
+def page_number(request: Request) -> int:
+    """From `?page=N`; 1 for whatever is no page."""
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+
+
+def page_count(total: int, *, size: int) -> int:
+    return max(1, -(-total // size))
