@@ -44,13 +44,21 @@ def test_it_prints_one_line_of_json_and_keeps_serving(up: Running) -> None:
     assert list(said) == ["platform_url", "api_url", "portal_url", "integration_url", "people", "app"]
     assert said["api_url"] == f"{said['platform_url']}/v1"
     assert [list(person) for person in said["people"]] == [["name", "email", "password"]] * 4
-    assert list(said["app"]) == ["client_id", "client_secret", "redirect_uris", "scopes", "authorization_url"]
+    assert list(said["app"]) == [
+        "client_id",
+        "client_secret",
+        "redirect_uris",
+        "scopes",
+        "owner",
+        "authorization_url",
+    ]
     assert up.process.poll() is None
 
 
 def test_everything_that_it_names_answers_by_then(up: Running) -> None:
     for url in ("platform_url", "portal_url", "integration_url"):
-        assert httpx2.get(up.said[url], trust_env=False, headers={"accept": "text/html"}).status_code == 200
+        page = httpx2.get(up.said[url], trust_env=False, headers={"accept": "text/html"}, follow_redirects=True)
+        assert page.status_code == 200
     assert httpx2.get(f"{up.said['api_url']}/people/me", trust_env=False).status_code == 401
     for url in ("platform_url", "integration_url"):
         assert httpx2.get(f"{up.said[url]}/healthz", trust_env=False).json() == {"status": "ok"}

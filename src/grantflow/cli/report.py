@@ -32,6 +32,7 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
         [
             ("Integration", report["integration_url"]),
             ("Platform", report["platform_url"]),
+            ("Portal", f"{report['portal_url']}   as {report['app']['owner']}"),
             ("API", report["api_url"]),
             ("Authorize", f"{report['api_url']}/authorize"),
         ],

@@ -18,9 +18,10 @@ from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory, write_private
+from grantflow.developer_portal import MY_APPS
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
 from grantflow.sealing import KeyRing
-from grantflow.seeding import APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish
+from grantflow.seeding import ADMIN, APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish
 from grantflow.serving import Listener, port_of
 from grantflow.web.site import Site
 
@@ -141,7 +142,7 @@ def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> 
     return {
         "platform_url": platform_url,
         "api_url": settings.issuer,
-        "portal_url": platform_url,
+        "portal_url": f"{platform_url}{MY_APPS}",
         "integration_url": integration_url,
         "people": [
             {"name": each.name, "email": each.email, "password": each.password.reveal()} for each in sandbox.people
@@ -151,6 +152,7 @@ def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> 
             "client_secret": sandbox.sample.client_secret.reveal(),
             "redirect_uris": list(registration.redirect_uris),
             "scopes": str(registration.scopes),
+            "owner": ADMIN,
             "authorization_url": authorization_url(settings.authorization_endpoint, request),
         },
     }
