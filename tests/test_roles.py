@@ -20,6 +20,7 @@ URLS = {
     Role.AUTHORIZATION_SERVER: APART.authorization_server,
     Role.RESOURCE_OWNER: APART.resource_owner,
     Role.RESOURCE_SERVER: APART.resource_server,
+    Role.DEVELOPER_PORTAL: APART.developer_portal or "",
 }
 
 
@@ -46,6 +47,7 @@ OWN = {
     Role.AUTHORIZATION_SERVER: ("/v1/authorize", "/.well-known/oauth-authorization-server/v1"),
     Role.RESOURCE_OWNER: ("/signin", "/connected-apps"),
     Role.RESOURCE_SERVER: ("/v1/people/me", "/v1/rooms"),
+    Role.DEVELOPER_PORTAL: ("/my-apps", "/app-hub", "/scopes"),
 }
 
 
@@ -63,7 +65,7 @@ def test_w03_each_role_alone_tells_whether_it_is_well(role: Role, tmp_path: Path
     assert alone(role, tmp_path, "/healthz").json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize("role", [Role.AUTHORIZATION_SERVER, Role.RESOURCE_SERVER])
+@pytest.mark.parametrize("role", [Role.AUTHORIZATION_SERVER, Role.RESOURCE_SERVER, Role.DEVELOPER_PORTAL])
 def test_w03_a_process_without_a_front_page_leads_to_the_one_there_is(role: Role, tmp_path: Path) -> None:
     assert alone(role, tmp_path, "/").headers["location"] == "http://127.0.0.1:9002/"
 
@@ -107,3 +109,11 @@ def test_s99_pages_redirect_to_nobody_else(target: str) -> None:
     pages = Pages(APART.share(Site("Grantflow", APART.resource_owner)))
     with pytest.raises(ValueError, match="siblings only"):
         pages.redirect(target)
+
+
+def test_w03_w17_the_portal_alone_sends_people_to_the_sign_in_elsewhere_and_they_come_back(tmp_path: Path) -> None:
+    asked = alone(Role.DEVELOPER_PORTAL, tmp_path, "/my-apps/new/integration").headers["location"]
+    back = "http%3A%2F%2F127.0.0.1%3A9004%2Fmy-apps%2Fnew%2Fintegration"
+    assert asked == f"http://127.0.0.1:9002/signin?next={back}"
+    page = alone(Role.RESOURCE_OWNER, tmp_path, asked.removeprefix("http://127.0.0.1:9002"))
+    assert f'action="/signin?next={back}"' in page.text

@@ -170,8 +170,12 @@ class Parts:
     def account_links(self) -> tuple[Link, ...]:
         """The avatar's menu, the same on the pages of every role."""
         connected = self.link(self.addresses.resource_owner, resource_owner.CONNECTED_APPS)
-        mine = self.link(self.addresses.developer_portal, developer_portal.MY_APPS)
-        return (Link("Connected apps", connected), Link("My Webex Apps", mine))
+        return (Link("Connected apps", connected), *self.portal_links)
+
+    @property
+    def portal_links(self) -> tuple[Link, ...]:
+        portal = self.addresses.developer_portal
+        return (Link("My Webex Apps", self.link(portal, developer_portal.MY_APPS)),) if portal else ()
 
 
 def _authorization_server(parts: Parts) -> list[BaseRoute]:
@@ -203,10 +207,7 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
             refresh_token_lifetime=int(settings.refresh_token_lifetime.total_seconds()),
             authorization_endpoint=parts.link(parts.addresses.authorization_server, "/v1/authorize"),
             metadata=metadata_url(settings.issuer),
-            own_pages=(
-                resource_owner.CONNECTED_APPS,
-                parts.link(parts.addresses.developer_portal, developer_portal.MY_APPS),
-            ),
+            own_pages=(resource_owner.CONNECTED_APPS, *(link.href for link in parts.portal_links)),
             account_links=parts.account_links,
         ),
         people=storage.people,
@@ -238,6 +239,7 @@ def _resource_server(parts: Parts) -> list[BaseRoute]:
 
 def _developer_portal(parts: Parts) -> list[BaseRoute]:
     storage, person = parts.storage, parts.addresses.resource_owner
+    portal = parts.addresses.developer_portal or parts.pages.site.base_url
     return developer_portal.routes(
         developer_portal.Ports(
             sessions=storage.sessions,
@@ -253,7 +255,7 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
             account_links=parts.account_links,
             sign_in=parts.link(person, resource_owner.SIGN_IN),
             sign_out=parts.link(person, resource_owner.SIGN_OUT),
-            seen_from_sign_in="" if person == parts.addresses.developer_portal else parts.addresses.developer_portal,
+            seen_from_sign_in="" if portal == person else portal,
         ),
         pages=parts.pages,
         clock=parts.clock,

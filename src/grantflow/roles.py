@@ -20,7 +20,8 @@ class Addresses:
     """The public address of each role, without a slash at its end; several may be the same.
 
     All but the resource server's share scheme and host, since they share one session: a browser sends a cookie to
-    every port of the host that set it (RFC 6265 section 8.5), and to no other host.
+    every port of the host that set it (RFC 6265 section 8.5), and to no other host. A platform may do without a
+    developer portal (None); then no page leads there.
 
     Raises:
         ValueError: they do not.
@@ -29,7 +30,7 @@ class Addresses:
     authorization_server: str
     resource_owner: str
     resource_server: str
-    developer_portal: str
+    developer_portal: str | None
 
     def __post_init__(self) -> None:
         for url in self._with_pages:
@@ -51,7 +52,8 @@ class Addresses:
 
     @property
     def _with_pages(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.authorization_server, self.resource_owner, self.developer_portal)))
+        portal = (self.developer_portal,) if self.developer_portal else ()
+        return tuple(dict.fromkeys((self.authorization_server, self.resource_owner, *portal)))
 
 
 def _host(url: str) -> tuple[str, str | None]:

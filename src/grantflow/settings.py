@@ -90,7 +90,7 @@ Issuer = Annotated[str, AfterValidator(check_issuer)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[int, Field(ge=1, le=3_650 * _DAY)]
 Text = Annotated[str, Field(min_length=1)]
-RoleName = Literal["authorization-server", "resource-owner", "resource-server"]
+RoleName = Literal["authorization-server", "resource-owner", "resource-server", "developer-portal"]
 
 
 def split_words(value: object) -> object:
@@ -137,6 +137,7 @@ class PlatformSettings(_Settings):
     authorization_server_url: Address | None = None
     resource_owner_url: Address | None = None
     resource_server_url: Address | None = None
+    developer_portal_url: Address | None = None
     access_token_lifetime: Seconds = 14 * _DAY
     refresh_token_lifetime: Seconds = 90 * _DAY
     error_body: Literal["superset", "webex"] = "superset"

@@ -133,7 +133,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
         assert served.said["redirect_uri"]
 
 
-ROLES = ["authorization-server", "resource-owner", "resource-server"]
+ROLES = ["authorization-server", "resource-owner", "resource-server", "developer-portal"]
 
 
 def test_a_platform_is_served_alone_with_the_settings_of_flags_and_environment(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ _LEADS_TO = {
     Role.AUTHORIZATION_SERVER: (Role.RESOURCE_OWNER,),
     Role.RESOURCE_OWNER: (Role.AUTHORIZATION_SERVER, Role.RESOURCE_SERVER),
     Role.RESOURCE_SERVER: (Role.RESOURCE_OWNER,),
+    Role.DEVELOPER_PORTAL: (Role.RESOURCE_OWNER, Role.AUTHORIZATION_SERVER, Role.RESOURCE_SERVER),
 }
 
 
@@ -54,12 +55,13 @@ def addresses(settings: PlatformSettings, *, url: str) -> Addresses:
             code=USAGE,
         )
     found = {role: url if role in served else _said(settings, role) or url for role in Role}
+    has_portal = Role.DEVELOPER_PORTAL in served or _said(settings, Role.DEVELOPER_PORTAL)
     try:
         return Addresses(
             authorization_server=found[Role.AUTHORIZATION_SERVER],
             resource_owner=found[Role.RESOURCE_OWNER],
             resource_server=found[Role.RESOURCE_SERVER],
-            developer_portal=found[Role.RESOURCE_OWNER],
+            developer_portal=found[Role.DEVELOPER_PORTAL] if has_portal else None,
         )
     except ValueError as error:
         raise Failure(str(error), code=USAGE) from error

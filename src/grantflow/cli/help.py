@@ -159,13 +159,15 @@ under [platform] in grantflow.toml)
   --trusted-proxy NETWORK      whose X-Forwarded-For is believed; may be
                                repeated [nobody's; TRUSTED_PROXIES takes a list]
   --role ROLE                  authorization-server, resource-owner (sign-in,
-                               consent, connected apps) or resource-server (the
-                               API); may be repeated [all of them]
+                               consent, connected apps), resource-server (the
+                               API) or developer-portal (My Webex Apps, App
+                               Hub); may be repeated [all of them]
   --authorization-server-url URL
   --resource-owner-url URL
-  --resource-server-url URL    where the roles are found that run in processes
-                               of their own over the same data; the first two
-                               on one host name, since they share the session
+  --resource-server-url URL
+  --developer-portal-url URL   where the roles are found that run in processes
+                               of their own over the same data; all but the
+                               third on one host name, for they share a session
   --data DIR                   where the database is kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   --access-token-lifetime S    seconds [1209600]
