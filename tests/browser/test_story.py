@@ -83,6 +83,27 @@ def visiting(browser: Browser, variant: str, width: int, scheme: ColorScheme) ->
     context.close()
 
 
+def test_w24_both_answers_are_seen_without_scrolling_and_alike_in_size_however_much_is_asked_for(
+    browser: Browser, platform: Up
+) -> None:
+    with visiting(browser, "phone-light", 390, "light") as visit:
+        page = visit.page
+        page.goto(platform.app["authorization_url"])
+        page.get_by_label("Email").fill(platform.ada["email"])
+        page.get_by_label("Password", exact=True).fill(platform.ada["password"])
+        page.get_by_role("button", name="Sign in").click()
+        boxes = [page.get_by_role("button", name=name).bounding_box() for name in ("Accept", "Decline")]
+        sizes = {(box["width"], box["height"]) for box in boxes if box}
+        assert len(sizes) == 1
+        assert all(box and box["y"] + box["height"] <= 844 for box in boxes)
+        page.get_by_label("Only ask when").focus()
+        checkbox, accept = (page.locator(found).bounding_box() for found in ("[name=remember]", "[value=accept]"))
+        assert checkbox is not None
+        assert accept is not None
+        assert checkbox["y"] + checkbox["height"] <= accept["y"], "what has the focus is seen"
+        page.get_by_role("button", name="Decline").click()
+
+
 @pytest.mark.parametrize(("variant", "width", "scheme"), VARIANTS)
 def test_w22_to_w34_the_story_from_the_landing_page_to_granting_again(
     browser: Browser, platform: Up, variant: str, width: int, scheme: ColorScheme

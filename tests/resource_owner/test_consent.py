@@ -32,7 +32,7 @@ def test_w24_s24_the_prompt_says_who_asks_for_what_for_how_long_and_where_the_an
             "Ada Lovelace, ada @sandbox .example",
             "Not you?",
             "localhost:8000",
-            "Until you take it back under Connected apps , or until it has not been used for 90 days",
+            "Until you revoke it under Connected apps , or until it has not been used for 90 days",
             "Only ask when requesting new permissions",
         ):
             assert said in words
@@ -68,14 +68,14 @@ def test_accept_and_decline_are_alike_in_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("scopes", "allowed", "said", "unsaid"),
     [
-        (SCOPES, None, ["If you accept, it can"], ["What you allowed before", "asks for more"]),
+        (SCOPES, None, ["If you accept, it can"], ["What you granted before", "asks for more"]),
         (
             SCOPES,
             "spark:people_read spark:rooms_read spark:kms",
-            ["asks for more access", "New: it could also Post and delete", "What you allowed before (2) See who"],
+            ["asks for more access", "New: it could also Post and delete", "What you granted before (2) See who"],
             ["If you accept"],
         ),
-        ("spark:people_read", SCOPES, ["You allowed all of this before", "See who you are"], ["New:", "Post and"]),
+        ("spark:people_read", SCOPES, ["You granted all of this before", "See who you are"], ["New:", "Post and"]),
         ("spark:devices_read", None, ["devices read"], []),
         ("spark:kms", None, ["no access to your data"], ["encrypted"]),
     ],

@@ -1,4 +1,4 @@
-"""`grantflow platform grant ...`: what people have granted, and taking it away."""
+"""`grantflow platform grant ...`: what people have granted, and revoking it."""
 
 import asyncio
 from datetime import datetime
@@ -35,7 +35,7 @@ def revoke(
 ) -> int:
     directory = DataDirectory.find(data)
     given = asyncio.run(_find(directory, person=person, app=app))
-    if given and not yes and not is_confirmed(_losses(given), question="Take it away?"):
+    if given and not yes and not is_confirmed(_losses(given), question="Revoke?"):
         say("Nothing was changed.")
         return USAGE
     ended = asyncio.run(_revoke(directory, given))
@@ -45,7 +45,7 @@ def revoke(
     for who, grant in ended:
         say(f"{grant.app} can no longer act for {who.email}; its tokens are dead.")
     if not ended:
-        say(f"{person} has granted nothing of that kind; there was nothing to take away.")
+        say(f"{person} has granted nothing of that kind; there was nothing to revoke.")
     return OK
 
 

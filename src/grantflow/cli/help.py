@@ -198,7 +198,7 @@ Examples
 
 Options
   --name NAME                  as others see it
-  --admin                      may take away what others granted
+  --admin                      an administrator of the organization
   --password-stdin             read the password from standard input
 {_DATA}
   --json                       the result as one line of JSON"""
@@ -324,7 +324,7 @@ Options
 _GRANT_REVOKE = f"""\
 grantflow platform grant revoke --person EMAIL [OPTIONS]
 
-Take away what a person granted: all its tokens die at once, and the person has
+Revoke what a person granted: all its tokens die at once, and the person has
 to grant again. Other people's grants stay.
 
 Examples

@@ -81,7 +81,7 @@ class PeoplePages:
             raise PageError(
                 404,
                 "This grant has ended",
-                why="It was taken back, by the person, by you or by an administrator.",
+                why="It was revoked, by the person, by you or by an administrator.",
                 next_step="Who grants the integration something now stands in its list of people.",
                 actions=(Link("People", paths.people(client_id), "primary"),),
                 kind="info",

@@ -78,7 +78,7 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MyApp:
-    """One line of My Webex Apps. ``people`` is how many have granted it something that they have not taken back."""
+    """One line of My Webex Apps. ``people`` is how many have granted it something that they have not revoked."""
 
     client_id: str
     name: str

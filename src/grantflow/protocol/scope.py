@@ -72,7 +72,7 @@ MEANINGS: dict[str, str] = {
     "spark:messages_read": "Read the messages in your spaces",
     "spark:messages_write": "Post and delete messages in your name",
     "identity:tokens_read": "See which integrations people in your organization have granted access",
-    "identity:tokens_write": "Take away access that people in your organization have granted",
+    "identity:tokens_write": "Revoke access that people in your organization have granted",
 }
 
 

@@ -1,4 +1,4 @@
-"""The resource owner (RFC 6749 section 1.1): where a person signs in, is asked for consent, and takes it back.
+"""The resource owner (RFC 6749 section 1.1): where a person signs in, is asked for consent, and revokes it.
 
 `routes` is all that the composition root needs, with `TEMPLATES` among the folders of its `Pages`. What storage
 must offer stands in `ports`, in the values of `records`. `SIGN_IN` and `CONSENT` are where an authorization request

@@ -32,7 +32,7 @@ def closed(question: Question, now_stands: Standing) -> PageError:
             "You have answered this already",
             409,
             f"{app} was given your answer. An answer counts once, so nothing happened now.",
-            f"Go on in {app}. What you allowed you can see, and take back, under your connected apps.",
+            f"Go on in {app}. What you granted you can see, and revoke, under Connected apps.",
         ),
         Standing.SOMEBODY_ELSES: (
             "Another account answered this",

@@ -1,4 +1,4 @@
-"""Connected apps: what each integration may do, since when, and how to take it back (W02)."""
+"""Connected apps: what each integration may do, since when, and how to revoke it (W02)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ def _not_connected() -> PageError:
     return PageError(
         404,
         "This app is not connected",
-        why="It has no access to your account, so there is nothing to take back.",
+        why="It has no access to your account, so there is nothing to revoke.",
         next_step="What is connected stands under your connected apps.",
         actions=(Link("Your connected apps", CONNECTED_APPS, "primary"),),
         kind="info",

@@ -27,7 +27,7 @@ def test_w22_the_landing_page_says_what_will_be_granted_and_has_a_grant_button(s
         assert "Post in your own name" in page.words
         assert "See who you are, and look up people in your organization" in page.words
         assert "See the titles of the spaces that you are in" in page.words
-        assert "Take it back at any time" in page.words
+        assert "You can end it at any time. Disconnect here, or revoke it under" in page.words
         assert visitor.press("Grant").url.startswith(f"{sample.world.api_url}/authorize?")
 
 

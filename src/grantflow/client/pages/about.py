@@ -11,7 +11,7 @@ class About:
     """The words of the landing page.
 
     `does` is the one sentence that it opens with, `lead` says a little more. `platform` is what people call the other
-    side. `connected_apps_url` is the platform's page where a person takes a grant back; without it the pages only say
+    side. `connected_apps_url` is the platform's page where a person revokes a grant; without it the pages only say
     that there is one. `operator` names who runs the integration, for people who need help. `icon` is an address that
     the pages' content security policy lets through: one of this origin, or a `data:` URI.
     """

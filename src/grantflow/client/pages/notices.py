@@ -49,7 +49,7 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
         "warning",
         "Disconnected here, and here only",
         f"The tokens that were kept here are deleted, but {about.platform} has not confirmed the end of the grant: "
-        f"{reason} If it is still among your connected apps there, remove {about.name} to end it for good.",
+        f"{reason} If {about.name} is still among your connected apps there, revoke it to end it for good.",
     )
 
 
