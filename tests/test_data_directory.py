@@ -37,6 +37,30 @@ def test_it_and_what_is_written_there_is_readable_by_its_owner_alone(tmp_path: P
     assert [path.name for path in directory.path.iterdir()] == ["sandbox.json"]
 
 
+def test_what_is_written_is_its_owners_alone_from_the_first_byte_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+    real = os.fsync
+
+    def look(descriptor: int) -> None:
+        """Between the writing of the draft and its taking the place of the file."""
+        found = os.fstat(descriptor)
+        seen.append((stat.S_IMODE(found.st_mode), found.st_size))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", look)
+    path = tmp_path / "running.json"
+    path.write_text("what somebody left there, for all to read")
+    before = os.umask(0)
+    try:
+        write_private(path, b"secret")
+    finally:
+        os.umask(before)
+    assert seen == [(0o600, 6)]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     write_private(path, b'{"n": 0}')

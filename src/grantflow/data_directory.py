@@ -92,6 +92,11 @@ class DataDirectory:
                 raise DirectoryInUse(str(self.path)) from error
             yield
 
+    def clear_running(self) -> None:
+        """Take away what a ``grantflow up`` that was killed left of its secrets; for whoever holds the directory."""
+        for left in (self.running, *self.path.glob(f".{self.running.name}.*")):
+            left.unlink(missing_ok=True)
+
     def is_held(self) -> bool:
         """Whether ``grantflow up`` runs on it."""
         if not self.path.is_dir():

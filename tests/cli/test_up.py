@@ -215,6 +215,24 @@ def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything
         assert second.said["integration_url"] != first.said["integration_url"]
 
 
+def test_what_a_killed_one_left_of_its_secrets_goes_with_the_next_start_even_if_that_fails(
+    up: Running, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    with running(folder, *UP) as killed:
+        assert killed.stop(signal.SIGKILL) == -signal.SIGKILL
+    left = folder / "running.json"
+    assert killed.said["app"]["client_secret"] in left.read_text()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    draft = folder / ".running.json.4711"
+    draft.write_text("half of it")
+    taken = str(urlsplit(up.said["platform_url"]).port)
+    assert ended("up", "--port", taken, "--data", str(folder)).returncode == 1
+    assert not left.exists()
+    assert not draft.exists()
+    assert (folder / "sandbox.json").exists()
+
+
 def test_it_serves_on_where_nobody_reads_its_line(tmp_path: Path) -> None:
     report = tmp_path / "data" / "running.json"
     # Unbuffered, Python would have nothing left to write, and to stumble over, at its end.

@@ -44,6 +44,7 @@ def held(directory: DataDirectory, *, shared: bool = False) -> Iterator[None]:
             stack.enter_context(directory.held(shared=shared))
         except DirectoryInUse as error:
             raise _in_use(directory) from error
+        directory.clear_running()
         yield
 
 
