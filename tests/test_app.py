@@ -1,9 +1,7 @@
 """The parts put together: every role answers, what is nobody's is refused in the right shape, and nothing lingers."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from os import urandom
 from pathlib import Path
@@ -24,6 +22,7 @@ from grantflow.storage.engine import Statement, StorageUnavailable, Work
 from grantflow.storage.sqlite import SqliteEngine
 from grantflow.storage.times import milliseconds
 from grantflow.web.site import Site
+from tests.troubles import TROUBLES
 
 URL = "http://127.0.0.1:9000"
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -157,33 +156,7 @@ def test_a_slash_too_many_is_another_address_and_nothing_is_sent_on_to_it(
         assert answer.json().keys() == {"message", "errors", "trackingId"}
 
 
-def fill(storage: Storage) -> Callable[[], object]:
-    """The file may grow no further, and no page in it is free; answers how to end that."""
-    assert isinstance(storage.engine, SqliteEngine)
-    writer = storage.engine._writer
-    writer.execute("PRAGMA max_page_count = 1")  # SQLite takes the size that the file has, if that is more
-    with suppress(sqlite3.OperationalError):
-        for number in range(10_000):
-            writer.execute("INSERT INTO failures VALUES ('person', ?, '', 1, 0)", [f"{number:0100}"])
-    return lambda: writer.execute("PRAGMA max_page_count = 1000000")
-
-
-def hold(storage: Storage) -> Callable[[], object]:
-    """Another connection holds the write lock, as another process would."""
-    assert isinstance(storage.engine, SqliteEngine)
-    other = sqlite3.connect(storage.engine._path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    return other.close
-
-
-def write_protect(storage: Storage) -> Callable[[], object]:
-    assert isinstance(storage.engine, SqliteEngine)
-    writer = storage.engine._writer
-    writer.execute("PRAGMA query_only = ON")
-    return lambda: writer.execute("PRAGMA query_only = OFF")
-
-
-@pytest.mark.parametrize("trouble", [fill, hold, write_protect])
+@pytest.mark.parametrize("trouble", TROUBLES)
 def test_healthz_is_503_while_writes_fail_and_200_again_once_they_succeed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Storage], Callable[[], object]]
 ) -> None:
