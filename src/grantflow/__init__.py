@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         TokenEndpointError,
         TransientTokenError,
         UnknownPerson,
+        VaultNotOpened,
+        VaultUnavailable,
         WrongAccount,
     )
     from grantflow.client.flows.starting import BegunAuthorization
@@ -64,6 +66,8 @@ __all__ = [
     "TokenEndpointError",
     "TransientTokenError",
     "UnknownPerson",
+    "VaultNotOpened",
+    "VaultUnavailable",
     "WrongAccount",
     "WrongKey",
 ]

@@ -73,7 +73,9 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
             _set_version(connection, part, version=len(scripts), engine=engine)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # After some errors, a full disk among them, SQLite has rolled back already, and would hide the cause.
+        if getattr(connection, "in_transaction", True):
+            connection.execute("ROLLBACK")
         raise
     return len(scripts)
 

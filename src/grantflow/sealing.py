@@ -3,7 +3,7 @@
 A sealed value is `version, key id, nonce, ciphertext` and is bound to a `context`, the identity of the row or cookie
 it belongs to: moved to another row it does not open (NIST SP 800-38D; RFC 5869 for derived keys).
 
-    SealingError
+    SealingError       a GrantflowError, as an integration's author catches it
     ├── MissingKey     no key was given
     ├── MalformedKey   what was given is not a key
     ├── WrongKey       sealed under a key that is not in the ring
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from grantflow.protocol.errors import GrantflowError
 from grantflow.protocol.secret import Secret
 
 __all__ = [
@@ -56,20 +57,28 @@ _NONCE_BYTES: Final = 12
 _HEADER_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
 
 
-class SealingError(Exception):
+class SealingError(GrantflowError):
     """Something could not be sealed or opened; no secret is in the message."""
+
+    code = "sealing_failed"
 
 
 class MissingKey(SealingError):
     """There is no key to seal with."""
 
+    code = "missing_key"
+
 
 class MalformedKey(SealingError):
     """What was given as a key is not `gfk_` and 43 base64url characters, or not 32 bytes."""
 
+    code = "malformed_key"
+
 
 class WrongKey(SealingError):
     """The value was sealed under a key that this ring does not hold; `key_id` names it."""
+
+    code = "wrong_key"
 
     def __init__(self, key_id: str, *, known: Iterable[str]) -> None:
         self.key_id = key_id
@@ -82,6 +91,8 @@ class WrongKey(SealingError):
 
 class Tampered(SealingError):
     """The value was changed, cut short, or belongs to another row than the one it was found in."""
+
+    code = "tampered"
 
     def __init__(self) -> None:
         super().__init__(

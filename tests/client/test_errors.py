@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 import grantflow
-from grantflow import GrantflowError
+from grantflow import GrantflowError, sealing
 from grantflow.client import errors
 from grantflow.client.grant import Grant, Status
 from grantflow.protocol.scope import Scopes
@@ -38,8 +38,17 @@ MADE = [
     errors.IntegrationRefused("words", status=401, retry_after=1),
     errors.ReauthorizationRequired("words", grant=GRANT, grant_url="/connect"),
     errors.RefreshOutcomeUnknown("words", grant=GRANT, grant_url="/connect"),
+    errors.VaultUnavailable("words", retry_after=5),
+    errors.VaultNotOpened("words", retry_after=60),
     errors.ForeignOrigin("words"),
     errors.BodyNotReplayable("words"),
+]
+SEALING = [
+    sealing.SealingError("words"),
+    sealing.MissingKey("words"),
+    sealing.MalformedKey("words"),
+    sealing.WrongKey("aaaa", known=["bbbb"]),
+    sealing.Tampered(),
 ]
 
 
@@ -48,26 +57,27 @@ def test_the_table_is_complete() -> None:
     assert {type(error) for error in MADE} == kinds - {GrantflowError}
 
 
-@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [*MADE, *SEALING], ids=lambda error: type(error).__name__)
 def test_an_error_survives_a_task_queue_whole(error: GrantflowError) -> None:
     error.return_to = "/home"
     copy = pickle.loads(pickle.dumps(error))
     assert type(copy) is type(error)
-    assert str(copy) == str(error) == "words"
+    assert str(copy) == str(error)
+    assert error not in MADE or str(copy) == "words"
     assert copy.__dict__ == error.__dict__
     assert copy.return_to == "/home"
 
 
-@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [*MADE, *SEALING], ids=lambda error: type(error).__name__)
 def test_an_error_is_public_and_has_a_code_of_its_own(error: GrantflowError) -> None:
     assert getattr(grantflow, type(error).__name__) is type(error)
-    assert [type(each) for each in MADE if each.code == error.code] == [type(error)]
+    assert [type(each) for each in [*MADE, *SEALING] if each.code == error.code] == [type(error)]
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:
     drawn = [line for line in (errors.__doc__ or "").splitlines() if "──" in line]
     depth = {line.split("── ")[1].split()[0]: line.index("──") // 4 for line in drawn}
-    assert {type(error).__name__ for error in MADE} == set(depth)
+    assert {type(error).__name__ for error in [*MADE, *SEALING]} == set(depth)
     top = depth["TokenEndpointError"]
-    for error in MADE:
+    for error in [*MADE, *SEALING]:
         assert type(error).__mro__.index(GrantflowError) - 1 == depth[type(error).__name__] - top

@@ -4,6 +4,8 @@ import base64
 import json
 import logging
 import re
+import sqlite3 as database
+import time
 from datetime import timedelta
 
 import pytest
@@ -14,7 +16,9 @@ from grantflow import (
     RefreshOutcomeUnknown,
     Status,
     TransientTokenError,
+    VaultUnavailable,
 )
+from grantflow.client.vault import sqlite
 from tests.client.conftest import World
 from tests.client.foreign import Answer
 
@@ -247,6 +251,24 @@ def test_whoever_cannot_save_what_came_leaves_no_lease_behind(
     found = vault.find(grant.key)
     assert found is not None
     assert found.unanswered_since is not None, "the taking of the lease"
+
+
+def test_a_locked_vault_costs_a_caller_one_wait_and_harms_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.6)
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    other = database.connect(world.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun = time.monotonic()
+    with pytest.raises(VaultUnavailable, match="another program keeps it locked"):
+        integration.client_for("id-ada").get("people/me")
+    assert time.monotonic() - begun < 1.15
+    assert world.platform.counts["refresh"] == 0
+    other.close()
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
 
 
 @pytest.mark.parametrize("minted", [b"\xfb\xef\xbe\xfb\xef", b"\xff" * 5, b"\x00" * 5])

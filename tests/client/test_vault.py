@@ -4,16 +4,20 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from grantflow import KeyRing, MissingKey, SqliteVault, Tampered, WrongKey
+from grantflow import KeyRing, MissingKey, SqliteVault, Tampered, VaultNotOpened, VaultUnavailable, WrongKey
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.client.vault import sqlite
 from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
@@ -350,3 +354,120 @@ def test_a_closed_vault_opens_again_when_it_is_used(vault: SqliteVault) -> None:
 def test_the_repr_tells_the_path_and_no_key(vault: SqliteVault) -> None:
     assert "grants.db" in repr(vault)
     assert KEYS.key_id in repr(vault)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program has the file."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+def test_whoever_waits_for_a_locked_vault_is_told_in_time_however_many_wait(
+    vault: SqliteVault, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.5)
+    vault.enter(stored())
+
+    def write(number: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(VaultUnavailable, match=r"grants\.db cannot be used just now: another program") as caught:
+            vault.spend(bytes([number]), now=NOW, until=NOW) if number % 2 else vault.release(
+                "g", holder="h", unanswered_since=None
+            )
+        assert caught.value.retry_after == 5
+        return time.monotonic() - begun
+
+    with locked(path), ThreadPoolExecutor(8) as threads:
+        assert max(threads.map(write, range(8))) < 2, "they wait side by side, not one after another"
+        assert vault.find(stored().grant.key) == stored(), "reading waits for nobody"
+    assert vault.spend(b"after", now=NOW, until=NOW)
+
+
+def test_whoever_waits_for_a_write_of_this_process_that_hangs_is_told_too(
+    vault: SqliteVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.2)
+    with vault._here().writing, pytest.raises(VaultUnavailable, match="others in this process"):
+        vault.release("g", holder="h", unanswered_since=None)
+
+
+def fill_the_disk(vault: SqliteVault) -> None:
+    writer = vault._here().writer
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def make_it_read_only(vault: SqliteVault) -> None:
+    vault._here().writer.execute("PRAGMA query_only = ON")
+
+
+def drop_a_table(vault: SqliteVault) -> None:
+    vault._here().writer.execute("ALTER TABLE grants RENAME TO lost")
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [
+        (fill_the_disk, "the disk is full"),
+        (make_it_read_only, "it cannot be written"),
+        (drop_a_table, "it is damaged, cut short"),
+    ],
+)
+def test_a_vault_that_cannot_be_written_names_the_cause_and_what_to_do(
+    vault: SqliteVault, harm: Callable[[SqliteVault], None], cause: str
+) -> None:
+    harm(vault)
+    large = replace(stored(), access_token=Secret("x" * 100_000))
+    with pytest.raises(VaultUnavailable, match=f"just now: {cause}.*Nothing was changed.*try again") as told:
+        vault.enter(large)
+    assert isinstance(told.value.__cause__, sqlite3.Error)
+    assert told.value.__cause__.__context__ is None, "no rollback has hidden the cause"
+    assert not vault._here().writer.in_transaction
+
+
+def test_a_full_disk_is_not_hidden_by_a_rollback_that_sqlite_has_done_itself(vault: SqliteVault) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def fill() -> None:
+        with vault._transaction() as connection:
+            connection.execute("ROLLBACK")
+            raise full
+
+    with pytest.raises(VaultUnavailable, match="the disk is full"):
+        fill()
+
+
+@pytest.mark.parametrize("rest", [b"", b"SQLite format 3\x00 and no more", b"x" * 4096])
+def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, rest: bytes) -> None:
+    vault = SqliteVault(path, keys=KEYS)
+    vault.enter(stored())
+    if rest:
+        vault.close()
+        path.write_bytes(rest)
+    else:
+        vault._here().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.truncate(path, 0)
+    with pytest.raises(VaultUnavailable, match=r"damaged, cut short.*backup"):
+        vault.find(stored().grant.key)
+    vault.close()
+
+
+def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, says in [
+        (
+            tmp_path / "nowhere" / "grants.db",
+            f"No such file or directory. Make the folder {tmp_path / 'nowhere'} first",
+        ),
+        (tmp_path, "It is a folder"),
+        (tmp_path / "file" / "grants.db", "A part of the path is a file"),
+    ]:
+        with pytest.raises(VaultNotOpened) as caught:
+            SqliteVault(path, keys=KEYS)
+        assert isinstance(caught.value, OSError)
+        assert str(caught.value).startswith(f"The vault {path} can be neither opened nor made: ")
+        assert says in str(caught.value)

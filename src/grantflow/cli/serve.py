@@ -14,12 +14,12 @@ from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json, Open, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
+from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
-from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.errors import InvalidScope
 from grantflow.sealing import KeyRing, SealingError
 from grantflow.serving import Listener
@@ -93,10 +93,9 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
 def _vault(path: Path, keys: KeyRing) -> SqliteVault:
     try:
         return SqliteVault(path, keys=keys)
-    except (SealingError, SchemaTooNew):
-        raise
-    except Exception as error:  # what a driver raises is its own: no such folder, no database, a broken one
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+    except VaultUnavailable as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else str(cause or error)
         raise Failure(
             f"The vault {path} cannot be opened: {reason}.",
             fix="GRANTFLOW_VAULT names its file. Name another, or restore this one from a backup.",

@@ -17,38 +17,21 @@
     │   └── IntegrationRefused         it refuses the integration itself: an operator must look
     ├── ReauthorizationRequired        the person must grant again, at `grant_url`
     │   └── RefreshOutcomeUnknown      because an answer was lost on the way
+    ├── VaultUnavailable               the grants cannot be read or written just now: locked, full, ...; `retry_after`
+    │   └── VaultNotOpened             because the file cannot be opened or made; an OSError too
+    ├── SealingError                   of `grantflow.sealing`, which says more
+    │   ├── MissingKey                 no key was given
+    │   ├── MalformedKey               what was given is not a key
+    │   ├── WrongKey                   a record was sealed under a key that is not in the ring
+    │   └── Tampered                   a record was changed, cut short, or moved to where it does not belong
     ├── ForeignOrigin                  the URL is outside the API: the token is not sent there
     └── BodyNotReplayable              the body can be sent only once, and would have to be sent again
 
 Every error is picklable and holds no secret.
 """
 
-from typing import Any, ClassVar
-
 from grantflow.client.grant import Grant
-
-
-class GrantflowError(Exception):
-    """Something that this half raises on purpose; the message says what happened, why, and what to do.
-
-    `code` names the kind for pages and logs. Where it happened while an authorization was completed, `owner` had
-    begun it, `return_to` is the checked path they wanted to go to, and `cookie_name` is the cookie that has served.
-    """
-
-    code: ClassVar[str] = "grantflow_error"
-    owner: str | None = None
-    return_to: str | None = None
-    cookie_name: str | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__)
-
-
-def _restore(kind: type[GrantflowError], args: tuple[Any, ...], attributes: dict[str, Any]) -> GrantflowError:
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(attributes)
-    return error
+from grantflow.protocol.errors import GrantflowError as GrantflowError  # noqa: PLC0414  exported from here
 
 
 class AuthorizationResponseError(GrantflowError):
@@ -154,6 +137,22 @@ class RefreshOutcomeUnknown(ReauthorizationRequired):
     """
 
     code = "refresh_outcome_unknown"
+
+
+class VaultUnavailable(GrantflowError):
+    """The vault's file does not work, and nothing was changed. Worth another try after `retry_after` seconds."""
+
+    code = "vault_unavailable"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class VaultNotOpened(VaultUnavailable, OSError):
+    """The message names the file, the system's reason, and what to do."""
+
+    code = "vault_not_opened"
 
 
 class ForeignOrigin(GrantflowError):

@@ -24,10 +24,36 @@
     ├── InsufficientScope         403 of the resource server
     ├── ServerError
     └── TemporarilyUnavailable    503 with Retry-After
+
+Beside it `GrantflowError`, which an integration's author catches; its tree is drawn in ``grantflow.client.errors``. It
+stands here because sealing raises some of that tree and knows nothing else.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+
+class GrantflowError(Exception):
+    """Something that the integration half raises on purpose; the message says what happened, why, and what to do.
+
+    `code` names the kind for pages and logs. Where it happened while an authorization was completed, `owner` had
+    begun it, `return_to` is the checked path they wanted to go to, and `cookie_name` is the cookie that has served.
+    """
+
+    code: ClassVar[str] = "grantflow_error"
+    owner: str | None = None
+    return_to: str | None = None
+    cookie_name: str | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[GrantflowError], args: tuple[Any, ...], attributes: dict[str, Any]) -> GrantflowError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class OAuthError(Exception):

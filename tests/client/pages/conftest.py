@@ -29,6 +29,7 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
     """A socket at a free port of loopback, and the address that browsers find it at."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        listener.listen()  # else who comes before the server is up is refused
         yield listener, f"http://localhost:{listener.getsockname()[1]}"
 
 

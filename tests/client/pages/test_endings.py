@@ -4,6 +4,7 @@ from string import Formatter
 
 import pytest
 
+from grantflow import Tampered, VaultNotOpened, VaultUnavailable
 from grantflow.client import errors
 from grantflow.client.errors import AuthorizationResponseError, GrantflowError, TokenEndpointError
 from grantflow.client.pages.endings import ENDINGS, ending_of, masked
@@ -35,6 +36,11 @@ def test_every_row_says_what_happened_why_and_what_to_do(name: str) -> None:
 def test_an_error_that_nobody_knows_has_a_page_too() -> None:
     assert ENDINGS[ending_of(AuthorizationResponseError("", error="constructor"))].status == 400
     assert ENDINGS[ending_of(GrantflowError(""))].status == 400
+
+
+@pytest.mark.parametrize("error", [Tampered(), VaultNotOpened("", retry_after=1), VaultUnavailable("", retry_after=1)])
+def test_records_that_do_not_work_are_not_blamed_on_the_platform(error: GrantflowError) -> None:
+    assert "Its own records do not work" in ENDINGS[ending_of(error)].why
 
 
 @pytest.mark.parametrize(

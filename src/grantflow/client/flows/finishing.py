@@ -16,6 +16,7 @@ from grantflow.client.errors import (
     TokenEndpointError,
     TransientTokenError,
     UnknownPerson,
+    VaultUnavailable,
     WrongAccount,
 )
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
@@ -73,8 +74,16 @@ def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     fresh = rules.granted(parts.mint(16), key, person=person, tokens=tokens, asked=asked, now=asked_at)
     stored = yield from save(lambda: parts.vault.enter(fresh))
     parts.live.keep(key, stored, now=(yield from current_time()))
-    yield from save(lambda: parts.vault.forget_refused(before=asked_at - rules.REFUSED_TOKENS_KEPT))
+    yield from _tidy(parts, now=asked_at)
     return stored
+
+
+def _tidy(parts: Parts, *, now: datetime) -> Flow[None]:
+    """Housekeeping, now that there is something to do anyway; the grant is stored, whatever comes of this."""
+    try:
+        yield from save(lambda: parts.vault.forget_refused(before=now - rules.REFUSED_TOKENS_KEPT))
+    except VaultUnavailable as error:
+        logger.warning("refused tokens are forgotten later: %s", error)
 
 
 def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:

@@ -7,6 +7,7 @@ not get it waits and looks again. No lock and no transaction is held while the r
 
 from typing import Final
 
+from grantflow.client.errors import VaultUnavailable
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.settling import condemn, give_back, load_standing, settle, settle_silence
 from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
@@ -82,6 +83,8 @@ def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[Store
                 lambda: parts.vault.take_lease(grant.id, generation=grant.generation, holder=holder, seconds=seconds)
             )
         )
+    except VaultUnavailable:
+        raise  # the lease was not taken, and to say so would mean to wait once more
     except BaseException:
         # Interrupted, perhaps with the lease in hand.
         yield from give_back(parts, stored, holder=holder, unanswered_since=stored.unanswered_since)

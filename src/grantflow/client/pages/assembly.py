@@ -23,6 +23,7 @@ from grantflow.client.pages.messages import Messages
 from grantflow.client.pages.mount import Mount
 from grantflow.client.pages.notes import Notes
 from grantflow.client.pages.outcomes import Outcomes
+from grantflow.client.pages.records import record_handlers
 from grantflow.client.pages.sealed import SealedTexts
 from grantflow.client.pages.viewer import AskHost, Viewers
 from grantflow.client.pending import check_return_to
@@ -92,7 +93,7 @@ def integration_pages(
     app = IntegrationPages(
         viewers,
         routes=_routes(mount, callback=_path_below(site, redirect_uri)),
-        exception_handlers=error_handlers(mount.pages, new_reference=mount.new_reference),
+        exception_handlers=record_handlers(error_handlers(mount.pages, new_reference=mount.new_reference), about=about),
     )
     app.router.redirect_slashes = False  # it would build the address from the Host header
     return app

@@ -8,8 +8,10 @@ from grantflow.client.errors import (
     AuthorizationResponseError,
     GrantflowError,
     TransientTokenError,
+    VaultUnavailable,
     WrongAccount,
 )
+from grantflow.sealing import SealingError
 from grantflow.web.pages import MessageKind
 
 NOT_READY = "not_ready"
@@ -115,6 +117,14 @@ ENDINGS: Mapping[str, Ending] = {
         kind="danger",
         for_operator=True,
     ),
+    VaultUnavailable.code: Ending(
+        503,
+        "{integration} cannot keep your grant right now",
+        why="Its own records do not work at the moment. The fault is neither yours nor that of {platform}.",
+        next_step="Nothing was stored. Grant again in a minute; if this page comes back, tell {operator} the reference "
+        "below.",
+        for_operator=True,
+    ),
     UNAVAILABLE: Ending(
         503,
         "{platform} could not finish this",
@@ -152,6 +162,8 @@ _BY_ERROR = {
 
 def ending_of(error: GrantflowError) -> str:
     """The row of `ENDINGS` that tells of this error."""
+    if isinstance(error, SealingError | VaultUnavailable):
+        return VaultUnavailable.code
     by_error = _BY_ERROR.get(error.error or "") if isinstance(error, AuthorizationResponseError) else None
     known = error.code if error.code in ENDINGS else AuthorizationResponseError.code
     return by_error or known
@@ -162,7 +174,7 @@ def particulars(error: GrantflowError) -> dict[str, str]:
     known: dict[str, str] = {}
     if error.return_to:
         known["return_to"] = error.return_to
-    if isinstance(error, TransientTokenError):
+    if isinstance(error, TransientTokenError | VaultUnavailable):
         known["retry_after"] = str(max(1, round(error.retry_after)))
     if isinstance(error, WrongAccount):
         expected = error.expected

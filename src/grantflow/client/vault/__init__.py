@@ -12,7 +12,8 @@ class Vault(Protocol):
     """Every function is one short piece of work; none holds a lock or a transaction when it returns.
 
     The first group only reads and waits for nobody, the second writes and may wait for a lock and the disk.
-    Raises `SealingError` where a record does not open under the vault's keys.
+    Raises `SealingError` where a record does not open under the vault's keys, `VaultUnavailable` where the database
+    does not work: then nothing was changed.
     """
 
     keys: KeyRing

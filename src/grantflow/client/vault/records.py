@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from grantflow.client.grant import Grant, Status, StoredGrant
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
-from grantflow.sealing import KeyRing
+from grantflow.sealing import KeyRing, SealingError
 
 CHANGING_COLUMNS: Final = (
     *("display_name", "email", "status", "scopes", "generation", "tokens", "granted_at", "refreshed_at"),
@@ -104,7 +104,11 @@ def _seal_tokens(stored: StoredGrant, keys: KeyRing) -> bytes | None:
 def _open_tokens(sealed: bytes | None, keys: KeyRing, *, grant: Grant) -> tuple[Secret | None, Secret | None]:
     if sealed is None:
         return None, None
-    tokens = json.loads(keys.unseal(sealed, _context(grant)))
+    try:
+        tokens = json.loads(keys.unseal(sealed, _context(grant)))
+    except SealingError as error:
+        error.add_note(f"It is the record of grant {grant.id}.")
+        raise
     access, refresh = tokens["access_token"], tokens["refresh_token"]
     return Secret(access), Secret(refresh) if refresh else None
 

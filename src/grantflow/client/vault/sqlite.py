@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,12 +22,17 @@ from grantflow.client.vault.records import (
     to_time,
     write_record,
 )
+from grantflow.client.vault.trouble import BUSY, not_opened, unavailable
 from grantflow.migrations import migrate
 from grantflow.sealing import KeyRing
 
 # SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
 _CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
-_WAIT_FOR_LOCK_SECONDS: Final = 15.0
+#: The most that one write waits for others. Their writes take milliseconds; who holds the file for seconds is a program
+#: that does not belong there, and a person waits before a page that does not come.
+_WAIT_FOR_LOCK_SECONDS: Final = 5.0
+#: The same for a read, which may be on an event loop. It waits only while a crash of another process is repaired.
+_WAIT_TO_READ_SECONDS: Final = 0.5
 
 # Calls may be made on it.
 _ALIVE: Final = "status IN ('ACTIVE', 'REFRESH_DELAYED')"
@@ -59,7 +65,8 @@ class SqliteVault:
     (`synchronous=FULL`). The file must lie on a local disk: SQLite's locks do not hold over network file systems.
 
     Raises `MissingKey` or `MalformedKey` without a key, `WrongKey` where the file was sealed under another,
-    `SchemaTooNew` where a newer Grantflow wrote it, `OSError` where it cannot be made.
+    `SchemaTooNew` where a newer Grantflow wrote it, `VaultNotOpened` (an OSError) where it cannot be opened or made,
+    and from then on `VaultUnavailable` where it cannot be used: locked for five seconds, full, read-only, damaged.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, keys: KeyRing | None = None) -> None:
@@ -204,18 +211,22 @@ class SqliteVault:
     # --- connections --------------------------------------------------------------------------------------------
 
     def _open(self) -> _Connections:
-        # Made here and not by SQLite, so that it is never readable for others, not even at first.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        writer = _connect(self._path)
         try:
-            _switch_to_write_ahead_log(writer)
-            migrate(writer, files("grantflow.client.vault") / "sql" / "sqlite", part="vault")
-            reader = _connect(self._path)
-        except BaseException:
-            writer.close()
-            raise
-        reader.execute("PRAGMA query_only = ON")
-        return _Connections(reader, writer)
+            # Made here and not by SQLite, so that it is never readable for others, not even at first.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise not_opened(self._path, error) from error
+        with _told(self._path):
+            writer = _connect(self._path, wait=_WAIT_FOR_LOCK_SECONDS)
+            try:
+                _switch_to_write_ahead_log(writer)
+                migrate(writer, files("grantflow.client.vault") / "sql" / "sqlite", part="vault")
+                reader = _connect(self._path, wait=_WAIT_TO_READ_SECONDS)
+            except BaseException:
+                writer.close()
+                raise
+            reader.execute("PRAGMA query_only = ON")
+            return _Connections(reader, writer)
 
     def _here(self) -> _Connections:
         connections = self._connections
@@ -233,31 +244,58 @@ class SqliteVault:
 
     def _row(self, statement: str, parameters: Any) -> sqlite3.Row | None:
         connections = self._here()
-        with connections.reading:
+        with connections.reading, _told(self._path):
             row: sqlite3.Row | None = connections.reader.execute(statement, parameters).fetchone()
             return row
 
     def _rows(self, statement: str, parameters: Any) -> Sequence[sqlite3.Row]:
         connections = self._here()
-        with connections.reading:
+        with connections.reading, _told(self._path):
             return connections.reader.execute(statement, parameters).fetchall()
 
     def _write(self, statement: str, parameters: Any) -> int:
-        connections = self._here()
-        with connections.writing:
-            return connections.writer.execute(statement, parameters).rowcount
+        with self._writing() as connection:
+            return connection.execute(statement, parameters).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connections = self._here()
-        with connections.writing:
-            connections.writer.execute("BEGIN IMMEDIATE")
+        with self._writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield connections.writer
-                connections.writer.execute("COMMIT")
+                yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connections.writer.execute("ROLLBACK")
+                # After some errors, a full disk among them, SQLite has rolled back already.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection for one thread, which waits no longer for threads and processes together."""
+        connections = self._here()
+        until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
+        if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
+            raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
+        try:
+            with _told(self._path):
+                left = max(1, round((until - time.monotonic()) * 1000))
+                connections.writer.execute(f"PRAGMA busy_timeout = {left}")
+                yield connections.writer
+        finally:
+            connections.writing.release()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raises VaultUnavailable where the file is in trouble; a mistaken statement or value stays what it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if type(error) not in {sqlite3.DatabaseError, sqlite3.OperationalError, sqlite3.InternalError}:
+            raise
+        code = getattr(error, "sqlite_errorcode", None)
+        raise unavailable(path, code=code, reason=str(error)) from error
 
 
 def _over(generation: int, *, holder: str | None = None, only_holder: bool = False) -> dict[str, object]:
@@ -265,8 +303,8 @@ def _over(generation: int, *, holder: str | None = None, only_holder: bool = Fal
     return {"read": generation, "holder": holder, "only_holder": only_holder}
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, *, wait: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     return connection
@@ -274,12 +312,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _switch_to_write_ahead_log(connection: sqlite3.Connection) -> None:
     # The switch needs the file alone and does not wait as other statements do; whoever comes second finds it done.
-    for _ in range(100):
+    until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             threading.Event().wait(0.05)
-    raise sqlite3.OperationalError("Another process has kept the vault's file locked for five seconds.")

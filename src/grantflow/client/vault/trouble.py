@@ -1,0 +1,60 @@
+"""What keeps a vault's file from being used: the cause, and what to do, for whoever runs the integration."""
+
+from pathlib import Path
+from typing import Final
+
+from grantflow.client.errors import VaultNotOpened, VaultUnavailable
+
+#: SQLite's primary result codes (sqlite.org/rescode.html): the cause, what to do, and when to try again, in seconds.
+_LOCKED: Final = (
+    "another program keeps it locked",
+    "Close what has it open (a database browser, a backup, a copy under way)",
+    5.0,
+)
+_READ_ONLY: Final = (
+    "it cannot be written",
+    "Let the account that the integration runs under write the file and its folder, on a disk that is not read-only",
+    60.0,
+)
+_DAMAGED: Final = (
+    "it is damaged, cut short, or no vault at all",
+    "Put it back from a backup (grants that are younger must be given again)",
+    60.0,
+)
+_CAUSES: Final = {
+    1: _DAMAGED,  # SQLITE_ERROR: a table is not there
+    3: _READ_ONLY,  # SQLITE_PERM
+    5: _LOCKED,  # SQLITE_BUSY
+    6: _LOCKED,  # SQLITE_LOCKED
+    8: _READ_ONLY,  # SQLITE_READONLY
+    10: ("the disk failed", "Look at the disk and the system's log", 60.0),  # SQLITE_IOERR
+    11: _DAMAGED,  # SQLITE_CORRUPT
+    13: ("the disk is full", "Make room on it", 60.0),  # SQLITE_FULL
+    14: _READ_ONLY,  # SQLITE_CANTOPEN
+    26: _DAMAGED,  # SQLITE_NOTADB
+}
+_UNKNOWN: Final = ("SQLite cannot work with it", "Look at the disk and the system's log", 60.0)
+
+BUSY: Final = 5
+
+
+def unavailable(path: Path, *, code: int | None, reason: str) -> VaultUnavailable:
+    """`code` is SQLite's own, primary or extended; `reason` are its words."""
+    cause, fix, retry_after = _CAUSES.get((code or 0) & 0xFF, _UNKNOWN)
+    return VaultUnavailable(
+        f"The vault {path} cannot be used just now: {cause} ({reason}). Nothing was changed. {fix}, then try again.",
+        retry_after=retry_after,
+    )
+
+
+def not_opened(path: Path, error: OSError) -> VaultNotOpened:
+    fixes = {
+        FileNotFoundError: f"Make the folder {path.parent} first, or name another file",
+        NotADirectoryError: "A part of the path is a file; name another one",
+        IsADirectoryError: "It is a folder; name a file in it",
+        PermissionError: "Let the account that the integration runs under write the file and its folder",
+    }
+    fix = fixes.get(type(error), "Look at the disk, or name another file")
+    return VaultNotOpened(
+        f"The vault {path} can be neither opened nor made: {error.strerror or error}. {fix}.", retry_after=60.0
+    )
