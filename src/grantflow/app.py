@@ -21,6 +21,7 @@ from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.protocol.metadata import metadata_url
 from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
+from grantflow.storage.administration import AdministrationStore
 from grantflow.storage.app_hub import AppHubStore
 from grantflow.storage.authorization_requests import AuthorizationRequestStore
 from grantflow.storage.authorizations import AuthorizationStore
@@ -73,6 +74,7 @@ class Storage:
         self.sessions = SessionStore(engine)
         self.consents = ConsentStore(engine)
         self.connected_apps = ConnectedAppStore(engine)
+        self.administration = AdministrationStore(engine)
         self.failures = FailureStore(engine)
         self.registrations = RegistrationStore(engine)
         self.bots = BotStore(engine)
@@ -214,6 +216,7 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
         sessions=storage.sessions,
         questions=storage.consents,
         grants=storage.connected_apps,
+        administration=storage.administration,
         failures=storage.failures,
         clock=parts.clock,
         mint=parts.mint,

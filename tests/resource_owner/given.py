@@ -21,6 +21,7 @@ from grantflow.resource_owner import TEMPLATES, ResourceOwnerSettings, routes
 from grantflow.resource_owner.passwords import hash_password
 from grantflow.resource_owner.people import new_person
 from grantflow.resource_owner.records import Person
+from grantflow.storage.administration import AdministrationStore
 from grantflow.storage.connected_apps import ConnectedAppStore
 from grantflow.storage.consents import ConsentStore
 from grantflow.storage.engine import Row, Statement, Work
@@ -74,6 +75,7 @@ class House:
             sessions=SessionStore(self.engine),
             questions=ConsentStore(self.engine),
             grants=ConnectedAppStore(self.engine),
+            administration=AdministrationStore(self.engine),
             failures=FailureStore(self.engine),
             clock=lambda: self.now,
             mint=secrets.token_bytes,
@@ -92,8 +94,15 @@ class House:
         transport = httpx2.ASGITransport(app=self.app, client=(address, 40_000))
         return Browser(httpx2.AsyncClient(transport=transport, base_url=self.site.base_url), self)
 
-    async def person(self, email: str = "ada@sandbox.example", name: str = "Ada Lovelace") -> Person:
-        person = new_person(email, name, org_id=ORG, now=NOW, mint=secrets.token_bytes)
+    async def person(
+        self,
+        email: str = "ada@sandbox.example",
+        name: str = "Ada Lovelace",
+        *,
+        org_id: str = ORG,
+        is_admin: bool = False,
+    ) -> Person:
+        person = new_person(email, name, org_id=org_id, now=NOW, mint=secrets.token_bytes, is_admin=is_admin)
         await PeopleStore(self.engine).add(person, password_hash=PASSWORD_HASH)
         return person
 

@@ -37,6 +37,7 @@ async def all_pages(house: House) -> dict[str, str]:
     grant = await house.grant(ada, client_id)
     await house.grant(ada, await house.integration("Standup"))
     request_id = await house.question(client_id)
+    await house.person("grace@sandbox.example", "Grace Hopper", is_admin=True)
     return {
         "/": "nobody",
         "/signin": "nobody",
@@ -48,14 +49,25 @@ async def all_pages(house: House) -> dict[str, str]:
         "/connected-apps": "ada",
         "/connected-apps/revocation": "ada",
         f"/connected-apps/{grant}/revocation": "ada",
+        "/administration/people": "ada",
+        "/administration/people?q=a": "grace",
+        "/administration/people?q=nobody": "grace",
+        "/administration/integrations": "grace",
+        f"/administration/people/{ada.id}": "grace",
+        f"/administration/people/{ada.id}/revocation": "grace",
+        f"/administration/integrations/{client_id}": "grace",
+        f"/administration/integrations/{client_id}/revocation": "grace",
+        f"/administration/grants/{grant}/revocation": "grace",
     }
 
 
 def test_s20_s21_no_page_can_be_framed_loads_from_elsewhere_or_is_kept(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         pages = await all_pages(house)
-        (row,) = await house.rows("SELECT id FROM people")
-        visitors = {"nobody": house.browser(), "ada": await house.signed_in_by_id(row["id"])}
+        ids = {row["email"]: row["id"] for row in await house.rows("SELECT id, email FROM people")}
+        visitors = {"nobody": house.browser()}
+        for name in ("ada", "grace"):
+            visitors[name] = await house.signed_in_by_id(ids[f"{name}@sandbox.example"])
         for path, visitor in pages.items():
             page = await visitors[visitor].open(path)
             policy = page.headers["content-security-policy"]

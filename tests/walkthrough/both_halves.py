@@ -128,9 +128,14 @@ class BothHalves:
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
-    def add_person(self, account: dict[str, str]) -> None:
+    def add_person(self, account: dict[str, str], *, is_admin: bool = False) -> None:
         person = new_person(
-            account["email"], account["name"], org_id=str(ORG), now=self.clock(), mint=secrets.token_bytes
+            account["email"],
+            account["name"],
+            org_id=str(ORG),
+            now=self.clock(),
+            mint=secrets.token_bytes,
+            is_admin=is_admin,
         )
         kept = hash_password(Secret(account["password"]), mint=secrets.token_bytes)
         self._run(self.storage.people.add(person, password_hash=kept))

@@ -60,6 +60,39 @@ def test_w02_one_persons_access_ends_without_touching_anothers_or_the_persons_ot
     assert second.client_for(adas_other.person_id).get("people/me").status_code == 200
 
 
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_w02_w34_an_administrator_ends_one_persons_grant_the_other_three_work_and_the_person_grants_again(
+    halves: BothHalves, way: str
+) -> None:
+    root = {"name": "Root", "email": f"root-{way}@example.com", "password": "the longest of all sentences"}
+    halves.add_person(root, is_admin=True)
+    apps = [halves.register(f"{name}, by {way}") for name in ("First", "Second")]
+    first, second = (halves.integration(app, vault=f"w02-{way}-{app.client_id[:9]}.db") for app in apps)
+    adas, graces = halves.grant(first, ADA), halves.grant(first, GRACE)
+    adas_other, graces_other = halves.grant(second, ADA), halves.grant(second, GRACE)
+    if way == "page":
+        with halves.browser(root) as admin:
+            admin.open(f"{halves.url}/administration/people?q=ada")
+            admin.sign_in()
+            admin.open(f"{halves.url}/administration/people?q=ada")
+            admin.press("What they granted: Ada Lovelace")
+            revoke_on_page(admin, "First, by page")
+            assert "First, by page can no longer act for Ada Lovelace" in admin.page.words
+    else:
+        scopes = "spark:people_read identity:tokens_read identity:tokens_write"
+        console = halves.integration(halves.register("Console", scopes=scopes), vault="w02-console.db")
+        client = console.client_for(halves.grant(console, root).person_id)
+        listed = client.get("authorizations", params={"personEmail": ADA["email"]}).json()["items"]
+        (found,) = [each["id"] for each in listed if (each["type"], each["clientId"]) == ("refresh", apps[0].client_id)]
+        assert client.delete(f"authorizations/{found}").status_code == 204
+    for integration, grant in ((first, graces), (second, adas_other), (second, graces_other)):
+        assert integration.client_for(grant.person_id).get("people/me").status_code == 200
+    with pytest.raises(ReauthorizationRequired):
+        first.client_for(adas.person_id).get("people/me")
+    again = halves.grant(first, ADA)
+    assert first.client_for(again.person_id).get("people/me").json()["displayName"] == ADA["name"]
+
+
 def revoke_on_page(person: Person, name: str) -> None:
     page = person.page
     position = page.text.index(name)

@@ -10,10 +10,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from grantflow.resource_owner import paths
+from grantflow.resource_owner.administration import AdministrationPages
+from grantflow.resource_owner.administration_desk import Desk
+from grantflow.resource_owner.administration_endings import AdministrationEndings
 from grantflow.resource_owner.connected_apps import ConnectedAppsPages
 from grantflow.resource_owner.consent import ConsentPage
 from grantflow.resource_owner.passwords import PasswordPool
-from grantflow.resource_owner.ports import Grants, People, Questions, Sessions
+from grantflow.resource_owner.ports import Administration, Grants, People, Questions, Sessions
 from grantflow.resource_owner.settings import ResourceOwnerSettings
 from grantflow.resource_owner.sign_in import SignIn
 from grantflow.resource_owner.visits import Visits
@@ -39,11 +42,12 @@ def routes(
     sessions: Sessions,
     questions: Questions,
     grants: Grants,
+    administration: Administration,
     failures: FailureLog,
     clock: Callable[[], datetime],
     mint: Callable[[int], bytes],
 ) -> list[BaseRoute]:
-    """Sign-in, sign-out, consent, connected apps and the front page. `mint` makes that many random bytes."""
+    """Sign-in, sign-out, consent, connected apps, administration, front page. `mint` makes that many random bytes."""
     guard = FormGuard(pages.site, settings.form_key, mint=lambda: base64.urlsafe_b64encode(mint(24)).decode("ascii"))
     visits = Visits(sessions, guard, settings=settings, mint=mint)
     sign_in = SignIn(
@@ -70,6 +74,22 @@ def routes(
         Route(paths.CONNECTED_APPS, connected.overview, methods=["GET"]),
         _form(paths.REVOCATION_OF_ALL, connected.confirm_all, connected.revoke_all),
         _form(one, connected.confirm_one, connected.revoke_one),
+        *_administration(Desk(pages, guard, visits, administration, clock), grants),
+    ]
+
+
+def _administration(desk: Desk, grants: Grants) -> list[BaseRoute]:
+    pages, endings = AdministrationPages(desk, grants), AdministrationEndings(desk, grants)
+    person, app = paths.person_page("{person_id:uuid}"), paths.app_page("{client_id}")
+    return [
+        Route(paths.ADMINISTRATION, pages.begin, methods=["GET"]),
+        Route(paths.PEOPLE, pages.people, methods=["GET"]),
+        Route(paths.APPS, pages.apps, methods=["GET"]),
+        Route(person, pages.person, methods=["GET"]),
+        Route(app, pages.app, methods=["GET"]),
+        _form(paths.end_of_grant("{grant_id:uuid}"), endings.confirm_one, endings.revoke_one),
+        _form(paths.end_of_all(person), endings.confirm_all_of_person, endings.revoke_all_of_person),
+        _form(paths.end_of_all(app), endings.confirm_all_of_app, endings.revoke_all_of_app),
     ]
 
 

@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Protocol
 
-from grantflow.resource_owner.records import ConnectedApp, ConnectedApps, Credentials, Decision, Question, Session
+from grantflow.resource_owner.records import (
+    App,
+    ConnectedApp,
+    ConnectedApps,
+    Credentials,
+    Decision,
+    GivenGrant,
+    Person,
+    Portion,
+    Question,
+    Session,
+)
 
 
 class People(Protocol):
@@ -45,3 +56,26 @@ class Grants(Protocol):
 
     async def revoke_all(self, person_id: str, *, now: datetime) -> int:
         """End all living grants of this person; answers how many there were."""
+
+
+class Administration(Protocol):
+    """What an administrator sees of the organization ``org_id``, and of no other. `page` counts from 1."""
+
+    async def people(self, beginning: str, *, org_id: str, page: int, size: int) -> Portion[Person]:
+        """Whose name or email begins so, whatever the case, by name; everybody for an empty beginning."""
+
+    async def person(self, person_id: str, *, org_id: str) -> Person | None: ...
+
+    async def apps(self, beginning: str, *, page: int, size: int) -> Portion[App]:
+        """Whose name begins so, or that have this client ID, by name."""
+
+    async def app(self, client_id: str) -> App | None: ...
+
+    async def given_to(self, client_id: str, *, org_id: str, page: int, size: int) -> Portion[GivenGrant]:
+        """The living grants to one integration, the newest first."""
+
+    async def given(self, grant_id: str, *, org_id: str) -> GivenGrant | None:
+        """One grant, also a revoked one."""
+
+    async def revoke_all_given_to(self, client_id: str, *, org_id: str, now: datetime) -> int:
+        """End all living grants to one integration; answers how many there were."""

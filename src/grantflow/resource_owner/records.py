@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 from grantflow.protocol.scope import Scopes, without_kms
 
@@ -40,6 +41,8 @@ class Session:
     display_name: str
     authenticated_at: datetime
     expires_at: datetime
+    org_id: str = ""
+    is_admin: bool = False
 
 
 class Decision(StrEnum):
@@ -109,3 +112,36 @@ class ConnectedApps:
 
     shown: tuple[ConnectedApp, ...]
     total: int
+
+
+# --- for administrators --------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Portion(Generic[T]):
+    """One page of a list, and how many there are on all pages."""
+
+    shown: tuple[T, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An integration as those see it who may take away what was granted to it."""
+
+    client_id: str
+    name: str
+    publisher: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenGrant:
+    """A grant with the person who gave it; ``person`` is the display name."""
+
+    grant: ConnectedApp
+    person_id: str
+    email: str
+    person: str

@@ -55,7 +55,7 @@ class Visits:
         return Account(
             session.display_name,
             session.email,
-            links=self.settings.account_links,
+            links=self.settings.account_links + (self.settings.admin_links if session.is_admin else ()),
             sign_out=SIGN_OUT,
             form_token=self.guard.token(binding(session)),
         )

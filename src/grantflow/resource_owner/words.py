@@ -8,9 +8,9 @@ def duration(seconds: int) -> str:
     for unit, size in _UNITS:
         count, rest = divmod(seconds, size)
         if count and not rest:
-            return _counted(count, unit)
-    return _counted(seconds, "second")
+            return counted(count, unit)
+    return counted(seconds, "second")
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str, *, many: str = "") -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"

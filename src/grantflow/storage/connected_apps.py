@@ -7,10 +7,12 @@ from grantflow.resource_owner.records import ConnectedApp, ConnectedApps
 from grantflow.storage.engine import Engine, Row, Statement, Work
 from grantflow.storage.times import from_milliseconds, milliseconds
 
-_SELECT = """
-SELECT g.id, g.client_id, i.name, p.display_name AS publisher, i.site_url, g.scopes, g.created_at, g.last_used_at,
-       g.revoked_at
-FROM grants g
+#: The columns of a grant ``g`` to an integration ``i`` whose owner is ``p``; to be read by ``app_of``.
+GRANT = """
+g.id, g.client_id, i.name, p.display_name AS publisher, i.site_url, g.scopes, g.created_at, g.last_used_at, g.revoked_at
+"""
+_SELECT = f"""
+SELECT {GRANT} FROM grants g
 JOIN integrations i ON i.client_id = g.client_id
 LEFT JOIN people p ON p.id = i.owner_id
 """
@@ -41,11 +43,11 @@ class ConnectedAppStore:
         counted = await self._engine.read(Statement(_COUNT, {"person_id": person_id}))
         values = {"person_id": person_id, "size": size, "offset": (page - 1) * size}
         rows = await self._engine.read(Statement(_CONNECTED, values))
-        return ConnectedApps(tuple(_app(row) for row in rows), counted[0]["total"])
+        return ConnectedApps(tuple(app_of(row) for row in rows), counted[0]["total"])
 
     async def find(self, grant_id: str, *, person_id: str) -> ConnectedApp | None:
         rows = await self._engine.read(Statement(_FIND, {"grant_id": grant_id, "person_id": person_id}))
-        return _app(rows[0]) if rows else None
+        return app_of(rows[0]) if rows else None
 
     async def revoke(self, grant_id: str, *, person_id: str, now: datetime) -> bool:
         values = {"grant_id": grant_id, "person_id": person_id, "now": milliseconds(now)}
@@ -61,7 +63,7 @@ class ConnectedAppStore:
         return await self._engine.write(work())
 
 
-def _app(row: Row) -> ConnectedApp:
+def app_of(row: Row) -> ConnectedApp:
     revoked_at = row["revoked_at"]
     return ConnectedApp(
         grant_id=row["id"],

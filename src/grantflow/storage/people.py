@@ -15,10 +15,9 @@ VALUES
 ON CONFLICT (email) DO NOTHING
 RETURNING id
 """
-_SELECT = """
-SELECT id, email, display_name, first_name, last_name, nick_name, org_id, is_admin, created_at FROM people
-WHERE type = 'person'
-"""
+#: The columns of a person, to be read by ``person_of``.
+PERSON = "id, email, display_name, first_name, last_name, nick_name, org_id, is_admin, created_at"
+_SELECT = f"SELECT {PERSON} FROM people WHERE type = 'person'"
 _FIND = f"{_SELECT} AND email = :email"
 _LIST = f"{_SELECT} AND email > :after ORDER BY email LIMIT :limit"
 _CREDENTIALS = "SELECT id, password_hash FROM people WHERE email = :email AND type = 'person'"
@@ -58,12 +57,12 @@ class PeopleStore:
 
     async def find(self, email: str) -> Person | None:
         rows = await self._engine.read(Statement(_FIND, {"email": _canonical(email)}))
-        return _person(rows[0]) if rows else None
+        return person_of(rows[0]) if rows else None
 
     async def list(self, *, limit: int, after: str = "") -> Sequence[Person]:
         """Up to `limit` people in the order of their emails, beginning behind the email `after`."""
         rows = await self._engine.read(Statement(_LIST, {"after": _canonical(after), "limit": limit}))
-        return [_person(row) for row in rows]
+        return [person_of(row) for row in rows]
 
     async def credentials(self, email: str) -> Credentials | None:
         rows = await self._engine.read(Statement(_CREDENTIALS, {"email": _canonical(email)}))
@@ -103,7 +102,7 @@ def _values(person: Person) -> dict[str, object]:
     }
 
 
-def _person(row: Row) -> Person:
+def person_of(row: Row) -> Person:
     return Person(
         id=row["id"],
         email=row["email"],

@@ -7,7 +7,7 @@ from grantflow.storage.engine import Engine, Statement, Work
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 _FIND = """
-SELECT s.person_id, p.email, p.display_name, s.authenticated_at, s.expires_at
+SELECT s.person_id, p.email, p.display_name, p.org_id, p.is_admin, s.authenticated_at, s.expires_at
 FROM sessions s JOIN people p ON p.id = s.person_id
 WHERE s.token_hash = :token_hash AND s.expires_at > :now
 """
@@ -35,6 +35,8 @@ class SessionStore:
             display_name=row["display_name"],
             authenticated_at=from_milliseconds(row["authenticated_at"]),
             expires_at=from_milliseconds(row["expires_at"]),
+            org_id=row["org_id"],
+            is_admin=bool(row["is_admin"]),
         )
 
     async def begin(
