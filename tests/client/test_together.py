@@ -283,6 +283,35 @@ def test_a_process_killed_in_the_middle_of_a_refresh_is_noticed_and_repaired_or_
     assert integration.grants()[0].status is Status.ACTIVE
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("rotates", [False, True])
+def test_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_the_platform_has_not_swapped(
+    world: World, rotates: bool
+) -> None:
+    integration = world.integration(deadline=2.0, _lease_margin=1.0)
+    grant = world.grant(integration)
+    before = world.stored_tokens(integration)
+    world.platform.expire_access_tokens()
+    world.platform.rotates = rotates
+    with workers(world, 1, callers=3, deadline=2.0, lease_margin=1.0, dies_before_saving=True) as made:
+        made.begin()
+        assert made.ends() == {"killed": 1}
+    assert world.platform.counts["refresh"] == 1
+    assert len(world.platform.line().access) == 1, "the platform has answered with tokens"
+    assert world.stored_tokens(integration) == before, "which are nowhere now"
+    stored = integration._parts.vault.find(grant.key)
+    assert stored is not None
+    assert stored.unanswered_since is not None, "the intent tells of the crash"
+    if rotates:
+        with pytest.raises(RefreshOutcomeUnknown, match="never arrived"):
+            integration.client_for("id-ada").get("people/me")
+        world.grant(integration, grant=grant.id)
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    sent = [form["refresh_token"] for form in world.platform.forms if form["grant_type"] == "refresh_token"]
+    assert sent == [before[1]] * 2, "the same token was sent again"
+    assert integration.grants()[0].status is Status.ACTIVE
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="SIGSTOP is POSIX's")
 def test_a_holder_that_was_stopped_past_its_deadline_changes_nothing_when_it_comes_back(world: World) -> None:
     integration = world.integration(deadline=2.0, _lease_margin=1.0)

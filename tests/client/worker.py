@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
@@ -30,6 +32,8 @@ def run(options: dict[str, Any], start: Barrier, told: Connection) -> None:
     """One process: its own vault, its own connections, many callers at once, each with the token of before."""
     ends: list[str] = []
     with integration(options) as own:
+        if options.get("dies_before_saving"):
+            own._parts.vault.save = _die  # type: ignore[method-assign]
         client = own.client_for("id-ada")
         key = own._parts.key("id-ada", None)
         stored = own._parts.vault.find(key)
@@ -52,6 +56,12 @@ def run(options: dict[str, Any], start: Barrier, told: Connection) -> None:
         for thread in threads:
             thread.join()
     told.send(ends)
+
+
+def _die(*_: object, **__: object) -> bool:
+    """The answer is in this process and nowhere else: killed as by `kill -9`, with no chance to tidy up."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("killed before this")
 
 
 def main(options: dict[str, Any]) -> None:
