@@ -1,5 +1,7 @@
 """Many callers at once, over processes and sockets: one refresh, one redemption, nobody turned away."""
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -30,7 +32,7 @@ def register(platform: Up, profile: str, name: str) -> dict[str, Any]:
     return platform.register(f"{name}, {profile}", REDIRECT_URI, "--profile", profile)
 
 
-def integration(platform: Up, app: dict[str, Any], *, vault: Path, key: str) -> Integration:
+def integration(platform: Up, app: dict[str, Any], *, vault: Path, key: str, **timing: Any) -> Integration:
     return Integration(
         client_id=app["client_id"],
         client_secret=app["client_secret"],
@@ -38,6 +40,7 @@ def integration(platform: Up, app: dict[str, Any], *, vault: Path, key: str) -> 
         scopes=platform.app["scopes"],
         vault=SqliteVault(vault, keys=KeyRing(key)),
         api_url=platform.api_url,
+        **timing,
     )
 
 
@@ -82,6 +85,40 @@ def test_w32_eight_processes_of_25_callers_make_one_refresh_and_all_succeed(
     assert answers == [200] * (PROCESSES * CALLERS)
     living = "SELECT count(*) FROM access_tokens WHERE client_id = ? AND expires_at > 1"
     assert platform.sql(living, app["client_id"]) == [(1,)], "the one refresh issued one token"
+
+
+def renew_and_die(person_id: str, *of: Any, **keywords: Any) -> None:
+    """One process, killed as by `kill -9` with the new tokens in hand and nowhere else."""
+    mine = integration(*of, **keywords)
+    mine._parts.vault.save = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,method-assign]
+    mine.refresh(person_id)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
+@pytest.mark.parametrize("profile", ["webex", "strict"])
+def test_w33_our_platform_loses_no_grant_to_a_process_killed_between_the_answer_and_the_save(
+    platform: Up, profile: str, tmp_path: Path
+) -> None:
+    app = register(platform, profile, "Killed")
+    of: dict[str, Any] = {"vault": tmp_path / "vault.db", "key": KeyRing.new_key()}
+    of |= {"deadline": 3.0, "_lease_margin": 0.5}
+    with integration(platform, app, **of) as mine:
+        begun = mine.authorization_request()
+        address = address_with_code(platform, begun.url)
+        grant = mine.complete_authorization(address, {begun.cookie.name: begun.cookie.value})
+        platform.expire_access_tokens()
+        issued = "SELECT count(*) FROM access_tokens WHERE client_id = ?"
+        before = platform.sql(issued, app["client_id"])
+        dying = get_context("spawn").Process(target=renew_and_die, args=(grant.person_id, platform, app), kwargs=of)
+        dying.start()
+        dying.join(timeout=60)
+        assert dying.exitcode == -signal.SIGKILL
+        assert platform.sql(issued, app["client_id"]) != before, "the platform has answered with tokens"
+        stored = mine._parts.vault.find(grant.key)
+        assert stored is not None
+        assert (stored.grant.generation, stored.unanswered_since is None) == (1, False)
+        assert mine.client_for(grant.person_id).get("people/me").status_code == 200
+        assert mine.grants()[0].generation == 2
 
 
 def test_w28_s33_fifty_parallel_redemptions_of_a_code_give_one_grant_and_49_clean_refusals(
