@@ -1,0 +1,47 @@
+"""Guessing a client's secret over real sockets: slow for the guesser, unnoticed by everybody else."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.cli.running import ended, running
+
+GUESSER, ELSEWHERE = "127.0.0.5", "127.0.0.6"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on loopback")
+@pytest.mark.slow
+def test_s51_a_thousand_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    added = ended(
+        *("platform", "app", "add", "Lockbot", "--redirect-uri", "https://lockbot.example/oauth"),
+        *("--scopes", "spark:people_read", "--json", "--data", str(folder)),
+    )
+    app = json.loads(added.stdout)
+    right = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
+    asked = {"grant_type": "refresh_token", "refresh_token": "x"}
+    with (
+        running(folder, "platform", "serve", "--port", "0") as served,
+        at(GUESSER, served.said["api_url"]) as guesser,
+        at(ELSEWHERE, served.said["api_url"]) as elsewhere,
+    ):
+        answers: Counter[int] = Counter()
+        for number in range(1_000):
+            guess = asked | right | {"client_secret": f"{number:064x}"}
+            answer = guesser.post("/access_token", data=guess)
+            answers[answer.status_code] += 1
+            assert answer.status_code != 429 or int(answer.headers["retry-after"]) >= 1
+            if number % 100 == 99:
+                known = elsewhere.post("/access_token", data=asked | right)
+                assert (known.status_code, known.json()["error"]) == (400, "invalid_grant"), "authenticated at once"
+        assert answers.keys() == {401, 429}
+        assert answers[401] <= 20, "ten for nothing, then one more after 1, 2, 4, ... seconds"
+        assert guesser.post("/access_token", data=asked | right).status_code == 429, "nor is a lucky guess looked at"
+
+
+def at(address: str, url: str) -> httpx2.Client:
+    return httpx2.Client(transport=httpx2.HTTPTransport(local_address=address), base_url=url, trust_env=False)
