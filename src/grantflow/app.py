@@ -207,6 +207,7 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
             api_url=f"{parts.addresses.resource_server}/v1",
             access_token_lifetime=int(settings.access_token_lifetime.total_seconds()),
             refresh_token_lifetime=int(settings.refresh_token_lifetime.total_seconds()),
+            revoke_on_sign_out=settings.revoke_on_sign_out,
             authorization_endpoint=parts.link(parts.addresses.authorization_server, "/v1/authorize"),
             metadata=metadata_url(settings.issuer),
             own_pages=(resource_owner.CONNECTED_APPS, *(link.href for link in parts.portal_links)),

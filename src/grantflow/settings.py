@@ -122,7 +122,8 @@ class _Settings(BaseSettings):
 class PlatformSettings(_Settings):
     """``grantflow platform serve``. Lifetimes are in seconds; ``sandbox`` None: as the data directory was begun.
 
-    ``trusted_proxies`` are the addresses and networks whose X-Forwarded-For is believed.
+    ``trusted_proxies`` are the addresses and networks whose X-Forwarded-For is believed. ``revoke_on_...``: what a
+    person granted ends when they sign out, or get another password.
     ``role`` is which roles this process serves, none named: all. Where each role is found when they run apart, stands
     in the address that is named after it; that of a role which this process serves is another word for ``public_url``.
     """
@@ -143,6 +144,8 @@ class PlatformSettings(_Settings):
     error_body: Literal["superset", "webex"] = "superset"
     token_endpoint_accepts_json: bool = False
     report_countdown: bool = False
+    revoke_on_sign_out: bool = False
+    revoke_on_password_change: bool = False
     sandbox: bool | None = None
 
 

@@ -32,6 +32,8 @@ class Settings:
     #: For so long after that, stragglers with the old token are refused and nothing is revoked.
     straggler_grace: timedelta = timedelta(seconds=60)
 
+    #: Signing out takes away all that the person granted, tokens and consent (RFC 9700 section 4.14.2).
+    revoke_on_sign_out: bool = False
     #: Report a ``refresh_token_expires_in`` that counts down across refreshes, as captures of Webex show, although
     #: the true deadline moves with each use.
     report_countdown: bool = False

@@ -178,6 +178,9 @@ under [platform] in grantflow.toml)
                                take JSON where only forms are due
   --report-countdown           tell a refresh token's remaining life, as Webex
                                has been seen to do
+  --revoke-on-sign-out         what a person granted ends when they sign out;
+                               GRANTFLOW_PLATFORM_REVOKE_ON_PASSWORD_CHANGE=true
+                               ends it with `person password`
   --sandbox, --no-sandbox      banner and rules of a sandbox [as data was begun]
   --json                       one line of JSON on stdout, once it answers"""
 

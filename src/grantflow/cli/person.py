@@ -7,6 +7,7 @@ from uuid import UUID
 
 from grantflow.app import Storage, clock, mint
 from grantflow.cli.administration import everybody, person_called, storage_of
+from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.output import USAGE, Failure, say, write, write_json, write_table
 from grantflow.data_directory import DataDirectory
@@ -17,6 +18,7 @@ from grantflow.resource_owner.people import UnfitPerson, canonical_email, new_pe
 from grantflow.resource_owner.records import Person
 from grantflow.resource_server.ids import Kind, write_id
 from grantflow.seeding import keep_password
+from grantflow.settings import PlatformSettings
 from grantflow.storage.people import EmailTaken, NobodyThere
 
 
@@ -58,12 +60,14 @@ def password(email: str, /, *, password_stdin: Switch = False, data: Data = None
     directory = DataDirectory.find(data)
     person = asyncio.run(_person(directory, email))  # before anybody thinks of a password
     chosen, generated = _read_password(from_stdin=password_stdin), new_password(mint=mint)
-    asyncio.run(_set_password(directory, person.email, chosen or generated))
+    revoke = read(PlatformSettings).revoke_on_password_change
+    asyncio.run(_set_password(directory, person.email, chosen or generated, revoke=revoke))
     is_shown = keep_password(directory, person.email, chosen or generated)
     if json:
         write_json(_as_json(person) | ({} if chosen else {"password": generated.reveal()}))
         return
-    say(f"{person.display_name} has another password, and is signed out everywhere. What they granted stays.")
+    granted = "has ended" if revoke else "stays"
+    say(f"{person.display_name} has another password, and is signed out everywhere. What they granted {granted}.")
     if is_shown:
         say("grantflow up and grantflow status show it, as they do for the sandbox's people.")
     if not chosen:
@@ -76,10 +80,11 @@ async def _person(directory: DataDirectory, email: str) -> Person:
         return await person_called(storage, email)
 
 
-async def _set_password(directory: DataDirectory, email: str, password: Secret) -> None:
+async def _set_password(directory: DataDirectory, email: str, password: Secret, *, revoke: bool) -> None:
     async with storage_of(directory) as storage:
         try:
-            await storage.people.set_password(email, password_hash=hash_password(password, mint=mint))
+            hashed = hash_password(password, mint=mint)
+            await storage.people.set_password(email, password_hash=hashed, revoke_grants_at=clock() if revoke else None)
         except (UnfitPassword, NobodyThere) as error:
             raise Failure(str(error)) from error
 

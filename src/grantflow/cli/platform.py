@@ -40,6 +40,7 @@ def serve(
     error_body: Literal["superset", "webex"] | None = None,
     token_endpoint_accepts_json: Switch = None,
     report_countdown: Switch = None,
+    revoke_on_sign_out: Switch = None,
     sandbox: bool | None = None,
     json: Json = False,
 ) -> int:
@@ -59,6 +60,7 @@ def serve(
         error_body=error_body,
         token_endpoint_accepts_json=token_endpoint_accepts_json,
         report_countdown=report_countdown,
+        revoke_on_sign_out=revoke_on_sign_out,
         sandbox=sandbox,
     )
     roles, public = roles_of(settings), public_address(settings)
@@ -103,6 +105,7 @@ def _authorization_server(settings: PlatformSettings, *, issuer: str) -> Setting
         access_token_lifetime=timedelta(seconds=settings.access_token_lifetime),
         refresh_token_lifetime=timedelta(seconds=settings.refresh_token_lifetime),
         report_countdown=settings.report_countdown,
+        revoke_on_sign_out=settings.revoke_on_sign_out,
         token_endpoint_accepts_json=settings.token_endpoint_accepts_json,
         webex_error_body=settings.error_body == "webex",
     )

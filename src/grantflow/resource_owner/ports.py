@@ -31,7 +31,8 @@ class Sessions(Protocol):
     ) -> None:
         """Save a session and delete the one whose place it takes, both or neither."""
 
-    async def end(self, token_hash: bytes) -> None: ...
+    async def end(self, token_hash: bytes, *, revoke_grants_at: datetime | None = None) -> None:
+        """With ``revoke_grants_at``, the time now, what the person granted ends in the same unit of work."""
 
 
 class Questions(Protocol):

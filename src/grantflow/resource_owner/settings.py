@@ -21,6 +21,8 @@ class ResourceOwnerSettings:
     access_token_lifetime: int
     refresh_token_lifetime: int
     session_lifetime: int = 12 * 3_600
+    #: Signing out takes away all that the person granted (RFC 9700 section 4.14.2).
+    revoke_on_sign_out: bool = False
     own_pages: tuple[str, ...] = (CONNECTED_APPS, ADMINISTRATION)
     account_links: tuple[Link, ...] = (Link("Connected apps", CONNECTED_APPS),)
     admin_links: tuple[Link, ...] = (Link("Administration", ADMINISTRATION),)

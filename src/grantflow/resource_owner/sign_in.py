@@ -73,10 +73,11 @@ class SignIn:
     async def sign_out(self, request: Request) -> Response:
         form = await read_form(request)
         answer = self.pages.redirect(with_query(WELCOME, **{"signed-out": "yes"}))
-        session = await self.visits.session(request, now=self.clock())
+        now = self.clock()
+        session = await self.visits.session(request, now=now)
         if session is not None:
             self.guard.check(request, form, binding=binding(session))
-            await self.visits.end(session, answer)
+            await self.visits.end(session, answer, now=now)
         return answer
 
     async def _attempt(

@@ -45,8 +45,9 @@ class Visits:
         )
         self._cookies.set(response, SESSION, token.reveal(), max_age=lifetime)
 
-    async def end(self, session: Session, response: Response) -> None:
-        await self.sessions.end(session.token_hash)
+    async def end(self, session: Session, response: Response, *, now: datetime) -> None:
+        revoke_grants_at = now if self.settings.revoke_on_sign_out else None
+        await self.sessions.end(session.token_hash, revoke_grants_at=revoke_grants_at)
         self._cookies.clear(response, SESSION)
 
     def account(self, session: Session | None) -> Account | None:

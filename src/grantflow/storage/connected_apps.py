@@ -54,13 +54,18 @@ class ConnectedAppStore:
         return await self._end(Statement(_REVOKE, values)) > 0
 
     async def revoke_all(self, person_id: str, *, now: datetime) -> int:
-        return await self._end(Statement(_REVOKE_ALL, {"person_id": person_id, "now": milliseconds(now)}))
+        return await self._end(revoke_all_of(person_id, now=now))
 
     async def _end(self, statement: Statement) -> int:
         def work() -> Work[int]:
             return len((yield statement))
 
         return await self._engine.write(work())
+
+
+def revoke_all_of(person_id: str, *, now: datetime) -> Statement:
+    """For a unit of work that ends a person's grants along with something else."""
+    return Statement(_REVOKE_ALL, {"person_id": person_id, "now": milliseconds(now)})
 
 
 def app_of(row: Row) -> ConnectedApp:

@@ -1,8 +1,10 @@
 """People: added, found and listed; their password hashes are made elsewhere and only kept here."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from grantflow.resource_owner.records import Credentials, Person
+from grantflow.storage.connected_apps import revoke_all_of
 from grantflow.storage.engine import Engine, Row, Statement, Work
 from grantflow.storage.times import from_milliseconds, milliseconds
 
@@ -68,8 +70,9 @@ class PeopleStore:
         rows = await self._engine.read(Statement(_CREDENTIALS, {"email": _canonical(email)}))
         return Credentials(rows[0]["id"], rows[0]["password_hash"]) if rows else None
 
-    async def set_password(self, email: str, *, password_hash: str) -> None:
-        """Replace the password and sign the person out everywhere: whoever knew the old one is out too.
+    async def set_password(self, email: str, *, password_hash: str, revoke_grants_at: datetime | None = None) -> None:
+        """Replace the password and sign the person out everywhere: whoever knew the old one is out too. With
+        ``revoke_grants_at``, the time now, what the person granted ends with it.
 
         Raises:
             NobodyThere: no person has this email.
@@ -80,6 +83,8 @@ class PeopleStore:
             if not rows:
                 raise NobodyThere(f"Nobody here has the email {email}: add that person first.")
             yield Statement(_END_SESSIONS, {"person_id": rows[0]["id"]})
+            if revoke_grants_at is not None:
+                yield revoke_all_of(rows[0]["id"], now=revoke_grants_at)
 
         await self._engine.write(work())
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from grantflow.resource_owner.records import Session
+from grantflow.storage.connected_apps import revoke_all_of
 from grantflow.storage.engine import Engine, Statement, Work
 from grantflow.storage.times import from_milliseconds, milliseconds
 
@@ -15,7 +16,7 @@ _BEGIN = """
 INSERT INTO sessions (token_hash, person_id, authenticated_at, expires_at)
 VALUES (:token_hash, :person_id, :now, :expires_at)
 """
-_END = "DELETE FROM sessions WHERE token_hash = :token_hash"
+_END = "DELETE FROM sessions WHERE token_hash = :token_hash RETURNING person_id"
 _FORGET = "DELETE FROM sessions WHERE expires_at <= :now"
 
 
@@ -60,8 +61,10 @@ class SessionStore:
 
         await self._engine.write(work())
 
-    async def end(self, token_hash: bytes) -> None:
+    async def end(self, token_hash: bytes, *, revoke_grants_at: datetime | None = None) -> None:
         def work() -> Work[None]:
-            yield Statement(_END, {"token_hash": token_hash})
+            rows = yield Statement(_END, {"token_hash": token_hash})
+            if revoke_grants_at is not None and rows:
+                yield revoke_all_of(rows[0]["person_id"], now=revoke_grants_at)
 
         await self._engine.write(work())
