@@ -15,7 +15,9 @@ GUESSER, ELSEWHERE = "127.0.0.5", "127.0.0.6"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on loopback")
 @pytest.mark.slow
-def test_s51_a_thousand_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(tmp_path: Path) -> None:
+def test_s51_over_real_sockets_a_thousand_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "data"
     added = ended(
         *("platform", "app", "add", "Lockbot", "--redirect-uri", "https://lockbot.example/oauth"),

@@ -1,5 +1,6 @@
 """An example, started as its README says: a process of its own that is told everything by its environment."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -39,20 +40,28 @@ def settings(app: dict[str, Any], *, api_url: str) -> dict[str, str]:
 def example(script: str, folder: Path, *, port: int, **env: str) -> Iterator[Path]:
     """Run `examples/{script}` in `folder` until it is no longer needed; the file that holds all that it said."""
     folder.mkdir(parents=True, exist_ok=True)
+    with serving([sys.executable, "-u", str(ROOT / "examples" / script)], folder, port=port, **env) as said:
+        yield said
+
+
+@contextmanager
+def serving(command: list[str], folder: Path, *, port: int, **env: str) -> Iterator[Path]:
+    """Run a command until it is no longer needed, from the moment that it listens at the port."""
     said = folder / "said.txt"
     with said.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-u", str(ROOT / "examples" / script)],
+            command,
             cwd=folder,
             env=environment() | env,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             _wait_for(process, port=port, said=said)
             yield said
         finally:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)
             process.wait(timeout=20)
 
 

@@ -1,14 +1,16 @@
-"""What the README of each example tells a reader to set is what the example asks its environment for."""
+"""What the README of each example tells a reader to type and to set is what starts it."""
 
 import re
-import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.examples.running import serving
 from tests.parts import ROOT
-from tests.whole.running import Up, up
+from tests.whole.person import Person
+from tests.whole.running import Up, grantflow, up
 
 FOLDERS = sorted(readme.parent for readme in (ROOT / "examples").glob("*/README.md"))
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -18,19 +20,8 @@ def source(folder: Path) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py")))
 
 
-@folders
-def test_a_reader_sets_just_what_the_example_asks_for(folder: Path) -> None:
-    asked = {*re.findall(r'environ(?:\.get\(|\[)"(\w+)"', source(folder)), "GRANTFLOW_KEY"}
-    assert asked >= {"GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_API_URL"}
-    exported = re.findall(r"export (\w+)=", (folder / "README.md").read_text(encoding="utf-8"))
-    assert sorted(exported) == sorted(asked)
-
-
-@folders
-def test_the_scopes_that_a_reader_registers_are_those_that_the_example_asks_for(folder: Path) -> None:
-    (registered,) = re.findall(r'--scopes "([^"]+)"', (folder / "README.md").read_text(encoding="utf-8"))
-    (asked,) = set(re.findall(r'(?:scopes|SCOPES) ?= ?"([^"]+)"', source(folder)))
-    assert registered == asked
+def readme_of(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +32,35 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.mark.slow
 @folders
-def test_the_command_that_registers_the_example_works_as_it_stands(folder: Path, platform: Up) -> None:
-    readme = (folder / "README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^\./dev grantflow platform (app add .*)$", readme, re.MULTILINE)
-    app = platform.platform(*shlex.split(command))
-    assert f"export GRANTFLOW_REDIRECT_URI={app['redirect_uris'][0]}\n" in readme
+def test_the_lines_of_the_readme_start_the_example_and_it_gets_its_grant(
+    folder: Path, platform: Up, tmp_path: Path
+) -> None:
+    (lines,) = re.findall(r"```sh\n(.*?)```", readme_of(folder), re.DOTALL)
+    (tmp_path / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
+    (tmp_path / "dev").chmod(0o755)  # here everything is set up already
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    data = str(platform.folder)
+    printed = grantflow("status", "-o", "env", GRANTFLOW_DATA=data).stdout
+    home, port = re.findall(r"GRANTFLOW_REDIRECT_URI='?(http://localhost:(\d+))/oauth", printed)[0]
+    with serving(["sh", "-c", lines], tmp_path, port=int(port), GRANTFLOW_DATA=data), Person(platform.ada) as ada:
+        assert "Grant" in [words for words, _ in ada.open(home).links]
+        ada.grant(f"{home}/connect")
+        assert "Ada Lovelace" in ada.page.words
+
+
+@folders
+def test_a_reader_who_leaves_the_sandbox_is_told_of_every_setting_and_scope(folder: Path) -> None:
+    asked = {*re.findall(r'environ(?:\.get\(|\[)"(\w+)"', source(folder)), "GRANTFLOW_KEY"}
+    assert asked >= {"GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_API_URL"}
+    readme = readme_of(folder)
+    assert {name for name in asked if f"`{name}`" not in readme} == set()
+    (scopes,) = set(re.findall(r'(?:scopes|SCOPES) ?= ?"([^"]+)"', source(folder)))
+    assert f"`{scopes}`" in readme
 
 
 @folders
 def test_what_a_reader_is_led_to_exists(folder: Path) -> None:
-    readme = (folder / "README.md").read_text(encoding="utf-8")
+    readme = readme_of(folder)
     (program,) = re.findall(r"\./dev python (\S+)", readme)
     links = re.findall(r"\]\(([^)#:]+)\)", readme)
     assert [path for path in [ROOT / program, *(folder / link for link in links)] if not path.exists()] == []
