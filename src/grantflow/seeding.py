@@ -89,6 +89,7 @@ class Account:
     name: str
     email: str
     password: Secret
+    is_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ async def furnish(
     if not known.get("rooms"):
         await _rooms(storage, owners, now=now, mint=mint)
     sandbox = Sandbox(
-        people=tuple(Account(owners[email].display_name, email, passwords[email]) for email in PEOPLE),
+        people=tuple(
+            Account(owners[email].display_name, email, passwords[email], owners[email].is_admin) for email in PEOPLE
+        ),
         sample=await _app(storage, sample, known.get("app"), now=now, mint=mint),
         own=await _app(storage, own, known.get("own_app"), now=now, mint=mint),
     )

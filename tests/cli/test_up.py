@@ -43,7 +43,8 @@ def test_it_prints_one_line_of_json_and_keeps_serving(up: Running) -> None:
     said = up.said
     assert list(said) == ["platform_url", "api_url", "portal_url", "integration_url", "people", "app"]
     assert said["api_url"] == f"{said['platform_url']}/v1"
-    assert [list(person) for person in said["people"]] == [["name", "email", "password"]] * 4
+    assert [list(person) for person in said["people"]] == [["name", "email", "password", "admin"]] * 4
+    assert [person["email"] for person in said["people"] if person["admin"]] == ["grace@example.com"]
     assert list(said["app"]) == [
         "client_id",
         "client_secret",

@@ -121,7 +121,7 @@ def test_w02_one_grant_is_taken_away_and_the_other_three_stay(
         assert "LockBot can no longer act for Ada Lovelace , who must grant again" in told
         again = await admin.open(f"/administration/grants/{given[0]}/revocation{origin}")
         assert again.headers["location"] == f"{home}?revoked={given[0]}"
-        line = "grace@sandbox.example took away what ada@sandbox.example had granted to LockBot"
+        line = "grace@sandbox.example revoked what ada@sandbox.example had granted to LockBot"
         assert caplog.text.count(line) == 1
 
     with caplog.at_level(logging.INFO, logger="grantflow.audit"):
@@ -141,7 +141,7 @@ def test_w02_all_of_one_person_is_taken_away_and_nobody_else_s(
         told = await admin.open(done.headers["location"])
         assert "No app can act for Ada Lovelace any more" in text_of(told)
         assert (await admin.open(f"{home}/revocation")).headers["location"] == home
-        assert "took away all that ada@sandbox.example had granted (2 grants)" in caplog.text
+        assert "revoked all that ada@sandbox.example had granted (2 grants)" in caplog.text
 
     with caplog.at_level(logging.INFO, logger="grantflow.audit"):
         run(tmp_path, story)

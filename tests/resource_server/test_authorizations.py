@@ -93,7 +93,7 @@ def test_w02_ending_one_person_s_grant_touches_nobody_else_and_no_other_integrat
         assert await who_still_works(platform, ada, ada_there, bob, bob_there) == [False, True, True, True]
         again = await platform.caller(grace).delete(f"authorizations/{authorization_id(ada.grant)}")
         assert refused(again) == (404, "No living authorization has this id.")
-        assert "grace@example.com took away what ada@example.com had granted to LockBot" in caplog.text
+        assert "grace@example.com revoked what ada@example.com had granted to LockBot" in caplog.text
         assert not any(account.token in caplog.text for account in (grace, ada, bob))
 
     with caplog.at_level(logging.INFO):

@@ -8,12 +8,15 @@ from grantflow.app import Storage, clock
 from grantflow.cli.administration import PAGE, everybody, is_confirmed, person_called, storage_of
 from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.integration import integration_called
-from grantflow.cli.output import OK, USAGE, say, write_json, write_table
+from grantflow.cli.output import OK, USAGE, Failure, say, write_json, write_table
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.timestamp import write_timestamp
 from grantflow.resource_owner.records import ConnectedApp, Person
 
 Given = tuple[Person, ConnectedApp]
+
+#: How many losses are named one by one before a question.
+SHOWN = 20
 
 
 def show(*, person: str | None = None, app: str | None = None, data: Data = None, json: Json = False) -> None:
@@ -27,14 +30,21 @@ def show(*, person: str | None = None, app: str | None = None, data: Data = None
 
 def revoke(
     *,
-    person: str,
+    person: str | None = None,
     app: str | None = None,
+    dry_run: Switch = False,
     yes: Switch = False,
     data: Data = None,
     json: Json = False,
 ) -> int:
+    if person is None and app is None:
+        raise Failure(
+            "Whose grants, or to which integration?", fix="Say --person EMAIL, --app APP, or both.", code=USAGE
+        )
     directory = DataDirectory.find(data)
     given = asyncio.run(_find(directory, person=person, app=app))
+    if dry_run:
+        return _show_losses(given, json=json)
     if given and not yes and not is_confirmed(_losses(given), question="Revoke?"):
         say("Nothing was changed.")
         return USAGE
@@ -45,7 +55,17 @@ def revoke(
     for who, grant in ended:
         say(f"{grant.app} can no longer act for {who.email}; its tokens are dead.")
     if not ended:
-        say(f"{person} has granted nothing of that kind; there was nothing to revoke.")
+        say("Nothing of that kind is granted; there was nothing to revoke.")
+    return OK
+
+
+def _show_losses(given: list[Given], *, json: bool) -> int:
+    if json:
+        write_json({"would_revoke": [_as_json(each) for each in given]})
+        return OK
+    for loss in _losses(given):
+        say(loss)
+    say("Nothing was changed.")
     return OK
 
 
@@ -82,7 +102,12 @@ async def _revoke(directory: DataDirectory, given: list[Given]) -> list[Given]:
 
 
 def _losses(given: list[Given]) -> list[str]:
-    return [f"{grant.app} loses access to the account of {who.email}, who must grant again." for who, grant in given]
+    """A line each, as long as people read them, and what it comes to."""
+    each = [f"{grant.app} loses access to the account of {who.email}." for who, grant in given]
+    people, apps = len({who.id for who, _ in given}), len({grant.client_id for _, grant in given})
+    more = [f"... and {len(each) - SHOWN:,} more."] if len(each) > SHOWN else []
+    must_grant = f"{people:,} {'person' if people == 1 else 'people'} must grant again"
+    return [*each[:SHOWN], *more, f"{must_grant}, to {apps:,} {'integration' if apps == 1 else 'integrations'}."]
 
 
 def _day(moment: datetime) -> str:

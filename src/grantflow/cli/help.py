@@ -325,17 +325,20 @@ Options
   --json                       the result as one line of JSON"""
 
 _GRANT_REVOKE = f"""\
-grantflow platform grant revoke --person EMAIL [OPTIONS]
+grantflow platform grant revoke [--person EMAIL] [--app APP] [OPTIONS]
 
-Revoke what a person granted: all its tokens die at once, and the person has
-to grant again. Other people's grants stay.
+Revoke what one person granted, or what one integration was granted, or both:
+all its tokens die at once, and the people have to grant again. Everybody
+else's grants stay.
 
 Examples
   grantflow platform grant revoke --person ada@example.com --app "Space Helper"
+  grantflow platform grant revoke --app "Space Helper" --dry-run
 
 Options
   --person EMAIL               whose grants
-  --app APP                    only this integration's: its client ID or name
+  --app APP                    to which integration: its client ID or name
+  --dry-run                    say what would be lost, and change nothing
   --yes                        do not ask on a terminal
 {_DATA}
   --json                       the result as one line of JSON"""

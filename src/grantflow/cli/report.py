@@ -25,9 +25,12 @@ def show(report: Mapping[str, Any], form: Form, *, environment: Mapping[str, str
 
 def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
     """One aligned block, 80 columns wide at the most, that ends with what to do next."""
-    people: Sequence[Mapping[str, str]] = report["people"]
+    people: Sequence[Mapping[str, Any]] = report["people"]
     widest = max(len(person["email"]) for person in people)
-    accounts = [f"{person['email']:{widest}}   {person['password']}" for person in people]
+    accounts = [
+        f"{person['email']:{widest}}   {person['password']}{'   (admin)' if person.get('admin') else ''}"
+        for person in people
+    ]
     groups = [
         [
             ("Integration", report["integration_url"]),

@@ -145,7 +145,8 @@ def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> 
         "portal_url": f"{platform_url}{MY_APPS}",
         "integration_url": integration_url,
         "people": [
-            {"name": each.name, "email": each.email, "password": each.password.reveal()} for each in sandbox.people
+            {"name": each.name, "email": each.email, "password": each.password.reveal(), "admin": each.is_admin}
+            for each in sandbox.people
         ],
         "app": {
             "client_id": registration.client_id,
