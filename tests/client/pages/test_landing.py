@@ -170,6 +170,17 @@ def test_what_does_not_work_just_now_is_told_and_harms_no_grant(
         assert grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
 
 
+@pytest.mark.parametrize("answer", [Answer(0), Answer(200, "torn", {"Content-Encoding": "gzip"})])
+def test_an_api_whose_answer_cannot_be_read_is_away_and_the_page_is_there(serve: Serve, answer: Answer) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.api_answers.append(answer)
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert "cannot be reached right now" in page.words
+
+
 def test_what_was_written_is_kept_while_the_platform_is_away(serve: Serve) -> None:
     sample = serve(pages={"try_it": True})
     with sample.browser() as visitor:
