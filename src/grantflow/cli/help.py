@@ -201,7 +201,7 @@ Examples
 
 Options
   --name NAME                  as others see it
-  --admin                      an administrator of the organization
+  --admin                      may revoke what others granted
   --password-stdin             read the password from standard input
 {_DATA}
   --json                       the result as one line of JSON"""
