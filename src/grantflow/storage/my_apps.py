@@ -15,8 +15,8 @@ _COUNT = f"SELECT count(*) AS total {_MINE}"
 _PAGE = f"""
 SELECT i.client_id, i.name, i.icon, i.scopes,
        (SELECT count(*) {_LIVING}) AS people, (SELECT max(g.last_used_at) {_LIVING}) AS last_used_at
-{_MINE}
-ORDER BY i.name LIMIT :size OFFSET :offset
+FROM integrations i
+WHERE i.client_id IN (SELECT i.client_id {_MINE} ORDER BY i.name LIMIT :size OFFSET :offset) ORDER BY i.name
 """
 _FIND = f"{SELECT_INTEGRATION} WHERE i.client_id = :client_id AND i.owner_id = :owner_id ORDER BY u.position"
 _SECRETS = """

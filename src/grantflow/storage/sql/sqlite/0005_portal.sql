@@ -15,5 +15,7 @@ DROP INDEX integrations_by_owner;
 CREATE INDEX integrations_by_owner ON integrations (owner_id, name);
 CREATE UNIQUE INDEX integrations_by_form ON integrations (form_hash) WHERE form_hash IS NOT NULL;
 CREATE INDEX integrations_by_icon ON integrations (icon) WHERE icon IS NOT NULL;
-CREATE INDEX app_hub ON integrations (name) WHERE site_url IS NOT NULL;
-CREATE INDEX living_grants_by_use ON grants (client_id, last_used_at) WHERE revoked_at IS NULL;
+-- SQLite reads a partial index alone, without the table, only where it holds the columns of its own condition too.
+CREATE INDEX app_hub ON integrations (name, site_url) WHERE site_url IS NOT NULL;
+CREATE INDEX living_grants_by_use ON grants (client_id, last_used_at, revoked_at) WHERE revoked_at IS NULL;
+CREATE INDEX authorization_requests_by_client ON authorization_requests (client_id);  -- they go with a deleted one

@@ -1,0 +1,184 @@
+"""W19, W20: the secret is shown one time, can only be regenerated, and the authorization URL is ready to be copied."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx2
+import pytest
+
+from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
+from tests.developer_portal.given import NOW, URL, Browser, House, code_of, run, text_of
+
+
+async def authenticates(browser: Browser, client_id: str, secret: str) -> bool:
+    """Whether the token endpoint knows the client; the code that is sent is nobody's."""
+    grant = {"grant_type": "authorization_code", "code": "x", "redirect_uri": "https://lockbot.example/oauth"}
+    answer = await browser.client.post(
+        "/v1/access_token", data={**grant, "client_id": client_id, "client_secret": secret}
+    )
+    assert answer.json()["error"] in ("invalid_grant", "invalid_client")
+    return bool(answer.json()["error"] == "invalid_grant")
+
+
+def test_w19_w05_w06_the_answer_to_the_form_shows_client_id_secret_and_authorization_url(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        assert answer.headers["cache-control"] == "no-store"
+        client_id, secret = code_of(answer, "Client ID"), code_of(answer, "Client secret")
+        assert CLIENT_ID.fullmatch(client_id)
+        assert CLIENT_SECRET.fullmatch(secret)
+        assert await authenticates(browser, client_id, secret)
+        assert not await authenticates(browser, client_id, "0" * 64)
+        assert code_of(answer, "OAuth Authorization URL").startswith(f"{URL}/v1/authorize?client_id={client_id}&")
+        assert "shown this one time" in text_of(answer)
+        download = answer.text.partition('download="lockbot.env" href="data:text/plain;charset=utf-8,')[2].partition(
+            '"'
+        )[0]
+        assert unquote(download) == code_of(answer, ".env")
+        assert f"GRANTFLOW_CLIENT_SECRET={secret}\n" in code_of(answer, ".env")
+
+    run(tmp_path, story)
+
+
+def test_w19_s57_the_secret_is_nowhere_else_on_no_page_no_disk_no_log_no_cookie_no_address(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        client_id, secret = code_of(answer, "Client ID"), code_of(answer, "Client secret")
+        later: list[httpx2.Response] = [
+            await browser.open(path)
+            for path in ("/my-apps", f"/my-apps/{client_id}", f"/my-apps/{client_id}/secret", "/app-hub")
+        ]
+        assert all(secret not in page.text for page in later)
+        assert f"••••••••{secret[-4:]}" in text_of(later[1])
+        assert "location" not in answer.headers
+        assert secret not in str(answer.headers)
+        assert all(secret not in str(cookie.value) for cookie in browser.client.cookies.jar)
+        assert secret.encode() not in house.stored()
+        assert secret not in caplog.text
+
+    run(tmp_path, story)
+
+
+def test_w20_the_authorization_url_has_its_parameters_in_order_and_each_is_explained(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        both = "https://lockbot.example/oauth, https://b.example/oauth?x=1,2"
+        answer = await browser.create(redirect_uris=both)
+        client_id = code_of(answer, "Client ID")
+        url = code_of(answer, "OAuth Authorization URL")
+        assert parse_qsl(urlsplit(url).query) == [
+            ("client_id", client_id),
+            ("response_type", "code"),
+            ("redirect_uri", "https://lockbot.example/oauth"),
+            ("scope", "spark:rooms_read spark:messages_write spark:kms"),
+            ("state", "set_state_here"),
+        ]
+        assert "scope=spark%3Arooms_read%20spark%3Amessages_write" in url
+        for page in (answer, await browser.open(f"/my-apps/{client_id}")):
+            said = text_of(page)
+            assert "The state must be fresh for each request" in said
+            for name in ("client_id", "response_type", "redirect_uri", "scope", "state"):
+                assert f"<dt>{name}</dt>" in page.text
+            other = code_of(page, "https://b.example/oauth?x=1,2")
+            assert ("redirect_uri", "https://b.example/oauth?x=1,2") in parse_qsl(urlsplit(other).query)
+            assert "PKCE is needed" not in said
+
+    run(tmp_path, story)
+
+
+def test_w20_w24_the_url_that_the_portal_shows_leads_to_the_question_for_consent(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        url = code_of(await browser.create(), "OAuth Authorization URL")
+        asked = await browser.open(url.removeprefix(URL))
+        page = await browser.open(asked.headers["location"].removeprefix(URL))
+        assert "LockBot asks for access" in text_of(page)
+        assert "Published by Ada Lovelace" in text_of(page)
+
+    run(tmp_path, story)
+
+
+def test_w20_s39_a_strict_integrations_page_says_that_pkce_is_needed_too(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        answer = await (await house.signed_in()).create(kind="strict")
+        assert "code_challenge_method=S256" in text_of(answer)
+
+    run(tmp_path, story)
+
+
+def test_s10_a_public_integration_is_shown_no_secret_and_can_regenerate_none(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create(kind="public")
+        assert answer.status_code == 201
+        assert "has no client secret" in text_of(answer)
+        assert "CLIENT_SECRET" not in code_of(answer, ".env")
+        page = await browser.open(f"/my-apps/{code_of(answer, 'Client ID')}/secret")
+        assert page.status_code == 404
+        assert await house.rows("SELECT 1 FROM client_secrets") == []
+
+    run(tmp_path, story)
+
+
+def test_w19_a_lost_secret_is_regenerated_and_the_old_one_stops_at_once(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        client_id, old = code_of(answer, "Client ID"), code_of(answer, "Client secret")
+        asked = await browser.open(f"/my-apps/{client_id}/secret")
+        assert "People's grants stay" in text_of(asked)
+        told = await browser.send(asked)
+        assert (told.status_code, told.headers["cache-control"]) == (201, "no-store")
+        new = code_of(told, "Client secret")
+        assert new != old
+        assert await authenticates(browser, client_id, new)
+        assert not await authenticates(browser, client_id, old)
+        assert new.encode() not in house.stored()
+
+        again = await browser.send(asked)  # the same form, reloaded
+        assert again.status_code == 409
+        assert "Nothing was regenerated" in text_of(again)
+        assert await authenticates(browser, client_id, new)
+
+    run(tmp_path, story)
+
+
+def test_w19_the_old_secret_may_go_on_for_a_while_and_then_stops(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        client_id, old = code_of(answer, "Client ID"), code_of(answer, "Client secret")
+        new = code_of(
+            await browser.send(await browser.open(f"/my-apps/{client_id}/secret"), overlap="day"), "Client secret"
+        )
+        for secret in (old, new):
+            assert await authenticates(browser, client_id, secret)
+        said = text_of(await browser.open(f"/my-apps/{client_id}"))
+        assert f"••••••••{old[-4:]}" in said
+        assert "stops working 24 Nov 2026, 12:00 UTC" in said
+        house.now = NOW + timedelta(days=1)
+        assert not await authenticates(browser, client_id, old)
+        assert await authenticates(browser, client_id, new)
+
+    run(tmp_path, story)
+
+
+def test_w19_the_details_tell_when_a_secret_was_made_and_last_used(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        client_id, secret = code_of(answer, "Client ID"), code_of(answer, "Client secret")
+        assert "made 23 Nov 2026, 12:00 UTC , never used" in text_of(await browser.open(f"/my-apps/{client_id}"))
+        house.now = NOW + timedelta(hours=2)
+        await authenticates(browser, client_id, secret)
+        assert "last used 23 Nov 2026, 14:00 UTC" in text_of(await browser.open(f"/my-apps/{client_id}"))
+
+    run(tmp_path, story)
