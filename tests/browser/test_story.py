@@ -6,6 +6,7 @@ The pictures go to test-artifacts/story: desktop and phone, light and dark.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ class Visit:
     elsewhere: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
     pictures: int = 0
+    folder: Path = PICTURES
 
     def watch(self, request: Request) -> None:
         host = urlsplit(request.url).hostname
@@ -63,7 +65,7 @@ class Visit:
     def look(self, name: str) -> None:
         """Take the picture and let axe read the page."""
         self.pictures += 1
-        self.page.screenshot(path=PICTURES / self.variant / f"{self.pictures:02}-{name}.png", full_page=True)
+        self.page.screenshot(path=self.folder / self.variant / f"{self.pictures:02}-{name}.png", full_page=True)
         for violation in Axe().run(self.page).response["violations"]:
             nodes = [node["html"][:120] for node in violation["nodes"]]
             self.found.append(f"{name}: {violation['id']}: {nodes}")
@@ -73,9 +75,11 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Browser, variant: str, width: int, scheme: ColorScheme) -> Iterator[Visit]:
+def visiting(
+    browser: Browser, variant: str, width: int, scheme: ColorScheme, *, folder: Path = PICTURES
+) -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
-    visit = Visit(context.new_page(), variant)
+    visit = Visit(context.new_page(), variant, folder=folder)
     context.on("request", visit.watch)
     visit.page.on("pageerror", lambda error: visit.found.append(f"script: {error}"))
     visit.page.on("console", lambda said: visit.found.append(said.text) if said.type == "error" else None)
