@@ -96,6 +96,14 @@ def test_w03_a_platform_at_one_address_lets_forms_lead_to_itself_alone() -> None
     assert "form-action 'self';" in page_headers(site)["Content-Security-Policy"]
 
 
+def test_w03_browsers_say_where_a_form_came_from_also_to_the_other_roles() -> None:
+    """Under same-origin, Chromium sends `Origin: null` to another port (Fetch, section 3.2.5)."""
+    apart = APART.share(Site("Grantflow", APART.resource_owner))
+    assert page_headers(apart)["Referrer-Policy"] == "strict-origin-when-cross-origin"
+    assert page_headers(apart, referrer="no-referrer")["Referrer-Policy"] == "no-referrer"
+    assert page_headers(Site("Grantflow", APART.resource_owner))["Referrer-Policy"] == "same-origin"
+
+
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9001/v1/authorize", "http://127.0.0.1:9004/apps", "/signin"])
 def test_w03_pages_redirect_to_the_other_roles(target: str) -> None:
     pages = Pages(APART.share(Site("Grantflow", APART.resource_owner)))

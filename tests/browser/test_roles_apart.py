@@ -45,7 +45,7 @@ def revoke(page: Page, house: Apart) -> None:
     expect(page.locator("main")).to_contain_text("Apart")
 
 
-def test_w03_a_browser_is_led_through_four_processes_and_back_again(
+def test_w03_a_browser_is_led_from_process_to_process_and_back_again(
     house: Apart, visit: tuple[BrowserContext, list[str]]
 ) -> None:
     context, found = visit
@@ -61,6 +61,14 @@ def test_w03_a_browser_is_led_through_four_processes_and_back_again(
     page.goto(f"{house.urls['integration']}/connect")
     page.get_by_role("button", name="Accept").click()
     expect(page.locator("main")).to_contain_text("Ada Lovelace")
+
+    page.goto(f"{house.urls['developer-portal']}/my-apps")  # its sign-out leads to another port
+    page.locator("summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("main")).to_contain_text("You are signed out")
+    page.goto(f"{house.urls['developer-portal']}/my-apps")
+    sign_in(page)
+    expect(page).to_have_url(f"{house.urls['developer-portal']}/my-apps")
 
     page.goto(house.urls["authorization-server"])  # leads to the person's own pages
     expect(page).to_have_url(f"{house.urls['resource-owner']}/connected-apps")

@@ -1,4 +1,4 @@
-"""The roles apart: each in a process of its own, on a port of its own, over one data directory; any can be killed."""
+"""The roles apart, the developer portal too: each a process on a port of its own, over one data directory."""
 
 import socket
 import subprocess
@@ -11,7 +11,7 @@ from typing import Any
 from grantflow import Integration, KeyRing, SqliteVault
 from tests.whole.running import GRANTFLOW, OwnDatabase, environment, grantflow, json_of
 
-PLATFORM_ROLES = ("authorization-server", "resource-owner", "resource-server")
+PLATFORM_ROLES = ("authorization-server", "resource-owner", "resource-server", "developer-portal")
 ADA = {"email": "ada@example.com", "password": "a sentence of many words"}
 SCOPES = "spark:people_read spark:rooms_read spark:rooms_write"
 
@@ -117,7 +117,7 @@ class Apart(OwnDatabase):
 
 @contextmanager
 def apart(folder: Path) -> Iterator[Apart]:
-    """Ada, an integration, and the four roles of RFC 6749 section 1.1, each a process; all are killed at the end."""
+    """Ada, an integration, and the roles that make a platform, each a process; all are killed at the end."""
     urls = {role: f"http://127.0.0.1:{free_port()}" for role in PLATFORM_ROLES}
     urls["integration"] = f"http://127.0.0.1:{free_port()}"
     house = Apart(folder, urls)

@@ -1,4 +1,4 @@
-"""The four roles of RFC 6749 in four processes that meet by redirect and by the store alone; each can be away."""
+"""The roles in processes of their own, which meet by redirect and by the store alone; each can be away."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ def revoke(house: Apart, ada: Person) -> None:
     ada.press("Revoke")
 
 
-def test_w03_the_story_is_told_across_four_processes(house: Apart, ada: Person) -> None:
+def test_w03_the_story_is_told_across_processes(house: Apart, ada: Person) -> None:
     page = ada.open(house.urls["integration"])
     page = ada.press("Grant")
     assert page.url.startswith(f"{house.urls['resource-owner']}/signin?request=")
@@ -138,6 +138,38 @@ def test_w03_without_the_persons_pages_every_grant_is_kept_alive(house: Apart, a
     finally:
         house.begin_role("resource-owner")
     assert "Apart" in ada.open(f"{house.urls['resource-owner']}/connected-apps").words
+
+
+def test_w03_the_portal_sends_people_to_sign_in_and_gets_them_back(house: Apart, ada: Person) -> None:
+    portal, owner = house.urls["developer-portal"], house.urls["resource-owner"]
+    ada.open(f"{portal}/my-apps")
+    assert ada.page.url.startswith(f"{owner}/signin?next=")
+    assert ada.sign_in().url == f"{portal}/my-apps"
+    assert ada.press("Connected apps").url == f"{owner}/connected-apps"
+    assert ada.press("My Webex Apps").url == f"{portal}/my-apps"
+    assert ada.press("Sign out").url.startswith(f"{owner}/")
+    assert "signed out" in ada.page.words
+    assert ada.open(f"{portal}/my-apps").url.startswith(f"{owner}/signin?next=")
+
+
+def test_w03_the_portal_names_the_authorization_servers_address(house: Apart, ada: Person) -> None:
+    ada.open(f"{house.urls['developer-portal']}/my-apps/new/integration")
+    ada.sign_in()
+    form = {"redirect_uris": "https://lockbot.example/oauth", "scope.spark:people_read": "on"}
+    page = ada.press(
+        "Create Integration", name="Lockbot", contact_email="ada@example.com", description="It locks.", **form
+    )
+    assert f"{house.issuer}/authorize?client_id=" in page.words
+
+
+def test_w03_without_the_portal_people_sign_in_and_grants_are_kept(house: Apart, ada: Person) -> None:
+    house.processes["developer-portal"].kill()
+    try:
+        person_id = grant(house, ada)
+        house.expire_access_tokens()
+        assert status_of_a_call(house, person_id) == 200
+    finally:
+        house.begin_role("developer-portal")
 
 
 def test_w03_without_the_integration_the_person_can_still_take_the_grant_back(house: Apart, ada: Person) -> None:

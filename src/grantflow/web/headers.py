@@ -21,13 +21,16 @@ def page_headers(
 
     `form_action` lists further addresses that a form on this page may end up at. Chromium applies form-action to the
     redirect that follows a POST too, so the consent page names its redirect URI here, and every page its siblings.
-    `referrer` stays `same-origin` on pages with forms: under `no-referrer` their POSTs carry `Origin: null`.
+    `referrer` stays `same-origin` on pages with forms: under `no-referrer` their POSTs carry `Origin: null`. So they do
+    under `same-origin` where a form leads to a sibling: with siblings, others are told the origin and no more.
     """
     headers = {
         "Content-Security-Policy": content_security_policy((*site.siblings, *form_action)),
         "X-Frame-Options": "DENY",
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": referrer,
+        "Referrer-Policy": "strict-origin-when-cross-origin"
+        if site.siblings and referrer == "same-origin"
+        else referrer,
         "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _UNUSED_FEATURES),
         "Cache-Control": "no-store",
     }
