@@ -251,6 +251,7 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
             mine=storage.my_apps,
             granted=storage.granted,
             hub=storage.app_hub,
+            bots=storage.bots,
         ),
         developer_portal.PortalSettings(
             form_key=parts.form_key,

@@ -308,6 +308,7 @@ def test_what_mentions_a_bot_is_found_by_an_index_however_much_is_said(tmp_path:
             connection.set_trace_callback(statements.add)
         assert await texts(its, roomId=room_id, mentionedPeople="me") == ["LockBot x"]
         await BotStore(platform.engine).list(limit=10)
+        await BotStore(platform.engine).of_owner(ada.uuid, search="", limit=10)
         await BotStore(platform.engine).delete(bot.uuid, now=NOW)
         for connection in connections:
             connection.set_trace_callback(None)

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.amending import Amending
 from grantflow.developer_portal.app_hub import AppHubPages
+from grantflow.developer_portal.bot_pages import BotPages
 from grantflow.developer_portal.client_secret import SecretPages
 from grantflow.developer_portal.deleting import Deletion
 from grantflow.developer_portal.details import Details
@@ -18,7 +19,7 @@ from grantflow.developer_portal.my_apps import MyAppsPages
 from grantflow.developer_portal.new_integration import NewIntegration
 from grantflow.developer_portal.people import PeoplePages
 from grantflow.developer_portal.portal import OwnPage, Portal
-from grantflow.developer_portal.ports import AppHubPort, GrantedPort, MyAppsPort, Registrations, Sessions
+from grantflow.developer_portal.ports import AppHubPort, Bots, GrantedPort, MyAppsPort, Registrations, Sessions
 from grantflow.developer_portal.settings import PortalSettings
 from grantflow.protocol.minting import Mint
 from grantflow.web.csrf import FormGuard
@@ -38,6 +39,7 @@ class Ports:
     mine: MyAppsPort
     granted: GrantedPort
     hub: AppHubPort
+    bots: Bots
 
 
 def routes(
@@ -46,7 +48,7 @@ def routes(
     """My Webex Apps, the forms and pages of each integration, the App Hub and the list of scopes."""
     guard = FormGuard(pages.site, settings.form_key, mint=lambda: base64.urlsafe_b64encode(mint(24)).decode("ascii"))
     portal = Portal(pages, guard, ports.sessions, settings, clock, mint)
-    mine = MyAppsPages(portal, ports.mine)
+    mine = MyAppsPages(portal, ports.mine, ports.bots)
     new = NewIntegration(portal, ports.registrations)
     details = Details(portal, ports.mine, ports.granted)
     amending = Amending(portal, ports.mine, ports.registrations, ports.granted)
@@ -54,7 +56,8 @@ def routes(
     deletion = Deletion(portal, ports.mine, ports.registrations, ports.granted)
     people = PeoplePages(portal, ports.mine, ports.granted)
     hub = AppHubPages(portal, ports.hub)
-    one, grant = "{client_id}", "{grant_id}"
+    bots = BotPages(portal, ports.bots)
+    one, grant, bot = "{client_id}", "{grant_id}", "{username}"
 
     def own(path: str, shown: OwnPage, submitted: OwnPage | None = None) -> Route:
         return Route(path, portal.signed_in(shown, submitted), methods=["GET", "POST"] if submitted else ["GET"])
@@ -63,6 +66,10 @@ def routes(
         own(paths.MY_APPS, mine.overview),
         own(paths.NEW, mine.chooser),
         own(paths.NEW_INTEGRATION, new.form, new.submitted),
+        own(paths.NEW_BOT, bots.form, bots.submitted),
+        own(paths.bot(bot), bots.page),
+        own(paths.bot_token(bot), bots.confirm_token, bots.regenerated),
+        own(paths.bot_deletion(bot), bots.confirm_deletion, bots.deleted),
         own(paths.app(one), details.page),
         own(paths.registration(one), amending.form, amending.submitted),
         own(paths.secret(one), secret.confirm, secret.regenerated),

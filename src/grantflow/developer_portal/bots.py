@@ -13,6 +13,7 @@ from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, NAME_LIMI
 from grantflow.protocol.minting import Mint, mint_token, mint_uuid
 from grantflow.protocol.scope import ALL, KMS, Scopes
 from grantflow.protocol.secret import Secret
+from grantflow.web.icons import OWN_ICONS
 
 #: What stands behind the username in a bot's email, as at Webex; no mail ever goes there.
 DOMAIN = "webex.bot"
@@ -35,6 +36,7 @@ class BotApplication:
     name: str
     description: str = ""
     owner_id: str | None = None
+    icon: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
     if len(username) > USERNAME_LIMIT or not _USERNAME.fullmatch(username):
         problems["username"] = (
             f"The username must have 1 to {USERNAME_LIMIT} letters and digits, with single dots, dashes or "
-            f"underscores between them; it becomes the bot's email, like lockbot@{DOMAIN}."
+            "underscores between them."
         )
     name = " ".join(application.name.split())
     if not name:
@@ -66,6 +68,8 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
         problems["name"] = f"The name must have at most {NAME_LIMIT} characters, all of them printable."
     if len(application.description) > DESCRIPTION_LIMIT:
         problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
+    if application.icon and application.icon not in OWN_ICONS:
+        problems["icon"] = "Choose one of these icons, or the name's first letter."
     if problems:
         raise InvalidRegistration(problems)
     bot = Bot(
@@ -77,6 +81,7 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
         created_at=now,
         description=application.description.strip(),
         owner_id=application.owner_id,
+        icon=application.icon or None,
     )
     token, kept = new_bot_token(bot.org_id, now=now, mint=mint)
     return RegisteredBot(bot, token, kept)

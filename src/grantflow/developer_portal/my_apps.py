@@ -7,18 +7,21 @@ from starlette.responses import Response
 
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.portal import Portal
-from grantflow.developer_portal.ports import MyAppsPort
+from grantflow.developer_portal.ports import Bots, MyAppsPort
 from grantflow.developer_portal.records import Session
 from grantflow.web.addresses import page_count, page_number, with_query
 
 PAGE_SIZE = 25
 SEARCH_LIMIT = 120
+#: Bots that are listed; whoever has more finds them by name.
+BOTS_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
 class MyAppsPages:
     portal: Portal
     mine: MyAppsPort
+    bots: Bots
 
     async def overview(self, request: Request, session: Session) -> Response:
         search = searched(request)
@@ -32,12 +35,14 @@ class MyAppsPages:
             "my_apps.html",
             session,
             apps=apps.shown,
+            bots=await self.bots.of_owner(session.person_id, search=search, limit=BOTS_LIMIT),
             total=apps.total,
             search=search,
             page=page,
             pages=pages,
             pager=with_query(paths.MY_APPS, q=search),
             deleted=await self._is_gone(request.query_params.get("deleted", ""), session),
+            deleted_bot=await self._is_deleted_bot(request.query_params.get("deleted-bot", "")),
         )
 
     async def chooser(self, request: Request, session: Session) -> Response:
@@ -46,6 +51,9 @@ class MyAppsPages:
     async def _is_gone(self, client_id: str, session: Session) -> bool:
         """Whether the notice is true: a made-up link makes it say nothing that is not so."""
         return bool(client_id) and await self.mine.find(client_id, owner_id=session.person_id) is None
+
+    async def _is_deleted_bot(self, username: str) -> bool:
+        return bool(username) and await self.bots.find(username) is None
 
 
 def searched(request: Request) -> str:

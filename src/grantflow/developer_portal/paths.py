@@ -3,6 +3,8 @@
 MY_APPS = "/my-apps"
 NEW = f"{MY_APPS}/new"
 NEW_INTEGRATION = f"{NEW}/integration"
+NEW_BOT = f"{NEW}/bot"
+BOTS = f"{MY_APPS}/bots"
 APP_HUB = "/app-hub"
 SCOPES = "/scopes"
 
@@ -37,3 +39,15 @@ def revocation(client_id: str, grant_id: str) -> str:
 
 def hub_entry(client_id: str) -> str:
     return f"{APP_HUB}/{client_id}"
+
+
+def bot(username: str) -> str:
+    return f"{BOTS}/{username}"
+
+
+def bot_token(username: str) -> str:
+    return f"{bot(username)}/token"
+
+
+def bot_deletion(username: str) -> str:
+    return f"{bot(username)}/deletion"

@@ -4,6 +4,7 @@ Where an owner is named, what belongs to anybody else is as good as not there. `
 part of a name, upper and lower case alike, and empty for all.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -98,6 +99,9 @@ class Bots(Protocol):
         """Keep a new bot and its token; False where its username is taken, or was once."""
 
     async def find(self, username: str) -> Bot | None: ...
+
+    async def of_owner(self, owner_id: str, *, search: str, limit: int) -> Sequence[Bot]:
+        """In the order of their usernames."""
 
     async def replace_token(self, bot_id: str, token: NewBotToken) -> bool:
         """The token before ends in the same moment. False where there is no such bot."""

@@ -74,6 +74,8 @@ class Session(Protocol):
     def email(self) -> str: ...
     @property
     def display_name(self) -> str: ...
+    @property
+    def org_id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,9 @@ class Hub:
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """An account of its own, which acts with a token of its own. ``owner_id`` is the person who registered it."""
+    """An account of its own, which acts with a token of its own. ``owner_id`` is the person who registered it, ``icon``
+    the name of one of the platform's own.
+    """
 
     id: str
     username: str
@@ -170,6 +174,7 @@ class Bot:
     created_at: datetime
     description: str = ""
     owner_id: str | None = None
+    icon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from grantflow.developer_portal.paths import MY_APPS, NEW_INTEGRATION
+from grantflow.developer_portal.paths import MY_APPS, NEW_BOT, NEW_INTEGRATION
 from grantflow.web.site import Link
 
 
@@ -21,6 +21,13 @@ INTEGRATION = AppKind(
     Link("Create an Integration", NEW_INTEGRATION, "primary"),
 )
 
+BOT = AppKind(
+    "Bot",
+    "An account of its own, with its own token. It sees the spaces that it is invited to, and answers there in its own "
+    "name; nobody grants it anything.",
+    Link("Create a Bot", NEW_BOT),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PortalSettings:
@@ -35,7 +42,7 @@ class PortalSettings:
     api_url: str
     authorization_endpoint: str
     account_links: tuple[Link, ...] = (Link("My Webex Apps", MY_APPS),)
-    kinds: tuple[AppKind, ...] = (INTEGRATION,)
+    kinds: tuple[AppKind, ...] = (INTEGRATION, BOT)
     sign_in: str = "/signin"
     sign_out: str = "/signout"
     seen_from_sign_in: str = ""

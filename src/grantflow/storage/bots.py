@@ -6,6 +6,7 @@ from datetime import datetime
 from grantflow.developer_portal.records import Bot, NewBotToken
 from grantflow.storage.engine import Engine, Row, Statement, Work
 from grantflow.storage.rooms import remove_member
+from grantflow.storage.searching import pattern_of
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 # An email that is taken, by a person or by a bot that was deleted, inserts no row and raises nothing.
@@ -16,7 +17,8 @@ ON CONFLICT (email) DO NOTHING
 RETURNING id
 """
 _ADD = """
-INSERT INTO bots (person_id, username, description, owner_id) VALUES (:id, :username, :description, :owner_id)
+INSERT INTO bots (person_id, username, description, owner_id, icon)
+VALUES (:id, :username, :description, :owner_id, :icon)
 """
 _ADD_TOKEN = """
 INSERT INTO access_tokens (token_hash, person_id, scopes, issued_at, expires_at)
@@ -26,12 +28,16 @@ RETURNING person_id
 """
 _END_TOKENS = "DELETE FROM access_tokens WHERE person_id = :id AND grant_id IS NULL"
 _SELECT = """
-SELECT p.id, b.username, p.email, p.display_name, p.org_id, p.created_at, b.description, b.owner_id
+SELECT p.id, b.username, p.email, p.display_name, p.org_id, p.created_at, b.description, b.owner_id, b.icon
 FROM bots b JOIN people p ON p.id = b.person_id
 WHERE p.deleted_at IS NULL
 """
 _FIND = f"{_SELECT} AND b.username = :username"
 _LIST = f"{_SELECT} AND b.username > :after ORDER BY b.username LIMIT :limit"
+_OF_OWNER = f"""
+{_SELECT} AND b.owner_id = :owner_id AND lower(p.display_name) LIKE :pattern ESCAPE '!'
+ORDER BY b.username LIMIT :limit
+"""
 _COUNT_ROOMS = "SELECT count(*) AS total FROM memberships WHERE person_id = :id"
 _DELETE = "UPDATE people SET deleted_at = :now WHERE id = :id AND type = 'bot' AND deleted_at IS NULL RETURNING id"
 _GROUP_ROOMS = """
@@ -67,6 +73,10 @@ class BotStore:
     async def list(self, *, limit: int, after: str = "") -> Sequence[Bot]:
         """Up to `limit` bots in the order of their usernames, beginning behind `after`."""
         return [_bot(row) for row in await self._engine.read(Statement(_LIST, {"after": after, "limit": limit}))]
+
+    async def of_owner(self, owner_id: str, *, search: str, limit: int) -> Sequence[Bot]:
+        values = {"owner_id": owner_id, "pattern": pattern_of(search), "limit": limit}
+        return [_bot(row) for row in await self._engine.read(Statement(_OF_OWNER, values))]
 
     async def replace_token(self, bot_id: str, token: NewBotToken) -> bool:
         def work() -> Work[bool]:
@@ -115,6 +125,7 @@ def _values(bot: Bot) -> dict[str, object]:
         "created_at": milliseconds(bot.created_at),
         "description": bot.description,
         "owner_id": bot.owner_id,
+        "icon": bot.icon,
     }
 
 
@@ -128,4 +139,5 @@ def _bot(row: Row) -> Bot:
         created_at=from_milliseconds(row["created_at"]),
         description=row["description"],
         owner_id=row["owner_id"],
+        icon=row["icon"],
     )
