@@ -1,8 +1,11 @@
 """Which roles a process serves and where the others are: what it cannot work without is asked for before it starts."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import CommandLine
+from tests.cli.running import running
 
 AS, OWNER, API = "--authorization-server-url", "--resource-owner-url", "--resource-server-url"
 
@@ -38,6 +41,25 @@ def test_w03_roles_that_cannot_share_a_session_are_told_so(grantflow: CommandLin
     refused = grantflow.platform(*serve("--role", "authorization-server", OWNER, "https://people.example"))
     assert refused.code == 2
     assert "one host name" in " ".join(refused.err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "api"),
+    [
+        (["--role", "resource-server", "--public-url", "https://api.example.org", OWNER, "https://id.example"], True),
+        (
+            ["--role", "authorization-server", "--public-url", "https://id.example:8443", OWNER, "https://id.example"],
+            False,
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_w03_the_api_may_be_at_any_host_and_is_named_by_those_who_know_where(
+    tmp_path: Path, words: list[str], api: bool
+) -> None:
+    with running(tmp_path / "data", "platform", *serve(*words)) as served:
+        assert served.said["api_url"] == ("https://api.example.org/v1" if api else None)
+        assert served.said["roles"] == [words[1]]
 
 
 def test_a_role_that_there_is_not_is_named(grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,10 @@ def public_address(settings: PlatformSettings) -> str | None:
     return next(iter(said.values()), None)
 
 
+def knows_the_api(settings: PlatformSettings) -> bool:
+    return Role.RESOURCE_SERVER in roles_of(settings) or settings.resource_server_url is not None
+
+
 def addresses(settings: PlatformSettings, *, url: str) -> Addresses:
     """All of them, from the settings and this process's own, ``url``.
 
@@ -54,14 +58,14 @@ def addresses(settings: PlatformSettings, *, url: str) -> Addresses:
             fix=f"Name it: {', '.join(f'{_flag(role)} URL' for role in Role if role in missing)}",
             code=USAGE,
         )
-    found = {role: url if role in served else _said(settings, role) or url for role in Role}
-    has_portal = Role.DEVELOPER_PORTAL in served or _said(settings, Role.DEVELOPER_PORTAL)
+    found = {role: url if role in served else _said(settings, role) for role in Role}
+    person = found[Role.RESOURCE_OWNER] or url
     try:
-        return Addresses(
-            authorization_server=found[Role.AUTHORIZATION_SERVER],
-            resource_owner=found[Role.RESOURCE_OWNER],
-            resource_server=found[Role.RESOURCE_SERVER],
-            developer_portal=found[Role.DEVELOPER_PORTAL] if has_portal else None,
+        return Addresses(  # of whom nobody here is led to, it does not matter where they are
+            authorization_server=found[Role.AUTHORIZATION_SERVER] or person,
+            resource_owner=person,
+            resource_server=found[Role.RESOURCE_SERVER] or person,
+            developer_portal=found[Role.DEVELOPER_PORTAL],
         )
     except ValueError as error:
         raise Failure(str(error), code=USAGE) from error

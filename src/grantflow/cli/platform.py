@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from grantflow.app import Storage, mint, platform
 from grantflow.authorization_server import Settings
-from grantflow.cli.addresses import addresses, public_address, roles_of
+from grantflow.cli.addresses import addresses, knows_the_api, public_address, roles_of
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
@@ -81,16 +81,15 @@ def serve(
             roles=roles,
             addresses=found,
         )
-        api_url = f"{found.resource_server}/v1"
+        api_url = f"{found.resource_server}/v1" if knows_the_api(settings) else None
 
         def on_ready() -> None:
             if json:
                 write_json({"platform_url": url, "api_url": api_url, "roles": list(roles), "sandbox": is_sandbox})
             else:
-                rows = [("Platform", url), ("API", api_url), ("Data", str(directory.path))]
-                if len(roles) < len(Role):
-                    rows.insert(1, ("Roles", ", ".join(roles)))
-                write("\n".join(aligned(rows)))
+                some = ", ".join(roles) if len(roles) < len(Role) else None
+                rows = [("Platform", url), ("Roles", some), ("API", api_url), ("Data", str(directory.path))]
+                write("\n".join(aligned([(name, told) for name, told in rows if told])))
             if Role.RESOURCE_OWNER in roles and not has_people:
                 say("Nobody can sign in yet. Add the first person:")
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
