@@ -12,12 +12,16 @@ from grantflow.storage.times import milliseconds
 #: Sorts after every character that a name can hold.
 _LAST = "\U0010ffff"
 
-_EVERYBODY = "FROM people WHERE org_id = :org_id AND type = 'person' AND deleted_at IS NULL"
-# Either index gives its own few; together they are as many as match, and never everybody.
-_BEGINNING = f"""{_EVERYBODY} AND id IN (
-  SELECT id FROM people WHERE org_id = :org_id AND display_name >= :beginning AND display_name < :beyond
+_IN_THE_ORGANIZATION = "org_id = :org_id AND type = 'person' AND deleted_at IS NULL"
+_EVERYBODY = f"FROM people WHERE {_IN_THE_ORGANIZATION}"
+# Each index gives those few that begin so, and the people are looked up from there: CROSS JOIN keeps that order.
+_BEGINNING = f"""
+FROM (
+  SELECT id AS found FROM people WHERE org_id = :org_id AND display_name >= :beginning AND display_name < :beyond
   UNION SELECT id FROM people WHERE email >= :beginning AND email < :beyond
-)"""
+) AS matching CROSS JOIN people
+WHERE id = found AND {_IN_THE_ORGANIZATION}
+"""
 _PERSON = f"SELECT {PERSON} {_EVERYBODY} AND id = :person_id"
 
 _APP = """
