@@ -1,6 +1,7 @@
 """The roles in processes of their own, which meet by redirect and by the store alone; each can be away."""
 
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -150,6 +151,20 @@ def test_w03_the_portal_sends_people_to_sign_in_and_gets_them_back(house: Apart,
     assert ada.press("Sign out").url.startswith(f"{owner}/")
     assert "signed out" in ada.page.words
     assert ada.open(f"{portal}/my-apps").url.startswith(f"{owner}/signin?next=")
+
+
+def test_s99_after_signing_in_people_are_led_to_pages_of_the_portal_and_to_nobody_elses(
+    house: Apart, ada: Person
+) -> None:
+    portal, owner = house.urls["developer-portal"], house.urls["resource-owner"]
+    ada.open(f"{owner}/signin")
+    ada.sign_in()
+    assert ada.open(f"{owner}/signin?next={portal}/my-apps/new").url == f"{portal}/my-apps/new"
+    for elsewhere in ("@evil.example/", ".evil.example/", "/../signout", "//evil.example", "#x"):
+        asked = urlencode({"next": f"{portal}/my-apps{elsewhere}"})
+        assert ada.open(f"{owner}/signin?{asked}").url == f"{owner}/connected-apps"
+    asked = urlencode({"next": f"{portal}@evil.example/my-apps"})
+    assert ada.open(f"{owner}/signin?{asked}").url == f"{owner}/connected-apps"
 
 
 def test_w03_the_portal_names_the_authorization_servers_address(house: Apart, ada: Person) -> None:
