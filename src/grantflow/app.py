@@ -119,6 +119,7 @@ def platform(
     pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES, developer_portal.TEMPLATES))
     parts = Parts(storage, settings, addresses, pages, form_key, clock, mint)
     routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
+    routes.append(developer_portal.icon_route(storage.app_hub))  # the pages of every role show icons
     for role, routes_of in _ROUTES.items():
         if role in roles:
             routes += routes_of(parts)
@@ -172,12 +173,19 @@ class Parts:
     def account_links(self) -> tuple[Link, ...]:
         """The avatar's menu, the same on the pages of every role."""
         connected = self.link(self.addresses.resource_owner, resource_owner.CONNECTED_APPS)
-        return (Link("Connected apps", connected), *self.portal_links)
+        return (Link("Connected apps", connected), *self.portal_links[:1])
+
+    @property
+    def admin_links(self) -> tuple[Link, ...]:
+        """What administrators have in the menu too."""
+        return (Link("Administration", self.link(self.addresses.resource_owner, resource_owner.ADMINISTRATION)),)
 
     @property
     def portal_links(self) -> tuple[Link, ...]:
+        """My Webex Apps, and what the developer portal shows to everybody; none where there is no portal."""
         portal = self.addresses.developer_portal
-        return (Link("My Webex Apps", self.link(portal, developer_portal.MY_APPS)),) if portal else ()
+        shown = developer_portal.LINKS if portal else ()
+        return tuple(replace(link, href=self.link(portal or "", link.href)) for link in shown)
 
 
 def _authorization_server(parts: Parts) -> list[BaseRoute]:
@@ -210,8 +218,10 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
             revoke_on_sign_out=settings.revoke_on_sign_out,
             authorization_endpoint=parts.link(parts.addresses.authorization_server, "/v1/authorize"),
             metadata=metadata_url(settings.issuer),
-            own_pages=(resource_owner.CONNECTED_APPS, *(link.href for link in parts.portal_links)),
+            own_pages=tuple(link.href for link in (*parts.account_links, *parts.admin_links)),
             account_links=parts.account_links,
+            admin_links=parts.admin_links,
+            portal_links=parts.portal_links,
         ),
         people=storage.people,
         sessions=storage.sessions,
@@ -258,6 +268,7 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
             api_url=f"{parts.addresses.resource_server}/v1",
             authorization_endpoint=parts.settings.authorization_endpoint,
             account_links=parts.account_links,
+            admin_links=parts.admin_links,
             sign_in=parts.link(person, resource_owner.SIGN_IN),
             sign_out=parts.link(person, resource_owner.SIGN_OUT),
             seen_from_sign_in="" if portal == person else portal,

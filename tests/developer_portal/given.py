@@ -70,9 +70,9 @@ class House:
             clock=lambda: self.now,
         )
 
-    async def person(self, name: str = "Ada Lovelace") -> Person:
+    async def person(self, name: str = "Ada Lovelace", *, is_admin: bool = False) -> Person:
         email = f"{name.partition(' ')[0].lower()}@sandbox.example"
-        person = new_person(email, name, org_id=ORG, now=NOW, mint=secrets.token_bytes)
+        person = new_person(email, name, org_id=ORG, now=NOW, mint=secrets.token_bytes, is_admin=is_admin)
         await self.storage.people.add(person, password_hash=None)
         return person
 

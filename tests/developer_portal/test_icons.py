@@ -151,3 +151,15 @@ def test_an_icon_goes_with_the_last_integration_that_has_it(tmp_path: Path) -> N
         assert await house.rows("SELECT 1 FROM icons") == []
 
     run(tmp_path, story)
+
+
+def test_w24_whoever_is_asked_for_consent_sees_the_integrations_icon(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        client_id = await browser.created(picture=("icon.png", png(), "image/png"))
+        grace = await house.signed_in(await house.person("Grace Hopper"))
+        asked = await grace.open(f"/v1/authorize?client_id={client_id}&response_type=code&scope=spark:rooms_read")
+        (row,) = await house.rows("SELECT icon FROM integrations")
+        assert f'src="/icons/{row["icon"]}"' in (await grace.open(asked.headers["location"])).text
+
+    run(tmp_path, story)

@@ -1,6 +1,7 @@
 """W17: sign in, the avatar's menu, My Webex Apps, the blue plus, Create an Integration: New Integration."""
 
 from pathlib import Path
+from re import findall
 from urllib.parse import quote
 
 from tests.developer_portal.given import NEW, House, run, text_of
@@ -95,5 +96,32 @@ def test_w17_nobody_sees_what_somebody_else_has_registered(tmp_path: Path) -> No
             assert page.status_code == 404, path
             assert "There is no such app of yours" in text_of(page)
             assert (await browser.open(f"/my-apps/{client_id}{path}")).status_code == 200, path
+
+    run(tmp_path, story)
+
+
+def test_w17_the_menu_is_the_same_on_the_pages_of_every_role_and_signing_in_leads_to_each(tmp_path: Path) -> None:
+    def menu_of(page: str) -> list[str]:
+        return findall(r'<a href="([^"]*)"', page.partition("data-menu")[2].partition("</details>")[0])
+
+    async def story(house: House) -> None:
+        admin = await house.signed_in(await house.person("Grace Hopper", is_admin=True))
+        other = await house.signed_in()
+        for path in ("/my-apps", "/connected-apps", "/app-hub"):
+            everybody = ["/connected-apps", "/my-apps"]
+            assert menu_of((await other.open(path)).text) == everybody, path
+            assert menu_of((await admin.open(path)).text) == [*everybody, "/administration"], path
+        for path in ("/my-apps/new", "/connected-apps", "/administration/people"):
+            assert (await admin.open(f"/signin?next={quote(path, safe='')}")).headers["location"] == path
+        assert (await other.open("/signin")).headers["location"] == "/connected-apps"
+
+    run(tmp_path, story)
+
+
+def test_the_front_page_leads_developers_to_the_portal(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        page = (await house.visitor().open("/")).text
+        for path in ("/my-apps", "/app-hub", "/scopes"):
+            assert f'<a href="{path}">' in page
 
     run(tmp_path, story)

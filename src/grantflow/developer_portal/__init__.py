@@ -4,8 +4,9 @@
 offer stands in `ports`, in the values of `records`; the rules that the command line shares are in `registration`.
 """
 
+from grantflow.developer_portal.app_hub import icon_route
 from grantflow.developer_portal.assembly import TEMPLATES, Ports, routes
 from grantflow.developer_portal.paths import MY_APPS
-from grantflow.developer_portal.settings import AppKind, PortalSettings
+from grantflow.developer_portal.settings import LINKS, AppKind, PortalSettings
 
-__all__ = ["MY_APPS", "TEMPLATES", "AppKind", "PortalSettings", "Ports", "routes"]
+__all__ = ["LINKS", "MY_APPS", "TEMPLATES", "AppKind", "PortalSettings", "Ports", "icon_route", "routes"]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.my_apps import searched
@@ -12,7 +13,7 @@ from grantflow.developer_portal.ports import AppHubPort
 from grantflow.protocol.scope import FAR_REACHING, KMS, MEANINGS, in_words
 from grantflow.web.addresses import page_count, page_number, with_query
 from grantflow.web.errors import PageError
-from grantflow.web.icons import DIGEST
+from grantflow.web.icons import DIGEST, UPLOADED
 from grantflow.web.site import Link
 
 PAGE_SIZE = 24
@@ -60,12 +61,18 @@ class AppHubPages:
         scopes = [(token, words, token in FAR_REACHING, token == KMS) for token, words in MEANINGS.items()]
         return self.portal.page(request, "scopes.html", await self.portal.session(request), scopes=scopes)
 
-    async def icon(self, request: Request) -> Response:
+
+def icon_route(hub: AppHubPort) -> Route:
+    """Icons, for the pages of whichever role this process has."""
+
+    async def icon(request: Request) -> Response:
         digest = str(request.path_params["digest"])
-        icon = await self.hub.icon(digest) if DIGEST.fullmatch(digest) else None
-        if icon is None:
+        found = await hub.icon(digest) if DIGEST.fullmatch(digest) else None
+        if found is None:
             return Response("There is no such icon.\n", status_code=404, media_type="text/plain")
-        return Response(icon.content, headers={**_ICON_HEADERS, "Content-Type": icon.type})
+        return Response(found.content, headers={**_ICON_HEADERS, "Content-Type": found.type})
+
+    return Route(f"{UPLOADED}/{{digest}}", icon, methods=["GET"])
 
 
 def _not_in_the_hub() -> PageError:

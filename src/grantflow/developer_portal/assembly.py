@@ -23,7 +23,6 @@ from grantflow.developer_portal.ports import AppHubPort, Bots, GrantedPort, MyAp
 from grantflow.developer_portal.settings import PortalSettings
 from grantflow.protocol.minting import Mint
 from grantflow.web.csrf import FormGuard
-from grantflow.web.icons import UPLOADED
 from grantflow.web.pages import Pages
 
 #: To be among the folders of the `Pages` that `routes` is given.
@@ -80,5 +79,4 @@ def routes(
         Route(paths.APP_HUB, hub.overview, methods=["GET"]),
         Route(paths.hub_entry(one), hub.entry, methods=["GET"]),
         Route(paths.SCOPES, hub.scopes, methods=["GET"]),
-        Route(f"{UPLOADED}/{{digest}}", hub.icon, methods=["GET"]),
     ]

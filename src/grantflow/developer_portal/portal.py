@@ -11,7 +11,7 @@ from starlette.responses import Response
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.ports import Sessions
 from grantflow.developer_portal.records import Session
-from grantflow.developer_portal.settings import PortalSettings
+from grantflow.developer_portal.settings import LINKS, PortalSettings
 from grantflow.protocol.minting import Mint
 from grantflow.protocol.secret import Secret
 from grantflow.web.addresses import with_query
@@ -69,7 +69,15 @@ class Portal:
         token = self.guard.token(session_binding(session.token_hash)) if session else ""
         account = self._account(session, token) if session else None
         return self.pages.page(
-            request, template, status, headers=headers, account=account, form_token=token, paths=paths, **context
+            request,
+            template,
+            status,
+            headers=headers,
+            account=account,
+            form_token=token,
+            paths=paths,
+            portal_links=LINKS,
+            **context,
         )
 
     def check(self, request: Request, form: Mapping[str, str], session: Session, *, again: str) -> None:
@@ -81,7 +89,8 @@ class Portal:
 
     def _account(self, session: Session, token: str) -> Account:
         settings = self.settings
-        return Account(session.display_name, session.email, settings.account_links, settings.sign_out, token)
+        links = settings.account_links + (settings.admin_links if session.is_admin else ())
+        return Account(session.display_name, session.email, links, settings.sign_out, token)
 
     def _path(self, request: Request) -> str:
         """Below the prefix that the app is mounted at."""

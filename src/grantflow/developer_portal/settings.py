@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from grantflow.developer_portal.paths import MY_APPS, NEW_BOT, NEW_INTEGRATION
+from grantflow.developer_portal.paths import APP_HUB, MY_APPS, NEW_BOT, NEW_INTEGRATION, SCOPES
 from grantflow.web.site import Link
+
+#: Where to go in the portal; its own pages show these at the top.
+LINKS = (Link("My Webex Apps", MY_APPS), Link("App Hub", APP_HUB), Link("Scopes", SCOPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,16 @@ BOT = AppKind(
 class PortalSettings:
     """`form_key` (32 bytes or more) is the same in all roles and on every node. `api_url` ends in `/v1`.
 
-    `account_links` is the avatar's menu; `sign_in` and `sign_out` are the resource owner's. `seen_from_sign_in` is
-    the portal's own address where that role has another, and empty where they share one. Whoever has a form for
-    something else that can be made adds it to `kinds`.
+    `account_links` is the avatar's menu, with `admin_links` for administrators; `sign_in` and `sign_out` are the
+    resource owner's. `seen_from_sign_in` is the portal's own address where that role has another, and empty where they
+    share one. Whoever has a form for something else that can be made adds it to `kinds`.
     """
 
     form_key: bytes = field(repr=False)
     api_url: str
     authorization_endpoint: str
-    account_links: tuple[Link, ...] = (Link("My Webex Apps", MY_APPS),)
+    account_links: tuple[Link, ...] = LINKS[:1]
+    admin_links: tuple[Link, ...] = ()
     kinds: tuple[AppKind, ...] = (INTEGRATION, BOT)
     sign_in: str = "/signin"
     sign_out: str = "/signout"

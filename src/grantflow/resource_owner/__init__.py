@@ -6,7 +6,16 @@ comes for the person's part of it.
 """
 
 from grantflow.resource_owner.assembly import TEMPLATES, routes
-from grantflow.resource_owner.paths import CONNECTED_APPS, CONSENT, SIGN_IN, SIGN_OUT
+from grantflow.resource_owner.paths import ADMINISTRATION, CONNECTED_APPS, CONSENT, SIGN_IN, SIGN_OUT
 from grantflow.resource_owner.settings import ResourceOwnerSettings
 
-__all__ = ["CONNECTED_APPS", "CONSENT", "SIGN_IN", "SIGN_OUT", "TEMPLATES", "ResourceOwnerSettings", "routes"]
+__all__ = [
+    "ADMINISTRATION",
+    "CONNECTED_APPS",
+    "CONSENT",
+    "SIGN_IN",
+    "SIGN_OUT",
+    "TEMPLATES",
+    "ResourceOwnerSettings",
+    "routes",
+]

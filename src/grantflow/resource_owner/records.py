@@ -72,6 +72,7 @@ class Question:
     decision: Decision | None
     decided_by: str | None
     answered_at: datetime | None
+    icon: str | None = None
 
     @property
     def visible(self) -> Scopes:
@@ -100,6 +101,7 @@ class ConnectedApp:
     since: datetime
     last_used_at: datetime
     revoked_at: datetime | None
+    icon: str | None = None
 
     @property
     def visible(self) -> Scopes:

@@ -11,7 +11,8 @@ class ResourceOwnerSettings:
     """`form_key` (32 bytes or more) is the same on every node; lifetimes are in seconds.
 
     `api_url` ends in `/v1`. `own_pages` are where a person may be sent after signing in, with what lies below them;
-    the first is where those go who came for nothing else. `account_links` is the avatar's menu,
+    the first is where those go who came for nothing else. `portal_links` are what the front page shows developers,
+    `account_links` is the avatar's menu,
     `admin_links` what administrators have there too. What leads to another
     role is a path, or an address where that role has one of its own.
     """
@@ -26,5 +27,6 @@ class ResourceOwnerSettings:
     own_pages: tuple[str, ...] = (CONNECTED_APPS, ADMINISTRATION)
     account_links: tuple[Link, ...] = (Link("Connected apps", CONNECTED_APPS),)
     admin_links: tuple[Link, ...] = (Link("Administration", ADMINISTRATION),)
+    portal_links: tuple[Link, ...] = ()
     authorization_endpoint: str = "/v1/authorize"
     metadata: str = "/.well-known/oauth-authorization-server/v1"

@@ -30,4 +30,5 @@ class Welcome:
             sign_in=SIGN_IN,
             api_url=self.settings.api_url,
             metadata=self.settings.metadata,
+            portal_links=self.settings.portal_links,
         )

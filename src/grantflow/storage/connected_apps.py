@@ -9,7 +9,8 @@ from grantflow.storage.times import from_milliseconds, milliseconds
 
 #: The columns of a grant ``g`` to an integration ``i`` whose owner is ``p``; to be read by ``app_of``.
 GRANT = """
-g.id, g.client_id, i.name, p.display_name AS publisher, i.site_url, g.scopes, g.created_at, g.last_used_at, g.revoked_at
+g.id, g.client_id, i.name, i.icon, p.display_name AS publisher, i.site_url, g.scopes, g.created_at, g.last_used_at,
+g.revoked_at
 """
 _SELECT = f"""
 SELECT {GRANT} FROM grants g
@@ -80,4 +81,5 @@ def app_of(row: Row) -> ConnectedApp:
         since=from_milliseconds(row["created_at"]),
         last_used_at=from_milliseconds(row["last_used_at"]),
         revoked_at=from_milliseconds(revoked_at) if revoked_at is not None else None,
+        icon=row["icon"],
     )

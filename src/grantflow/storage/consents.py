@@ -8,7 +8,7 @@ from grantflow.storage.engine import Engine, Row, Statement, Work
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 _FIND = """
-SELECT r.client_id, i.name, p.display_name AS publisher, i.site_url, r.scopes, r.redirect_uri, r.login_hint,
+SELECT r.client_id, i.name, i.icon, p.display_name AS publisher, i.site_url, r.scopes, r.redirect_uri, r.login_hint,
        r.created_at, r.expires_at, r.decision, r.decided_by, r.answered_at, g.scopes AS allowed
 FROM authorization_requests r
 JOIN integrations i ON i.client_id = r.client_id
@@ -67,4 +67,5 @@ def _question(row: Row) -> Question:
         decision=Decision(row["decision"]) if row["decision"] else None,
         decided_by=row["decided_by"],
         answered_at=from_milliseconds(answered_at) if answered_at is not None else None,
+        icon=row["icon"],
     )
