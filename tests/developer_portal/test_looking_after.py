@@ -1,5 +1,6 @@
 """Looking after an integration: edit it, see who granted it access, end that access, delete it."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def test_an_edit_that_began_before_another_was_saved_overwrites_nothing(tmp_path
         assert found is not None
         assert found.description == "First."
         assert (await browser.send(answer)).status_code == 303
+
+    run(tmp_path, story)
+
+
+def test_of_two_edits_at_once_one_is_saved_and_the_other_is_told(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        client_id = await browser.created()
+        page = await browser.open(f"/my-apps/{client_id}/registration")
+        both = await asyncio.gather(browser.send(page, description="First."), browser.send(page, description="Second."))
+        assert sorted(answer.status_code for answer in both) == [303, 400]
+        (row,) = await house.rows("SELECT description, version FROM integrations")
+        assert row["version"] == 2
+        told = next(answer for answer in both if answer.status_code == 400)
+        assert form_of(told).fields["description"] != row["description"]
 
     run(tmp_path, story)
 
