@@ -8,6 +8,10 @@ import pytest
 from tests.parts import ROOT, require
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", metavar="DIR", help="where tests/browser/test_walkthrough.py puts its pictures")
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium, for Playwright's `executable_path`. A test that takes it is a browser test."""

@@ -45,6 +45,13 @@ def test_w14_one_command_serves_the_pages_with_a_redirect_uri_of_their_own(tmp_p
         assert served.stop(signal.SIGTERM) == 0
 
 
+def test_w04_who_granted_can_post_a_message_where_that_was_asked_for_and_only_there(tmp_path: Path) -> None:
+    for flags, known in [((), False), (("--try-it",), True)]:
+        with running(tmp_path / "data", "serve", *FREE, *flags, env=ENVIRONMENT) as served:
+            answer = httpx2.post(f"{served.said['integration_url']}/messages", data={}, trust_env=False)
+            assert (answer.status_code != 404) is known
+
+
 def test_w15_behind_a_proxy_the_public_url_is_what_the_platform_sees(tmp_path: Path) -> None:
     public = "https://lockbot.example.com"
     with running(tmp_path / "data", "serve", *FREE, "--public-url", public, "--verbose", env=ENVIRONMENT) as served:

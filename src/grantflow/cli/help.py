@@ -111,6 +111,8 @@ Options
   --public-url URL             how people and the platform reach it, behind a
                                proxy or tunnel [GRANTFLOW_PUBLIC_URL]
   --tls                        speak https, with a certificate made on the spot
+  --try-it                     let whoever granted post a message; it takes the
+                               scopes people_read, rooms_read, messages_write
   --data DIR                   where vault and certificates are kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   -o, --open                   open the landing page in the browser

@@ -35,6 +35,7 @@ def serve(
     port: Annotated[int | None, Parameter(alias="-p")] = None,
     public_url: str | None = None,
     tls: Switch = False,
+    try_it: Switch = False,
     data: Data = None,
     open_: Open = False,
     json: Json = False,
@@ -48,7 +49,8 @@ def serve(
         local_url = address("https" if tls else "http", settings.host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
-        app = _app(settings, redirect_uri, base_url=base_url, vault=settings.vault or directory.path / "vault.db")
+        vault = settings.vault or directory.path / "vault.db"
+        app = _app(settings, redirect_uri, base_url=base_url, vault=vault, try_it=try_it)
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
         _warn_of_a_platform_that_is_away(settings.api_url)
 
@@ -70,7 +72,7 @@ def serve(
         return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
 
 
-def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vault: Path) -> Starlette:
+def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vault: Path, try_it: bool) -> Starlette:
     try:
         keys = KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
         client = AsyncIntegration(
@@ -85,7 +87,7 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
             revocation_url=settings.revocation_url,
             issuer=settings.issuer,
         )
-        return integration(client, _about(settings), base_url=base_url)
+        return integration(client, _about(settings), base_url=base_url, try_it=try_it)
     except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
 

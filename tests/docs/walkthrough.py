@@ -1,0 +1,38 @@
+"""docs/walkthrough.md as the tests read it: what it tells to type, and the pictures that it shows."""
+
+import re
+import sys
+from pathlib import Path
+
+from tests.parts import ROOT
+
+DOCUMENT = ROOT / "docs/walkthrough.md"
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+#: Each command of the document by the name that the tests know it by: one more block, and these lines fail.
+START, KEY, SERVE, SERVE_TLS, SERVE_PUBLIC, FLASK = re.findall(r"^```sh\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+#: What is shown as JSON: the answer of the token endpoint, and that of the API to a dead access token.
+TOKENS, INVALID_TOKEN = re.findall(r"^```json\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+#: The address that begins a grant, and the one that the browser is sent back to: a line for each parameter.
+AUTHORIZATION_URL, ANSWER = re.findall(r"^```text\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+#: Where the reader's own server listens.
+PORT = "8001"
+PICTURES = re.findall(r"!\[([^\]]*)\]\(images/walkthrough/([a-z-]+)\.png\)", TEXT)
+
+
+def checkout(folder: Path) -> Path:
+    """As a reader has it: ./dev, which here need not set anything up, and the examples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
+    (folder / "dev").chmod(0o755)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder
+
+
+def typed(*blocks: str, port: int | str = PORT) -> list[str]:
+    """The command that types these blocks into one shell, with another port for the reader's server."""
+    return ["sh", "-c", "\n".join(blocks).replace(PORT, str(port))]
+
+
+def names_of(address: str) -> list[str]:
+    """The parameters of an address that is shown a line each, in their order."""
+    return re.findall(r"[?&](\w+)=", address)
