@@ -42,6 +42,10 @@ PARTS = {
         programs=[str(ROOT / ".tools/newman/node_modules/.bin/newman"), "newman"],
         fix="Newman is missing: run the tests by ./dev test, which fetches it.",
     ),
+    "strace": Part(
+        programs=["strace"],
+        fix="strace is missing: run ./dev test as root on Debian, or install strace.",
+    ),
     "uv": Part(
         programs=["uv", str(ROOT / ".tools/bin/uv")],
         fix="uv is missing: run the tests by ./dev test, which fetches it, or install uv.",
