@@ -14,7 +14,6 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.browser.pictures import HEIGHT, WIDTH, Pictures
 from tests.docs import walkthrough as document
-from tests.examples.running import free_port, serving
 from tests.parts import ROOT
 from tests.whole.running import Up, up
 
@@ -82,7 +81,8 @@ def walk(
     chromium: str, platform: Up, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Walk]:
     folder = Path(request.config.getoption("--pictures") or ROOT / "test-artifacts/walkthrough")
-    checkout, port = document.checkout(tmp_path_factory.mktemp("checkout") / "grantflow"), free_port()
+    checkout = document.checkout(tmp_path_factory.mktemp("checkout") / "grantflow")
+    port = document.own_port(platform.folder)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(
@@ -103,17 +103,12 @@ def test_w14_w17_to_w22_w24_w25_w29_to_w34_w36_the_document_is_walked_from_the_p
     authorization_url = registered(walk)
     found_in_the_app_hub(walk)
     signed_out(walk)
-    environment = {"GRANTFLOW_DATA": str(walk.checkout / "data")}
-    with serving(
-        document.typed(document.KEY, document.SERVE, port=walk.port), walk.checkout, port=walk.port, **environment
-    ):
+    with document.terminal(document.SERVE, checkout=walk.checkout, data=walk.platform.folder):
         asked = dict(parse_qsl(granted(walk)))
         assert all(asked[name] == value for name, value in authorization_url.items() if name != "state")
         kept_alive(walk)
         granted_again(walk)
-    # The same terminal: what the lines before have set, the last one finds.
-    set_up = document.SERVE[: document.SERVE.index("./dev")]
-    with serving(document.typed(set_up, document.FLASK, port=walk.port), walk.checkout, port=walk.port, **environment):
+    with document.terminal(document.SET_UP, document.FLASK, checkout=walk.checkout, data=walk.platform.folder):
         granted_from_python(walk)
     assert sorted(walk.pictures.taken) == sorted(name for _, name in document.PICTURES)
 

@@ -12,7 +12,6 @@ import httpx2
 import pytest
 
 from tests.docs import walkthrough as document
-from tests.examples.running import free_port, serving, settings
 from tests.parts import ROOT
 from tests.whole.person import Person
 from tests.whole.running import Up, grantflow, up
@@ -76,18 +75,14 @@ def test_every_address_of_the_sandbox_is_served(platform: Up, address: str) -> N
 def test_w13_w14_w15_the_pages_are_served_over_tls_or_behind_a_proxy(
     platform: Up, tmp_path: Path, lines: str, redirect_uri: str
 ) -> None:
-    port = free_port()
+    port = document.own_port(platform.folder)
     checkout = document.checkout(tmp_path / "grantflow")
-    app = platform.register(f"Notice Board {port}", f"http://localhost:{port}/oauth")
-    with_scopes = settings(app, api_url=platform.api_url) | {"GRANTFLOW_SCOPES": app["scopes"]}
-    (checkout / "notice-board.env").write_text(
-        "".join(f"{name}={shlex.quote(value)}\n" for name, value in with_scopes.items() if name != "GRANTFLOW_KEY")
-    )
-    set_up = document.SERVE[: document.SERVE.index("./dev")]
-    command = document.typed(document.KEY, set_up, lines, port=port)
+    app = platform.register(f"Notice Board, {redirect_uri}", f"http://localhost:{port}/oauth")
+    downloaded = {f"GRANTFLOW_{name.upper()}": shlex.quote(app[name]) for name in ("client_id", "client_secret")}
+    (checkout / "notice-board.env").write_text("".join(f"{name}={value}\n" for name, value in downloaded.items()))
     scheme, redirect_uri = "https" if "--tls" in lines else "http", redirect_uri.replace(document.PORT, str(port))
     address, host = f"{scheme}://localhost:{port}/connect", {"host": urlsplit(redirect_uri).netloc}
-    with serving(command, checkout, port=port, GRANTFLOW_DATA=str(checkout / "data")):
+    with document.terminal(document.SET_UP, lines, checkout=checkout, data=platform.folder):
         sent = httpx2.get(address, headers=host, trust_env=False, verify=False).headers["location"]
     asked = parse_qs(urlsplit(sent).query)
     assert (asked["client_id"], asked["redirect_uri"]) == ([app["client_id"]], [redirect_uri])
