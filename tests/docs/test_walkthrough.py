@@ -68,19 +68,22 @@ def test_every_address_of_the_sandbox_is_served(platform: Up, address: str) -> N
 
 @slow
 @pytest.mark.parametrize(
-    ("lines", "redirect_uri"),
-    [(document.SERVE_TLS, "https://localhost:8001/oauth"), (document.SERVE_PUBLIC, "https://your.host/oauth")],
+    ("lines", "scheme", "redirect_uri"),
+    [
+        (document.SERVE_TLS, "https", "https://localhost:8001/oauth"),
+        (document.SERVE_PUBLIC, "http", "https://your.host/oauth"),
+    ],
     ids=["over TLS", "behind a proxy"],
 )
 def test_w13_w14_w15_the_pages_are_served_over_tls_or_behind_a_proxy(
-    platform: Up, tmp_path: Path, lines: str, redirect_uri: str
+    platform: Up, tmp_path: Path, lines: str, scheme: str, redirect_uri: str
 ) -> None:
     port = document.own_port(platform.folder)
     checkout = document.checkout(tmp_path / "grantflow")
     app = platform.register(f"Notice Board, {redirect_uri}", f"http://localhost:{port}/oauth")
     downloaded = {f"GRANTFLOW_{name.upper()}": shlex.quote(app[name]) for name in ("client_id", "client_secret")}
     (checkout / "notice-board.env").write_text("".join(f"{name}={value}\n" for name, value in downloaded.items()))
-    scheme, redirect_uri = "https" if "--tls" in lines else "http", redirect_uri.replace(document.PORT, str(port))
+    redirect_uri = redirect_uri.replace(document.PORT, str(port))
     address, host = f"{scheme}://localhost:{port}/connect", {"host": urlsplit(redirect_uri).netloc}
     with document.terminal(document.SET_UP, lines, checkout=checkout, data=platform.folder):
         sent = httpx2.get(address, headers=host, trust_env=False, verify=False).headers["location"]
