@@ -21,8 +21,8 @@ from tests.parts import require
 from tests.whole.running import GRANTFLOW, environment
 
 _CALLS = "read,readv,recvfrom,recvmsg,write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync"
-_BEGINS = re.compile(r"(?P<thread>\d+) \d+\.\d+ (?P<call>\w+)\(\d+<(?P<file>[^>]*)>(?P<rest>.*)")
-_RESUMES = re.compile(r"(?P<thread>\d+) \d+\.\d+ <\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)")
+_BEGINS = re.compile(r"(?P<thread>\d+) +\d+\.\d+ (?P<call>\w+)\(\d+<(?P<file>[^>]*)>(?P<rest>.*)")
+_RESUMES = re.compile(r"(?P<thread>\d+) +\d+\.\d+ <\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)")
 _UNFINISHED = " <unfinished ...>"
 _IN, _OUT = ("read", "readv", "recvfrom", "recvmsg"), ("write", "writev", "sendto", "sendmsg")
 
