@@ -121,23 +121,24 @@ def _listen(family: socket.AddressFamily, address: str, port: int) -> socket.soc
 # --- servers -----------------------------------------------------------------------------------------------------
 
 
-def run(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> signal.Signals:
+def run(listeners: Sequence[Listener], *, on_ready: Callable[[], None], lifeline: int | None = None) -> signal.Signals:
     """Serve until SIGINT or SIGTERM, which is answered; ``on_ready`` is called once every app answers.
 
-    Requests under way get ``GRACE`` seconds; a second signal cuts them off.
+    Requests under way get ``GRACE`` seconds; a second signal cuts them off. ``lifeline`` is the reading end of a pipe
+    to which nobody writes: its end is like a SIGTERM, but never a second one.
     """
     servers = [_server(listener) for listener in listeners]
     with asyncio.Runner(loop_factory=servers[0].config.get_loop_factory()) as runner:
-        return runner.run(_serve(listeners, servers, on_ready=on_ready))
+        return runner.run(_serve(listeners, servers, on_ready=on_ready, lifeline=lifeline))
 
 
 async def _serve(
-    listeners: Sequence[Listener], servers: Sequence["_Server"], *, on_ready: Callable[[], None]
+    listeners: Sequence[Listener], servers: Sequence["_Server"], *, on_ready: Callable[[], None], lifeline: int | None
 ) -> signal.Signals:
     async with AsyncExitStack() as running:
         for listener in listeners:
             await running.enter_async_context(listener.app.router.lifespan_context(listener.app))
-        ended = _until_signal(servers)
+        ended = _until_signal(servers, lifeline=lifeline)
         async with asyncio.TaskGroup() as tasks:
             for listener, server in zip(listeners, servers, strict=True):
                 tasks.create_task(server.serve(sockets=list(listener.sockets)))
@@ -150,7 +151,7 @@ async def _serve(
     return received
 
 
-def _until_signal(servers: Sequence["_Server"]) -> asyncio.Future[signal.Signals]:
+def _until_signal(servers: Sequence["_Server"], *, lifeline: int | None) -> asyncio.Future[signal.Signals]:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[signal.Signals] = loop.create_future()
 
@@ -161,8 +162,15 @@ def _until_signal(servers: Sequence["_Server"]) -> asyncio.Future[signal.Signals
         if not ended.done():
             ended.set_result(received)
 
+    def lifeline_ended(end: int) -> None:
+        loop.remove_reader(end)
+        if not ended.done():
+            stop(signal.SIGTERM)
+
     for received in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(received, stop, received)
+    if lifeline is not None:
+        loop.add_reader(lifeline, lifeline_ended, lifeline)
     return ended
 
 

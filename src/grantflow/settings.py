@@ -88,6 +88,7 @@ Address = Annotated[str, AfterValidator(read_address)]
 RedirectUri = Annotated[str, AfterValidator(check_redirect_uri)]
 Issuer = Annotated[str, AfterValidator(check_issuer)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Workers = Annotated[int, Field(ge=1, le=64)]
 Seconds = Annotated[int, Field(ge=1, le=3_650 * _DAY)]
 Text = Annotated[str, Field(min_length=1)]
 RoleName = Literal["authorization-server", "resource-owner", "resource-server", "developer-portal"]
@@ -126,6 +127,7 @@ class PlatformSettings(_Settings):
     person granted ends when they sign out, or get another password.
     ``role`` is which roles this process serves, none named: all. Where each role is found when they run apart, stands
     in the address that is named after it; that of a role which this process serves is another word for ``public_url``.
+    ``workers`` is how many processes share the port.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_", pyproject_toml_table_header=("platform",))
@@ -139,6 +141,7 @@ class PlatformSettings(_Settings):
     resource_owner_url: Address | None = None
     resource_server_url: Address | None = None
     developer_portal_url: Address | None = None
+    workers: Workers = 1
     access_token_lifetime: Seconds = 14 * _DAY
     refresh_token_lifetime: Seconds = 90 * _DAY
     error_body: Literal["superset", "webex"] = "superset"

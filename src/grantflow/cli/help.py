@@ -170,6 +170,8 @@ under [platform] in grantflow.toml)
   --developer-portal-url URL   where the roles are found that run in processes
                                of their own over the same data; all but the
                                third on one host name, for they share a session
+  --workers N                  processes that share the port and the data; as
+                               many as the machine has cores, at most [1]
   --data DIR                   where the database is kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   --access-token-lifetime S    seconds [1209600]

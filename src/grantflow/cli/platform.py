@@ -1,6 +1,7 @@
 """`grantflow platform serve`: a platform alone, or some of its roles."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from shlex import quote
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ from grantflow.cli.addresses import addresses, knows_the_api, public_address, ro
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, Json
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.starting import address, bound, held, serve_until_signal
+from grantflow.cli.starting import address, bound, held, serve_in_workers
 from grantflow.data_directory import DataDirectory
 from grantflow.roles import Role
 from grantflow.serving import Listener
@@ -34,6 +35,7 @@ def serve(
     resource_owner_url: str | None = None,
     resource_server_url: str | None = None,
     developer_portal_url: str | None = None,
+    workers: int | None = None,
     data: Data = None,
     access_token_lifetime: int | None = None,
     refresh_token_lifetime: int | None = None,
@@ -55,6 +57,7 @@ def serve(
         resource_owner_url=resource_owner_url,
         resource_server_url=resource_server_url,
         developer_portal_url=developer_portal_url,
+        workers=workers,
         access_token_lifetime=access_token_lifetime,
         refresh_token_lifetime=refresh_token_lifetime,
         error_body=error_body,
@@ -71,16 +74,20 @@ def serve(
     with held(directory, shared=True), bound(settings.host, settings.port) as sockets:
         url = public or address("http", settings.host, sockets)
         found = addresses(settings, url=url)
-        storage = Storage.open(directory.database)
-        has_people = bool(asyncio.run(_anybody(storage)))
-        app = platform(
-            storage,
-            _authorization_server(settings, issuer=f"{found.authorization_server}/v1"),
-            site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
-            form_key=directory.form_key(mint=mint),
-            roles=roles,
-            addresses=found,
-        )
+        form_key = directory.form_key(mint=mint)
+        has_people = asyncio.run(_anybody(directory))
+
+        def begin() -> Sequence[Listener]:
+            app = platform(
+                Storage.open(directory.database),
+                _authorization_server(settings, issuer=f"{found.authorization_server}/v1"),
+                site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
+                form_key=form_key,
+                roles=roles,
+                addresses=found,
+            )
+            return [Listener(app, sockets, trusted_proxies=settings.trusted_proxies)]
+
         api_url = f"{found.resource_server}/v1" if knows_the_api(settings) else None
 
         def on_ready() -> None:
@@ -88,14 +95,20 @@ def serve(
                 write_json({"platform_url": url, "api_url": api_url, "roles": list(roles), "sandbox": is_sandbox})
             else:
                 some = ", ".join(roles) if len(roles) < len(Role) else None
-                rows = [("Platform", url), ("Roles", some), ("API", api_url), ("Data", str(directory.path))]
+                several = str(settings.workers) if settings.workers > 1 else None
+                rows = [
+                    ("Platform", url),
+                    ("Roles", some),
+                    ("API", api_url),
+                    ("Data", str(directory.path)),
+                    ("Workers", several),
+                ]
                 write("\n".join(aligned([(name, told) for name, told in rows if told])))
             if Role.RESOURCE_OWNER in roles and not has_people:
                 say("Nobody can sign in yet. Add the first person:")
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
-        listener = Listener(app, sockets, trusted_proxies=settings.trusted_proxies)
-        return serve_until_signal([listener], on_ready=on_ready)
+        return serve_in_workers(settings.workers, begin, on_ready=on_ready)
 
 
 def _authorization_server(settings: PlatformSettings, *, issuer: str) -> Settings:
@@ -120,5 +133,12 @@ def _refuse_plain_http_beyond_this_machine(host: str, public: str | None) -> Non
         )
 
 
-async def _anybody(storage: Storage) -> object:
-    return await storage.people.list(limit=1)
+async def _anybody(directory: DataDirectory) -> bool:
+    """Whether somebody can sign in. The database is made here, or brought to our schema, once for all workers; and
+    closed, so that no connection of it is open when they are forked.
+    """
+    storage = Storage.open(directory.database)
+    try:
+        return bool(await storage.people.list(limit=1))
+    finally:
+        await storage.engine.close()

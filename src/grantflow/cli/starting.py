@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 from socket import socket
 from threading import Thread
 
-from grantflow import serving
+from grantflow import serving, workers
 from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted, write_no_more
 from grantflow.cli.ports import holder_of
 from grantflow.data_directory import DataDirectory, DirectoryInUse
 from grantflow.serving import Listener, PortUnavailable
+from grantflow.workers import WorkerFailed
 
 
 @contextmanager
@@ -80,14 +81,35 @@ def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
 
 def serve_until_signal(listeners: Sequence[Listener], *, on_ready: Callable[[], None]) -> int:
     """Serve until a signal ends it, also where nobody reads what ``on_ready`` writes; answers the exit code."""
+    return _exit_code(serving.run(listeners, on_ready=_told_or_not(on_ready)))
 
+
+def serve_in_workers(count: int, begin: Callable[[], Sequence[Listener]], *, on_ready: Callable[[], None]) -> int:
+    """The same in several processes, each of which calls ``begin``; one needs no other to watch over it.
+
+    Raises:
+        Failure: a worker could not begin.
+    """
+    if count == 1:
+        return serve_until_signal(begin(), on_ready=on_ready)
+    try:
+        return _exit_code(workers.run(count, begin, on_ready=_told_or_not(on_ready)))
+    except WorkerFailed as error:
+        raise Failure(str(error), fix="What went wrong stands above.") from error
+
+
+def _told_or_not(on_ready: Callable[[], None]) -> Callable[[], None]:
     def ready() -> None:
         try:
             on_ready()
         except BrokenPipeError:
             write_no_more()
 
-    if serving.run(listeners, on_ready=ready) != signal.SIGINT:
+    return ready
+
+
+def _exit_code(ended_by: signal.Signals) -> int:
+    if ended_by != signal.SIGINT:
         return OK
     say_interrupted()
     return INTERRUPTED

@@ -1,0 +1,145 @@
+"""Several processes at one port: who answers, what becomes of one that dies, and how all of them end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import httpx2
+import pytest
+
+pytestmark = pytest.mark.slow
+
+PROGRAM = """
+import asyncio, logging, os, sys
+from contextlib import asynccontextmanager
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from grantflow import serving, workers
+
+async def who(request):
+    await asyncio.sleep(float(request.query_params.get("wait", 0)))
+    return PlainTextResponse(str(os.getpid()))
+
+@asynccontextmanager
+async def lifespan(app):
+    yield
+    print("ended well", flush=True)
+
+def begin():
+    if "--broken" in sys.argv:
+        raise RuntimeError("no such luck")
+    return [serving.Listener(Starlette(routes=[Route("/", who)], lifespan=lifespan), sockets)]
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+sockets = serving.bind("127.0.0.1", 0)
+try:
+    ended_by = workers.run(2, begin, on_ready=lambda: print(serving.port_of(sockets), flush=True))
+    print(ended_by.name, flush=True)
+except workers.WorkerFailed as error:
+    print(error, flush=True)
+"""
+
+
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def who_answers(port: str) -> int:
+    """Over a connection of its own."""
+    return int(httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False).text)
+
+
+def those_who_answer(port: str, *, but: int | None = None) -> set[int]:
+    """The two processes, found by asking until both have answered, and `but` was not one of them."""
+    seen: set[int] = set()
+    until = time.monotonic() + 30
+    while len(seen) < 2:
+        assert time.monotonic() < until, f"only {seen} answered"
+        with suppress(httpx2.TransportError):  # a connection that the dead one had taken
+            seen |= {who_answers(port)} - {but}
+    return seen
+
+
+def is_gone(process: int) -> bool:
+    """Also where it has ended and nobody has asked how."""
+    with suppress(OSError), open(f"/proc/{process}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "Z"
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def wait_until_gone(processes: set[int]) -> None:
+    until = time.monotonic() + 20
+    while not all(map(is_gone, processes)):
+        assert time.monotonic() < until, "a worker outlived its parent"
+        time.sleep(0.05)
+
+
+def test_both_processes_answer_at_one_port() -> None:
+    with served() as (parent, port):
+        assert parent.pid not in those_who_answer(port)
+
+
+def test_one_that_was_killed_is_replaced_and_the_log_says_so() -> None:
+    with served() as (parent, port):
+        killed, other = those_who_answer(port)
+        os.kill(killed, signal.SIGKILL)
+        after = those_who_answer(port, but=killed)
+        assert other in after
+        assert killed not in after
+        parent.terminate()
+        _, log = parent.communicate(timeout=20)
+        assert f"worker {killed} ended by itself (signal 9); another takes its place" in log
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_their_parent_ends_all_and_each_closes_what_it_opened(ending: signal.Signals) -> None:
+    with served() as (parent, port):
+        workers = those_who_answer(port)
+        parent.send_signal(ending)
+        out, _ = parent.communicate(timeout=20)
+        assert out.split("\n") == ["ended well", "ended well", ending.name, ""]
+        assert all(map(is_gone, workers))
+
+
+def test_a_second_signal_cuts_off_what_is_under_way() -> None:
+    with served() as (parent, port), socket.create_connection(("127.0.0.1", int(port))) as waiting:
+        waiting.sendall(b"GET /?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        for _ in range(2):
+            parent.terminate()
+            time.sleep(0.1)
+        out, _ = parent.communicate(timeout=20)
+        assert out.endswith("SIGTERM\n")
+
+
+def test_workers_whose_parent_was_killed_end_too() -> None:
+    with served() as (parent, port):
+        workers = those_who_answer(port)
+        parent.kill()
+        wait_until_gone(workers)
+
+
+def test_where_one_cannot_begin_none_goes_on_and_its_log_says_why() -> None:
+    with served("--broken") as (parent, said):
+        _, log = parent.communicate(timeout=20)
+        assert said == "A worker ended before it answered."
+        assert "RuntimeError: no such luck" in log
