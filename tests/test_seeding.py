@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from os import urandom
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from grantflow.app import Storage
 from grantflow.authorization_server.client_authentication import authenticate
 from grantflow.data_directory import DataDirectory
+from grantflow.developer_portal.registration import new_secret
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
 from grantflow.resource_owner.passwords import is_right
@@ -140,3 +142,31 @@ def test_its_secrets_print_as_stars(tmp_path: Path) -> None:
     secrets = [kept[app][name] for app in ("app", "own_app") for name in ("client_secret", "vault_key")]
     for secret in (*secrets, kept["people"][0]["password"]):
         assert secret not in shown
+
+
+def test_w19_a_start_makes_another_secret_where_the_kept_one_was_regenerated_and_ends_nobodys(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    first = begin(directory)
+    theirs, kept = new_secret(now=NOW, mint=urandom)
+
+    async def regenerate_and_come_back() -> None:
+        storage = Storage.open(directory.database)
+        for app in (first.sample, first.own):
+            client_id = app.registration.client_id
+            _, another = new_secret(now=NOW, mint=urandom)
+            mine = kept if app is first.own else another
+            assert await storage.registrations.add_secret(client_id, mine, others_expire_at=NOW)
+        await storage.engine.close()
+
+    asyncio.run(regenerate_and_come_back())
+    second = begin(directory)  # which sees that both can authenticate
+    assert second.own.client_secret not in (first.own.client_secret, theirs)
+    assert second.sample.vault_key == first.sample.vault_key
+    assert begin(directory) == second
+
+    async def check_theirs() -> None:
+        storage = Storage.open(directory.database)
+        await check_app(storage, replace(second.own, client_secret=theirs))
+        await storage.engine.close()
+
+    asyncio.run(check_theirs())

@@ -19,6 +19,7 @@ from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About, integration_pages
 from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.protocol.metadata import metadata_url
+from grantflow.protocol.secret import Secret
 from grantflow.roles import Addresses, Role
 from grantflow.storage.access import AccessTokenStore
 from grantflow.storage.administration import AdministrationStore
@@ -52,6 +53,8 @@ log = logging.getLogger("grantflow.app")
 
 Clock = Callable[[], datetime]
 Mint = Callable[[int], bytes]
+#: A client ID and its new secret; answers whether something here goes on with it.
+TakeOver = Callable[[str, Secret], bool]
 
 SWEEP_EVERY = 60.0
 
@@ -106,6 +109,7 @@ def platform(
     form_key: bytes,
     roles: Collection[Role] = tuple(Role),
     addresses: Addresses | None = None,
+    take_over: TakeOver | None = None,
     clock: Clock = clock,
     mint: Mint = mint,
 ) -> Starlette:
@@ -113,11 +117,11 @@ def platform(
 
     ``settings.issuer`` is the authorization server's address with ``/v1`` below it; ``form_key`` is 32 bytes or more,
     the same on every node. ``addresses`` tells where each role is found, those that run elsewhere too; without it all
-    are at ``site.base_url``.
+    are at ``site.base_url``. ``take_over`` is told each client secret that is regenerated, see `PortalSettings`.
     """
     addresses = addresses or Addresses.at(site.base_url)
     pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES, developer_portal.TEMPLATES))
-    parts = Parts(storage, settings, addresses, pages, form_key, clock, mint)
+    parts = Parts(storage, settings, addresses, pages, form_key, clock, mint, take_over)
     routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
     routes.append(developer_portal.icon_route(storage.app_hub))  # the pages of every role show icons
     for role, routes_of in _ROUTES.items():
@@ -164,6 +168,7 @@ class Parts:
     form_key: bytes = field(repr=False)
     clock: Clock
     mint: Mint
+    take_over: TakeOver | None = None
 
     def link(self, address: str, path: str) -> str:
         """What leads from a page of this process to a path of a role at this address."""
@@ -272,6 +277,7 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
             sign_in=parts.link(person, resource_owner.SIGN_IN),
             sign_out=parts.link(person, resource_owner.SIGN_OUT),
             seen_from_sign_in="" if portal == person else portal,
+            take_over=parts.take_over,
         ),
         pages=parts.pages,
         clock=parts.clock,

@@ -160,6 +160,23 @@ def keep_password(directory: DataDirectory, email: str, password: Secret) -> boo
     return is_kept
 
 
+def keep_secret(directory: DataDirectory, client_id: str, secret: Secret) -> bool:
+    """Remember a new secret of one of the sandbox's own integrations; answers whether it is one."""
+    is_kept = False
+    for path in (directory.sandbox, directory.running):
+        known: dict[str, Any] = read_json(path) or {}
+        for app in (known.get("app", {}), known.get("own_app", {})):
+            if app.get("client_id") == client_id:
+                app["client_secret"] = secret.reveal()
+                is_kept = True
+        environment = known.get("environment", {})
+        if environment.get("GRANTFLOW_CLIENT_ID") == client_id:
+            environment["GRANTFLOW_CLIENT_SECRET"] = secret.reveal()
+        if is_kept and known:
+            _write(path, known)
+    return is_kept
+
+
 def _remembered(directory: DataDirectory) -> dict[str, Any]:
     """What sandbox.json holds; empty where there is none."""
     known: dict[str, Any] = read_json(directory.sandbox) or {}
@@ -248,10 +265,11 @@ async def _app(
         await registrations.move(client_id, before, to=redirect_uri, site_url=_site_url(redirect_uri))
         found = await registrations.find(client_id)
         assert found is not None
-    if known:
-        return App(found.registration, redirect_uri, Secret(known["client_secret"]), vault_key)
-    secret, kept = new_secret(now=now, mint=mint)  # the file that held it was lost
-    await registrations.add_secret(client_id, kept, others_expire_at=now)
+    secret = Secret(known["client_secret"]) if known else None
+    if secret is None or not await registrations.holds_secret(client_id, secret.digest(), now=now):
+        # The file that held it was lost; or it was regenerated, and the owner's own code may live by the new one.
+        secret, kept = new_secret(now=now, mint=mint)
+        await registrations.add_secret(client_id, kept, others_expire_at=None if known else now)
     return App(found.registration, redirect_uri, secret, vault_key)
 
 

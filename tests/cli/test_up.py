@@ -114,6 +114,56 @@ def test_another_password_of_one_of_its_people_is_shown_from_then_on(up: Running
         assert "Connected apps" in person.sign_in().words, "signed out, and in again with the new one"
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_w19_w32_a_secret_that_is_regenerated_in_the_portal_costs_nobody_a_grant_nor_the_sandbox_its_sample(
+    tmp_path: Path, restarted: bool
+) -> None:
+    folder = tmp_path / "data"
+    with running(folder, *UP, "--access-token-lifetime", "1") as sandbox, Person(sandbox.said["people"][1]) as grace:
+        sample = sandbox.said["integration_url"]
+        grace.open(sample)
+        grace.press("Grant")
+        grace.sign_in()
+        assert "You are connected" in grace.press("Accept").words
+        before = environment(folder)
+        for number, client_id in enumerate((sandbox.said["app"]["client_id"], before["GRANTFLOW_CLIENT_ID"]), start=1):
+            grace.open(f"{sandbox.said['portal_url']}/{client_id}/secret")
+            assert "This sandbox goes on with it" in grace.press("Regenerate").words, number
+        if restarted:
+            sandbox.stop()
+            with running(folder, "up", "--port", port_of(sandbox.said["platform_url"]), "--integration-port",
+                         port_of(sample), "--access-token-lifetime", "1") as second:  # fmt: skip
+                check_that_the_grant_works(grace, second, folder, other_than=before)
+        else:
+            check_that_the_grant_works(grace, sandbox, folder, other_than=before)
+
+
+def check_that_the_grant_works(grace: Person, up: Running, folder: Path, *, other_than: dict[str, str]) -> None:
+    time.sleep(1.5)  # the access token has expired, so the sample has to refresh with its secret
+    assert "Post a message in your name" in grace.open(up.said["integration_url"]).words
+    kept = json.loads((folder / "sandbox.json").read_text())
+    shown = json.loads(ended("status", "--json", "--data", str(folder)).stdout)
+    assert shown["app"]["client_secret"] == kept["app"]["client_secret"]
+    new = environment(folder)
+    assert new["GRANTFLOW_CLIENT_SECRET"] == kept["own_app"]["client_secret"] != other_than["GRANTFLOW_CLIENT_SECRET"]
+    code = {"grant_type": "authorization_code", "code": "x", "redirect_uri": new["GRANTFLOW_REDIRECT_URI"]}
+    for client_id, secret in (
+        (kept["app"]["client_id"], shown["app"]["client_secret"]),
+        (new["GRANTFLOW_CLIENT_ID"], new["GRANTFLOW_CLIENT_SECRET"]),
+    ):
+        sent = {**code, "client_id": client_id, "client_secret": secret}
+        answer = httpx2.post(f"{up.said['api_url']}/access_token", data=sent, trust_env=False)
+        assert answer.json()["error"] == "invalid_grant", "it is the code that is wrong, not who asks"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return sourced(ended("status", "-o", "env", "--data", str(folder)).stdout, shell="sh")
+
+
+def port_of(url: str) -> str:
+    return str(urlsplit(url).port)
+
+
 def test_there_are_rooms_with_members_and_messages(up: Running, folder: Path) -> None:
     with closing(sqlite3.connect(folder / "platform.db")) as database:
         counted = database.execute(

@@ -1,6 +1,7 @@
 """`grantflow up`: platform and sample integration in one process, furnished and ready for a first grant."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from json import dumps
 from typing import Any
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 
-from grantflow.app import Storage, clock, integration, mint, platform
+from grantflow.app import Storage, TakeOver, clock, integration, mint, platform
 from grantflow.authorization_server import Settings
 from grantflow.cli.flags import Data, Json, Open, OtherPortNumber, PortNumber, Seconds
 from grantflow.cli.output import USAGE, Failure, say
@@ -17,13 +18,16 @@ from grantflow.cli.starting import address, bound, held, open_browser, serve_unt
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.vault.sqlite import SqliteVault
-from grantflow.data_directory import DataDirectory, write_private
+from grantflow.data_directory import BrokenFile, DataDirectory, write_private
 from grantflow.developer_portal import MY_APPS
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
+from grantflow.protocol.secret import Secret
 from grantflow.sealing import KeyRing
-from grantflow.seeding import ADMIN, APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish
+from grantflow.seeding import ADMIN, APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish, keep_secret
 from grantflow.serving import Listener, port_of
 from grantflow.web.site import Site
+
+log = logging.getLogger("grantflow.sandbox")
 
 PLATFORM_NAME = "Grantflow"
 PLATFORM_HOST = "127.0.0.1"
@@ -68,9 +72,11 @@ def up(
         )
         environment = environment_of(sandbox, settings, directory)
         report = report_of(sandbox, settings, integration_url=integration_url)
+        client = sample_client(sandbox, settings, directory)
+        take_over = taking_over(client, directory)
         listeners = [
-            Listener(sandbox_platform(storage, settings, directory), platform_sockets),
-            Listener(sample(sandbox, settings, directory, base_url=integration_url), integration_sockets),
+            Listener(sandbox_platform(storage, settings, directory, take_over=take_over), platform_sockets),
+            Listener(sample(client, settings, base_url=integration_url), integration_sockets),
         ]
 
         def on_ready() -> None:
@@ -101,15 +107,32 @@ def furnished(directory: DataDirectory, *, redirect_uri: str, own_redirect_uri: 
     return storage, asyncio.run(furnishing)
 
 
-def sandbox_platform(storage: Storage, settings: Settings, directory: DataDirectory) -> Starlette:
+def sandbox_platform(
+    storage: Storage, settings: Settings, directory: DataDirectory, *, take_over: TakeOver
+) -> Starlette:
     site = Site(PLATFORM_NAME, settings.issuer.removesuffix("/v1"), sandbox=True)
-    return platform(storage, settings, site=site, form_key=directory.form_key(mint=mint))
+    return platform(storage, settings, site=site, form_key=directory.form_key(mint=mint), take_over=take_over)
 
 
-def sample(sandbox: Sandbox, settings: Settings, directory: DataDirectory, *, base_url: str) -> Starlette:
-    """The sample integration: its pages, over a vault of its own."""
+def taking_over(client: AsyncIntegration, directory: DataDirectory) -> TakeOver:
+    """A secret that is regenerated in the portal serves the sample from then on, and `grantflow status` shows it."""
+
+    def take_over(client_id: str, secret: Secret) -> bool:
+        if client_id == client.client_id:
+            client.use_secret(secret)
+        try:
+            return keep_secret(directory, client_id, secret)
+        except (OSError, BrokenFile) as error:  # the person must see the secret all the same; a start makes another
+            log.warning("a regenerated client secret could not be remembered: %s", error)
+            return False
+
+    return take_over
+
+
+def sample_client(sandbox: Sandbox, settings: Settings, directory: DataDirectory) -> AsyncIntegration:
+    """The sample integration, over a vault of its own."""
     app = sandbox.sample
-    client = AsyncIntegration(
+    return AsyncIntegration(
         app.registration.client_id,
         app.client_secret,
         redirect_uri=app.redirect_uri,
@@ -119,6 +142,10 @@ def sample(sandbox: Sandbox, settings: Settings, directory: DataDirectory, *, ba
         revocation_url=settings.revocation_endpoint,
         issuer=settings.issuer,
     )
+
+
+def sample(client: AsyncIntegration, settings: Settings, *, base_url: str) -> Starlette:
+    """Its pages."""
     about = About(
         APP_NAME,
         does="Post to your spaces in your own name",

@@ -6,6 +6,7 @@ This is where the real clock and real randomness come in.
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -95,6 +96,12 @@ class _Made:
     def configuration(self) -> Configuration:
         """Everything that it was made with, defaults filled in."""
         return self._parts.configuration
+
+    def use_secret(self, client_secret: str | Secret) -> None:
+        """Authenticate with this client secret from now on: it was regenerated, and nothing has to be started again."""
+        secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
+        credentials = replace(self.configuration.credentials, client_secret=secret)
+        self._parts = replace(self._parts, configuration=replace(self.configuration, credentials=credentials))
 
     @property
     def client_id(self) -> str:

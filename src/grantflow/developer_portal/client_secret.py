@@ -44,6 +44,7 @@ class SecretPages:
         version = _number(fields.get("version", ""))
         if not await self.registrations.add_secret(client_id, kept, others_expire_at=now + overlap, version=version):
             raise _regenerated_already(client_id)
+        take_over = self.portal.settings.take_over
         return self.portal.page(
             request,
             "new_secret.html",
@@ -52,6 +53,7 @@ class SecretPages:
             app=integration,
             secret=secret.reveal(),
             old_ends_at=now + overlap if overlap else None,
+            is_taken_over=take_over is not None and take_over(client_id, secret),
             environment=environment_file(integration, secret, api_url=self.portal.settings.api_url),
         )
 

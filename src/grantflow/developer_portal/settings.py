@@ -1,8 +1,10 @@
 """What the developer portal is told when it is put together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grantflow.developer_portal.paths import APP_HUB, MY_APPS, NEW_BOT, NEW_INTEGRATION, SCOPES
+from grantflow.protocol.secret import Secret
 from grantflow.web.site import Link
 
 #: Where to go in the portal; its own pages show these at the top.
@@ -38,7 +40,8 @@ class PortalSettings:
 
     `account_links` is the avatar's menu, with `admin_links` for administrators; `sign_in` and `sign_out` are the
     resource owner's. `seen_from_sign_in` is the portal's own address where that role has another, and empty where they
-    share one. Whoever has a form for something else that can be made adds it to `kinds`.
+    share one. Whoever has a form for something else that can be made adds it to `kinds`. `take_over` is told the client
+    ID and its new secret, and answers whether something here goes on with it, as a sandbox's own integrations do.
     """
 
     form_key: bytes = field(repr=False)
@@ -50,3 +53,4 @@ class PortalSettings:
     sign_in: str = "/signin"
     sign_out: str = "/signout"
     seen_from_sign_in: str = ""
+    take_over: Callable[[str, Secret], bool] | None = None

@@ -51,6 +51,10 @@ _END_OTHER_SECRETS = """
 UPDATE client_secrets SET expires_at = :expires_at
 WHERE client_id = :client_id AND secret_hash <> :secret_hash AND (expires_at IS NULL OR expires_at > :expires_at)
 """
+_HOLDS_SECRET = """
+SELECT 1 FROM client_secrets
+WHERE client_id = :client_id AND secret_hash = :secret_hash AND (expires_at IS NULL OR expires_at > :now)
+"""
 SELECT_INTEGRATION = """
 SELECT i.client_id, i.name, i.description, i.contact_email, i.owner_id, i.site_url, i.icon, i.profile, i.client_type,
        i.scopes, i.created_at, i.version, u.uri
@@ -108,6 +112,11 @@ class RegistrationStore:
         except Stale:
             return False
         return True
+
+    async def holds_secret(self, client_id: str, digest: bytes, *, now: datetime) -> bool:
+        """Whether the integration can authenticate with the secret of this digest."""
+        values = {"client_id": client_id, "secret_hash": digest, "now": milliseconds(now)}
+        return bool(await self._engine.read(Statement(_HOLDS_SECRET, values)))
 
     async def amend(self, integration: Integration, *, icon: Icon | None = None) -> Amendment:
         registration = integration.registration
