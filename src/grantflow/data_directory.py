@@ -6,6 +6,7 @@
     form.key           binds the platform's forms to the browser they were shown in
     sandbox.json       what grantflow up made up: passwords, the sample integration's credentials and keys
     integration.db     the sample integration's grants, sealed
+    vault-*.db         the grants of grantflow serve, sealed, a file for each client ID
     tls/               the development certificates of grantflow serve --tls
     running.json       where everything answers, while grantflow up runs
 """
@@ -16,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,10 @@ class DataDirectory:
     @property
     def vault(self) -> Path:
         return self.path / "integration.db"
+
+    def vault_of(self, client_id: str) -> Path:
+        """For one integration alone: each has a key of its own, and a file opens with one."""
+        return self.path / f"vault-{sha256(client_id.encode()).hexdigest()[:12]}.db"
 
     @property
     def certificates(self) -> Path:

@@ -76,16 +76,23 @@ class MalformedKey(SealingError):
 
 
 class WrongKey(SealingError):
-    """The value was sealed under a key that this ring does not hold; `key_id` names it."""
+    """The value was sealed under a key that this ring does not hold; `key_id` names it.
+
+    `vault` is the file that it lies in, where that is known: it may be the file that is the wrong one.
+    """
 
     code = "wrong_key"
 
-    def __init__(self, key_id: str, *, known: Iterable[str]) -> None:
+    def __init__(self, key_id: str, *, known: Iterable[str], vault: str | None = None) -> None:
         self.key_id = key_id
+        self.known = tuple(known)
+        self.vault = vault
+        another = " If it keeps the grants of something else, give this integration a file of its own." if vault else ""
         super().__init__(
-            f"This value was sealed under key {key_id}, but the key ring holds only {', '.join(known)}. "
+            f"{f'The vault {vault}' if vault else 'This value'} was sealed under key {key_id}, "
+            f"but the key ring holds only {', '.join(self.known)}. "
             "Put that key back, as a previous key if it was replaced: KeyRing(primary, previous=[...]), "
-            "or GRANTFLOW_KEY with the new key first and the old one after a comma."
+            f"or GRANTFLOW_KEY with the new key first and the old one after a comma.{another}"
         )
 
 

@@ -153,7 +153,9 @@ def test_a_vault_under_another_key_is_told_before_anybody_is_sent_to_it(
         vault.enter(stored())
     ended = ready_to_serve("serve")
     assert (ended.code, ended.out) == (2, "")
-    assert "sealed under key" in " ".join(ended.err.split())
+    said = " ".join(ended.err.split())
+    assert f"The vault {tmp_path / 'vault.db'} was sealed under key" in said
+    assert "name another file: GRANTFLOW_VAULT" in said
 
 
 def test_a_file_of_the_sandbox_that_is_damaged_is_told(grantflow: CommandLine) -> None:

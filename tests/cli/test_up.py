@@ -21,6 +21,7 @@ from grantflow.cli.report import block
 from grantflow.cli.up import idle_port
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
+from grantflow.sealing import KeyRing
 from tests.cli.running import COMMAND, Running, ended, running
 from tests.whole.person import Person
 
@@ -195,7 +196,11 @@ def test_the_environment_that_status_shows_is_all_that_ones_own_pages_need(
             person.sign_in()
             assert "My first integration" in person.page.words
             assert "You are connected" in person.press("Accept").words
-    assert (folder / "vault.db").exists()
+    assert Path(taken_over["GRANTFLOW_VAULT"]).parent == folder
+    assert Path(taken_over["GRANTFLOW_VAULT"]).exists()
+    another = taken_over | {"GRANTFLOW_CLIENT_ID": "C1", "GRANTFLOW_KEY": KeyRing.new_key(), "GRANTFLOW_VAULT": ""}
+    with running(folder, "serve", env=another) as served:
+        assert served.said["redirect_uri"], "an integration with a key of its own has a vault of its own"
 
 
 def sourced(lines: str, *, shell: str) -> dict[str, str]:

@@ -120,7 +120,7 @@ def test_records_that_were_swapped_or_renamed_in_the_file_do_not_open(
 def test_another_key_is_refused_at_the_start_and_a_previous_one_is_welcome(vault: SqliteVault, path: Path) -> None:
     vault.enter(stored())
     new = KeyRing.new_key()
-    with pytest.raises(WrongKey, match=KEYS.key_id):
+    with pytest.raises(WrongKey, match=f"The vault {path} .*{KEYS.key_id}.* a file of its own"):
         SqliteVault(path, keys=KeyRing(new))
     old = KeyRing.new_key()
     second = SqliteVault(path.with_name("second.db"), keys=KeyRing(old))

@@ -42,12 +42,15 @@ def dev(checkout: Path, *arguments: str, code: int = 0) -> subprocess.CompletedP
 def test_a_checkout_is_set_up_once_and_again_where_it_moved_or_changed(checkout: Path) -> None:
     first = dev(checkout, *SAY_WHERE)
     assert first.stdout.strip() == str(checkout / "src/grantflow/__init__.py")
-    assert "packages of requirements/dev.lock ... " in first.stderr
+    assert "packages of requirements/run.lock ... " in first.stderr, "what ./dev up brings is enough for the README"
+    assert dev(checkout, "grantflow", "key", "new").stderr == ""
+    assert dev(checkout, "python", "-c", "import flask, starlette, uvicorn").stderr == "", "and for the examples"
+    assert "packages of requirements/dev.lock ... " in dev(checkout, "pytest", "--version").stderr
     assert dev(checkout, *SAY_WHERE).stderr == ""
 
     moved = checkout.rename(checkout.with_name("moved"))
     assert dev(moved, *SAY_WHERE).stdout.strip() == str(moved / "src/grantflow/__init__.py")
-    assert dev(moved, "pytest", "--version").stderr == ""
+    assert dev(moved, "grantflow", "key", "new").stderr == ""
 
     project = moved / "pyproject.toml"
     project.write_text(f"{project.read_text()}\n# a change\n")

@@ -49,7 +49,7 @@ def wanted(lock: str) -> list[Requirement]:
     return [
         *map(Requirement, PROJECT["project"]["dependencies"]),
         *extra("server"),
-        *group("dev" if lock == "dev.lock" else "build"),
+        *(group("dev") if lock == "dev.lock" else [*group("build"), *group("examples")]),
     ]
 
 

@@ -21,10 +21,11 @@ def run(arguments: Sequence[str]) -> int:
     if not all(map(find_spec, EXTRA)):
         print(INSTALL_EXTRA, file=sys.stderr)
         return 1
+    from grantflow.cli.called import as_called
     from grantflow.cli.help import page
 
     if (text := page(arguments)) is not None:
-        print(text)
+        print(as_called(text))
         return 0
     from grantflow.cli.program import perform
 

@@ -124,7 +124,7 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_CLIENT_SECRET      the same; or GRANTFLOW_CLIENT_SECRET_FILE
   GRANTFLOW_SCOPES             what to ask for, separated by spaces
   GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
-  GRANTFLOW_VAULT              the file that keeps grants [DIR/vault.db]
+  GRANTFLOW_VAULT              the file that keeps grants [one in DIR]
   GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
   GRANTFLOW_API_URL            [https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
+from grantflow.cli.called import as_called
+
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 _CODES = {"bold": "1", "dim": "2", "red": "31"}
@@ -42,7 +44,11 @@ def styled(text: str, style: str, *, stream: TextIO) -> str:
 
 
 def say(text: str) -> None:
-    """Chatter: to stderr."""
+    """Chatter: to stderr, with each command as it is typed here."""
+    _to_stderr(as_called(text))
+
+
+def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -54,14 +60,12 @@ def say_interrupted() -> None:
 
 def say_failure(failure: Failure) -> None:
     label = "error: "
-    say(styled(label, "red", stream=sys.stderr) + _wrapped(failure.what, indent=len(label)))
+    _to_stderr(styled(label, "red", stream=sys.stderr) + _wrapped(as_called(failure.what), indent=len(label)))
     if failure.details:
-        say("")
-        for line in aligned(failure.details, width=_width(sys.stderr)):
-            say(line)
-        say("")
+        details = [(where, as_called(what)) for where, what in failure.details]
+        _to_stderr("\n".join(["", *aligned(details, width=_width(sys.stderr)), ""]))
     if failure.fix:
-        say(" " * len(label) + _wrapped(failure.fix, indent=len(label)))
+        _to_stderr(" " * len(label) + _wrapped(as_called(failure.fix), indent=len(label)))
 
 
 def _wrapped(text: str, *, indent: int) -> str:

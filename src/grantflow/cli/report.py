@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from grantflow.cli.called import as_called
 from grantflow.cli.output import styled, write, write_json
 from grantflow.data_directory import DataDirectory
 
@@ -61,7 +62,7 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
 def status_command(directory: Path) -> str:
     """As it has to be typed for what runs on this data directory."""
     is_found = DataDirectory.find().path == directory
-    return "grantflow status" if is_found else f"grantflow status --data {shlex.quote(str(directory))}"
+    return as_called("grantflow status" if is_found else f"grantflow status --data {shlex.quote(str(directory))}")
 
 
 def _styled(text: str, style: str) -> str:

@@ -21,7 +21,7 @@ from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
 from grantflow.protocol.errors import InvalidScope
-from grantflow.sealing import KeyRing, SealingError
+from grantflow.sealing import KeyRing, SealingError, WrongKey
 from grantflow.serving import Listener
 from grantflow.settings import WEBEX_API_URL, IntegrationSettings
 from grantflow.web.site import is_loopback
@@ -49,7 +49,7 @@ def serve(
         local_url = address("https" if tls else "http", settings.host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
-        vault = settings.vault or directory.path / "vault.db"
+        vault = settings.vault or directory.vault_of(settings.client_id)
         app = _app(settings, redirect_uri, base_url=base_url, vault=vault, try_it=try_it)
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
         _warn_of_a_platform_that_is_away(settings.api_url)
@@ -95,6 +95,13 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
 def _vault(path: Path, keys: KeyRing) -> SqliteVault:
     try:
         return SqliteVault(path, keys=keys)
+    except WrongKey as error:
+        raise Failure(
+            f"The vault {path} was sealed under key {error.key_id}, and GRANTFLOW_KEY is {', '.join(error.known)}.",
+            fix="If these are the grants of this integration, put that key back: GRANTFLOW_KEY takes the new one first "
+            "and the old one after a comma. If they are something else's, name another file: GRANTFLOW_VAULT.",
+            code=USAGE,
+        ) from error
     except VaultUnavailable as error:
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else str(cause or error)

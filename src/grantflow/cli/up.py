@@ -198,5 +198,5 @@ def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirector
         "GRANTFLOW_PORT": str(urlsplit(own.redirect_uri).port),
         "GRANTFLOW_SCOPES": OWN_SCOPES,
         "GRANTFLOW_KEY": own.vault_key.reveal(),
-        "GRANTFLOW_VAULT": str(directory.path / "vault.db"),
+        "GRANTFLOW_VAULT": str(directory.vault_of(own.registration.client_id)),
     }

@@ -24,7 +24,7 @@ from grantflow.client.vault.records import (
 )
 from grantflow.client.vault.trouble import BUSY, not_opened, unavailable
 from grantflow.migrations import migrate
-from grantflow.sealing import KeyRing
+from grantflow.sealing import KeyRing, WrongKey
 
 # SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
 _CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
@@ -239,8 +239,11 @@ class SqliteVault:
 
     def _check_keys(self) -> None:
         row = self._row("SELECT * FROM grants WHERE tokens IS NOT NULL LIMIT 1", ())
-        if row is not None:
-            read_record(row, self._sealing)
+        try:
+            if row is not None:
+                read_record(row, self._sealing)
+        except WrongKey as error:
+            raise WrongKey(error.key_id, known=error.known, vault=str(self._path)) from None
 
     def _row(self, statement: str, parameters: Any) -> sqlite3.Row | None:
         connections = self._here()

@@ -1,0 +1,15 @@
+"""What this command line is called where it runs, so that what it tells people to type can be typed."""
+
+import os
+import re
+from collections.abc import Mapping
+
+#: Set by whoever starts it under another name, as ``./dev`` does: "./dev grantflow".
+VARIABLE = "GRANTFLOW_PROGRAM"
+_COMMAND = re.compile(r"\bgrantflow(?= (?:up|status|serve|key|platform|--help|--version)\b)")
+
+
+def as_called(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
+    """``text`` with each `grantflow COMMAND` in it as it has to be typed here. To be applied once, where it is shown."""
+    program = environ.get(VARIABLE)
+    return _COMMAND.sub(lambda _: program, text) if program else text
