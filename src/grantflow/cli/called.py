@@ -10,6 +10,6 @@ _COMMAND = re.compile(r"\bgrantflow(?= (?:up|status|serve|key|platform|--help|--
 
 
 def as_called(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
-    """``text`` with each `grantflow COMMAND` in it as it has to be typed here. To be applied once, where it is shown."""
+    """``text`` with each `grantflow COMMAND` in it as it has to be typed here; once, where it is shown."""
     program = environ.get(VARIABLE)
     return _COMMAND.sub(lambda _: program, text) if program else text
