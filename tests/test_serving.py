@@ -153,6 +153,21 @@ def test_a_head_that_is_too_large_or_too_slow_is_cut_off(sent: bytes, answer: by
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /oauth HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /oauth HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"GET /oauth HTTP/1.1\r\nhOsT: a\r\n\r\n", b"200"),
+        (b"GET /oauth HTTP/1.0\r\n\r\n", b"200"),
+    ],
+)
+def test_a_request_names_its_host_once(head: bytes, status: bytes) -> None:
+    with served() as (_, port, _), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(head)
+        assert connection.recv(1_000).split(b" ")[1] == status
+
+
 def test_a_connection_may_rest_between_requests_and_a_slow_answer_is_no_slow_head() -> None:
     with served() as (_, port, _other), httpx2.Client(trust_env=False) as browser:
         for wait in (0, 2.5, 0):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
+import httptools
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -245,6 +246,8 @@ class _BoundedConnection(HttpToolsProtocol):
             self._begin_head()
 
     def on_headers_complete(self) -> None:
+        if not self._names_its_host():
+            raise httptools.HttpParserError("Host is missing or comes twice")  # answered 400, and the connection ends
         self._due, self._in_head = self.loop.time() + BODY_SECONDS, False
         super().on_headers_complete()
 
@@ -271,6 +274,11 @@ class _BoundedConnection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse("408 Request Timeout")
+
+    def _names_its_host(self) -> bool:
+        """Once; only before HTTP/1.1 it may be missing (RFC 9112 section 3.2)."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        return hosts == 1 or (hosts == 0 and self.parser.get_http_version() == "1.0")
 
     def _is_idle(self) -> bool:
         return self.cycle is not None and self.cycle.response_complete and not self.transport.is_closing()

@@ -73,6 +73,7 @@ _HUGE = 65_000
         (gif(64, 64, pictures=2), "stands still"),
         (webp_extended(64, 64, flags=2), "stands still"),
         (png(extra=struct.pack(">I", 8) + b"acTL" + b"\0" * 12), "stands still"),
+        (png(extra=png(_HUGE, _HUGE)[8:33]), "damaged or cut off"),
         (png()[:40], "damaged or cut off"),
         (png()[:-12], "damaged or cut off"),
         (b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 0xFFFFFFFF) + b"IHDR", "damaged or cut off"),
@@ -100,6 +101,9 @@ def test_w18_the_form_tells_what_is_wrong_with_an_icon_whatever_it_is_called(tmp
         assert form_of(wrong).fields["icon"] == "bell"
         assert form_of(wrong).fields["name"] == "LockBot"
         assert await house.rows("SELECT 1 FROM icons") == []
+        unknown = await browser.send(wrong, icon="a" * 64)
+        assert unknown.status_code == 400
+        assert "There is no such icon" in text_of(unknown)
         forged = await browser.send(wrong, icon="sent", icon_sent="PHN2Zz48L3N2Zz4=")
         assert forged.status_code == 201
         assert await house.rows("SELECT 1 FROM icons") == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from grantflow.developer_portal.icons import BYTES_LIMIT, UnfitIcon, read_icon
 from grantflow.developer_portal.records import Icon, Integration
-from grantflow.developer_portal.registration import Application
+from grantflow.developer_portal.registration import NO_SUCH_ICON, Application
 from grantflow.protocol.redirect_uri import split_redirect_uris
 from grantflow.protocol.registration import ClientType, Profile
 from grantflow.protocol.scope import KMS, MEANINGS
@@ -58,6 +58,8 @@ class Typed:
     def problems(self) -> dict[str, str]:
         """What is wrong with the form itself; the rules of registration find the rest."""
         found = {"icon": self.icon_problem} if self.icon_problem else {}
+        if self.icon not in ("", SENT, KEPT, *OWN_ICONS):  # a digest here would name a picture that never came
+            found = {"icon": NO_SUCH_ICON}
         return found if self.kind in (WEBEX, STRICT, PUBLIC) else {**found, "kind": "Choose one of these."}
 
     def application(self, *, owner_id: str) -> Application:

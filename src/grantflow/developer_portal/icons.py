@@ -65,6 +65,8 @@ def _png(content: bytes) -> tuple[int, int]:
     while True:
         length, name = _number(content, position, 4, "big"), content[position + 4 : position + 8]
         if name == b"IHDR":
+            if size is not None:  # whoever shows it might take the other one
+                raise _Damaged
             size = _number(content, position + 8, 4, "big"), _number(content, position + 12, 4, "big")
         elif size is None:
             raise _Damaged

@@ -28,6 +28,7 @@ _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
 #: What an address holds that needs no look at how browsers would mend it.
 _PLAIN = re.compile(r"[!-~]+")
 
+NO_SUCH_ICON = "There is no such icon; choose one of those shown, or upload one."
 NAME_TAKEN = "Another integration has this name already; choose a name of its own."
 
 
@@ -155,7 +156,7 @@ def _check_texts(application: Application, sandbox: bool, problems: dict[str, st
     if email and not (_EMAIL.fullmatch(email) and email.isprintable() and len(email) <= EMAIL_LIMIT):
         problems["contact_email"] = "The contact email must look like name@example.com."
     if application.icon and not (application.icon in OWN_ICONS or DIGEST.fullmatch(application.icon)):
-        problems["icon"] = "There is no such icon; choose one of those shown, or upload one."
+        problems["icon"] = NO_SUCH_ICON
     if len(_lines(application.description)) > DESCRIPTION_LIMIT:
         problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
     if problem := _site_problem((application.site_url or "").strip(), sandbox=sandbox):
