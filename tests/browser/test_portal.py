@@ -64,6 +64,8 @@ def test_w17_to_w21_from_the_avatars_menu_to_a_first_grant_and_the_end_of_it(
         )
         page.get_by_label("Description").fill("Asks everybody the three questions of the day.")
         page.get_by_label("Landing page").fill(platform.integration_url)
+        page.get_by_label("Redirect URIs").fill("localhost:8056/oauth")
+        expect(page.get_by_text("localhost:8056/oauth: needs http:// before it")).to_be_visible()
         page.get_by_label("Redirect URIs").fill(f"{REDIRECT_URI}, http://standup.example/oauth#here")
         expect(page.get_by_text("http://standup.example/oauth#here: no fragment")).to_be_visible()
         page.get_by_label("Search the scopes").fill("rooms_read")

@@ -137,7 +137,8 @@ def test_w22_to_w34_the_story_from_the_landing_page_to_granting_again(
 
         # W25: Decline leads back with a reason and a way on.
         page.get_by_role("button", name="Decline").click()
-        expect(page).to_have_url(f"{platform.integration_url.rstrip('/')}/declined")
+        expect(page.get_by_role("heading", name="You declined")).to_be_visible()
+        assert page.url.startswith(f"{platform.integration_url.rstrip('/')}/declined?note=")
         visit.look("declined")
         page.get_by_role("link", name="Grant").first.click()
 

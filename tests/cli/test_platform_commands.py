@@ -223,13 +223,15 @@ def test_what_is_wrong_is_said_flag_by_flag_and_nothing_is_registered(
     assert grantflow.platform("app", "list", "--json").json == []
 
 
-def test_http_localhost_is_for_sandboxes_alone_and_warned_about(grantflow: CommandLine) -> None:
+def test_http_localhost_is_for_sandboxes_alone_where_it_needs_no_note(grantflow: CommandLine) -> None:
     directory = DataDirectory(grantflow.directory)
     directory.create()
     write_private(directory.sandbox, b"{}")
     added = grantflow.platform(*APP[:3], "--redirect-uri", "http://localhost:8000/oauth", "--scopes", "spark:all")
     assert added.code == 0
-    assert "note: http://localhost serves development only" in added.err
+    assert "note:" not in added.err
+    warned = grantflow.platform("app", "add", "Mobile", "--redirect-uri", "mydemoapp://oauth", "--scopes", "spark:all")
+    assert "note: Another app on the device can claim mydemoapp:" in warned.err
 
 
 def test_a_name_is_taken_once(grantflow: CommandLine) -> None:

@@ -1,8 +1,12 @@
 """W19, W20: the secret is shown one time, can only be regenerated, and the authorization URL is ready to be copied."""
 
+import json
 import logging
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx2
@@ -41,6 +45,32 @@ def test_w19_w05_w06_the_answer_to_the_form_shows_client_id_secret_and_authoriza
         assert f"GRANTFLOW_CLIENT_SECRET={secret}\n" in code_of(answer, ".env")
 
     run(tmp_path, story)
+
+
+def test_w19_the_downloaded_file_and_the_lines_beside_it_are_all_that_ones_own_pages_need(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create(name="Ada's $Helper", redirect_uris="http://127.0.0.1:8471/oauth")
+        (tmp_path / "ada-s-helper.env").write_text(code_of(answer, ".env"))
+        lines = code_of(answer, "In a shell")
+        assert lines.splitlines()[-1] == "grantflow serve"
+        settings = taken_over(lines, at=tmp_path)
+        assert settings["client_id"] == code_of(answer, "Client ID")
+        assert (settings["name"], settings["port"]) == ("Ada's $Helper", 8471)
+        assert settings["redirect_uri"] == "http://127.0.0.1:8471/oauth"
+        assert settings["api_url"] == f"{URL}/v1"
+        assert "GRANTFLOW_KEY=" in (tmp_path / "ada-s-helper.env").read_text()
+
+    run(tmp_path, story)
+
+
+def taken_over(lines: str, *, at: Path) -> Any:
+    """What `grantflow serve`, the last of these lines, reads of its settings."""
+    show = "from grantflow.settings import IntegrationSettings as S; print(S().model_dump_json())"
+    program = lines.replace("grantflow serve", f"{sys.executable} -c '{show}'")
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    command = ["sh", "-euc", program]
+    return json.loads(subprocess.run(command, cwd=at, env=environment, capture_output=True, check=True).stdout)
 
 
 def test_w19_s57_the_secret_is_nowhere_else_on_no_page_no_disk_no_log_no_cookie_no_address(

@@ -92,8 +92,8 @@ def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_form() -> None:
         ("https://app.example/oauth", False),
         ("com.example.app:/oauth", False),
         ("mydemoapp://oauth", True),
-        ("http://localhost:8000/oauth", True),
-        ("http://127.0.0.1:8000/oauth", True),
+        ("http://localhost:8000/oauth", False),
+        ("http://127.0.0.1:8000/oauth", False),
     ],
 )
 def test_w11_s07_what_webex_allows_is_registered_with_a_warning(uri: str, warned: bool) -> None:

@@ -27,6 +27,8 @@ from grantflow.protocol.redirect_uri import (
         ("com.example.app:/oauth", True),
         ("http://localhost:8000/oauth", False),
         ("mydemoapp://oauth", False),
+        ("com.example.app:/8056/oauth", False),
+        ("com.example.app:8a", False),
     ],
 )
 def test_w11_an_https_address_a_loopback_address_or_an_apps_own_scheme_may_be_registered(
@@ -60,6 +62,15 @@ def test_w11_an_https_address_a_loopback_address_or_an_apps_own_scheme_may_be_re
         ("", False, "%-encode"),
         ("https://app.example/" + "x" * 2000, False, "longer"),
         ("mydemoapp://oauth", True, "period"),
+        ("localhost:8056/oauth", False, r"no scheme\. Did you mean http://localhost:8056/oauth\?"),
+        ("LOCALHOST:8056", False, r"mean http://localhost:8056\?"),
+        ("localhost:/oauth", False, r"mean http://localhost/oauth\?"),
+        ("localhost://oauth", False, r"mean http://localhost/oauth\?"),
+        ("localhost:8056/oauth", True, r"mean http://127\.0\.0\.1:8056/oauth\?"),
+        ("127.0.0.1:8056/oauth", True, r"mean http://127\.0\.0\.1:8056/oauth\?"),
+        ("app.example:8443/oauth?a=1", False, r"mean https://app\.example:8443/oauth\?a=1\?"),
+        ("myhost:443", False, r"mean https://myhost:443\?"),
+        ("localhost:8056/é", False, "%-encode"),
     ],
 )
 def test_s03_s04_s05_s07_what_may_not_be_registered_is_refused_with_the_rule(
@@ -72,6 +83,12 @@ def test_s03_s04_s05_s07_what_may_not_be_registered_is_refused_with_the_rule(
 def test_s07_a_scheme_without_a_period_is_warned_about() -> None:
     assert check_registrable("mydemoapp://oauth", strict=False)
     assert not check_registrable("com.example.app:/oauth", strict=False)
+
+
+def test_w13_in_a_sandbox_plain_http_on_this_machine_needs_no_note() -> None:
+    for uri in ("http://localhost:8000/oauth", "http://127.0.0.1:8000/oauth"):
+        assert check_registrable(uri, strict=False, sandbox=True) == []
+    assert check_registrable("http://127.0.0.1:8000/oauth", strict=False, sandbox=False)
 
 
 def test_s04_outside_a_sandbox_localhost_needs_https() -> None:

@@ -1,6 +1,7 @@
 """The OAuth Authorization URL of an integration, and what each of its parameters is for (W20)."""
 
 import shlex
+from urllib.parse import urlsplit
 
 from grantflow.developer_portal.records import Integration
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
@@ -37,11 +38,14 @@ PARAMETERS = (
 def environment_file(integration: Integration, secret: Secret | None, *, api_url: str) -> str:
     """A ``.env`` file as Grantflow's library, its command line and many others read it."""
     registration = integration.registration
+    redirect_uri = urlsplit(registration.redirect_uris[0])
     variables = {
         "GRANTFLOW_API_URL": api_url,
+        "GRANTFLOW_NAME": registration.name,
         "GRANTFLOW_CLIENT_ID": registration.client_id,
         "GRANTFLOW_CLIENT_SECRET": secret.reveal() if secret else None,
         "GRANTFLOW_REDIRECT_URI": registration.redirect_uris[0],
+        "GRANTFLOW_PORT": str(redirect_uri.port) if redirect_uri.scheme == "http" and redirect_uri.port else None,
         "GRANTFLOW_SCOPES": str(registration.scopes),
     }
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value is not None)

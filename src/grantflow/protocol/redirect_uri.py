@@ -27,6 +27,8 @@ _DANGEROUS = frozenset(
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 _NEXT_URI = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.\-]*:)")
+#: How an address begins whose scheme was left out; a scheme may look like the name of a host.
+_HOST_AND_PORT = re.compile(r"localhost:|[a-z0-9.\-]+:[0-9]+(?=[/?]|$)", re.IGNORECASE)
 _LEGAL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 
 
@@ -49,6 +51,9 @@ def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[s
     Raises:
         InvalidRequest: it may not be registered; the description says which rule and what to write instead.
     """
+    _check_characters(uri)
+    if _HOST_AND_PORT.match(uri):
+        raise InvalidRequest(f"It has no scheme. Did you mean {_with_scheme(uri, strict=strict)}?")
     parts = _split(uri)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if scheme in _DANGEROUS:
@@ -62,15 +67,27 @@ def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[s
     if scheme == "https":
         return _check_host(host)
     if scheme == "http":
-        return _check_http(host, strict=strict, sandbox=sandbox)
+        _check_http(host, strict=strict, sandbox=sandbox)
+        return [] if sandbox else ["Plain http serves development on this machine only; production needs https."]
     return _check_private_use(scheme, strict=strict)
 
 
-def _split(uri: str) -> SplitResult:
+def _with_scheme(uri: str, *, strict: bool) -> str:
+    host, _, rest = uri.partition(":")
+    after = f":{rest}" if rest[:1].isdigit() else f"/{rest.lstrip('/')}"
+    if host.lower() == "localhost":
+        return f"http://{'127.0.0.1' if strict else 'localhost'}{after}"
+    return f"{'http' if host in LOOPBACK_ADDRESSES else 'https'}://{host}{after}"
+
+
+def _check_characters(uri: str) -> None:
     if len(uri) > LENGTH_LIMIT:
         raise InvalidRequest(f"The redirect URI is longer than {LENGTH_LIMIT} characters.")
     if not _LEGAL.fullmatch(uri):
         raise InvalidRequest("The redirect URI holds a space or another character that a URI may not; %-encode it.")
+
+
+def _split(uri: str) -> SplitResult:
     try:
         parts = urlsplit(uri)
         _ = parts.port
@@ -87,12 +104,11 @@ def _check_host(host: str) -> list[str]:
     return []
 
 
-def _check_http(host: str, *, strict: bool, sandbox: bool) -> list[str]:
-    if host in LOOPBACK_ADDRESSES:
-        return ["Plain http serves development on this machine only; production needs https."]
-    if host == "localhost" and not strict and sandbox:
-        return ["http://localhost serves development only; prefer http://127.0.0.1, production needs https."]
-    raise InvalidRequest("Plain http is allowed for loopback only (http://127.0.0.1); use https for every other host.")
+def _check_http(host: str, *, strict: bool, sandbox: bool) -> None:
+    if host not in LOOPBACK_ADDRESSES and not (host == "localhost" and not strict and sandbox):
+        raise InvalidRequest(
+            "Plain http is allowed for loopback only (http://127.0.0.1); use https for every other host."
+        )
 
 
 def _check_private_use(scheme: str, *, strict: bool) -> list[str]:

@@ -41,6 +41,7 @@ def test_the_page_where_a_grant_is_taken_back_is_linked_where_it_is_known(serve:
     with (sample := serve(about)).browser() as visitor:
         assert links(visitor.open(sample.url))["Connected apps"] == "https://platform.example/connected-apps"
         assert links(sample.grant(visitor))["Connected apps"] == "https://platform.example/connected-apps"
+        assert links(visitor.open(sample.url))["Connected apps"] == "https://platform.example/connected-apps"
 
 
 def test_w30_a_connected_person_sees_as_whom_since_when_how_long_and_how_to_leave(sample: Sample) -> None:

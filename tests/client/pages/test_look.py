@@ -13,7 +13,7 @@ from grantflow import ReauthorizationRequired
 from grantflow.client.errors import AccessDenied
 from grantflow.client.pages import About
 from grantflow.client.pages.endings import ENDINGS
-from grantflow.client.pages.mount import LANDING, WENT_WRONG
+from grantflow.client.pages.mount import DECLINED, LANDING, WENT_WRONG
 from grantflow.client.pages.notes import Notes
 from grantflow.client.pages.sealed import SealedTexts
 from tests.client.pages.conftest import Sample, Serve
@@ -42,7 +42,7 @@ def addresses(sample: Sample) -> dict[str, str]:
         name: notes.address(WENT_WRONG, ending=name, **particulars) for name in ENDINGS if name != AccessDenied.code
     }
     return shown | {
-        "declined": "/declined",
+        "declined": notes.address(DECLINED, ending=AccessDenied.code),
         "posted": notes.address(LANDING, told="posted", space="Engine", text="Hello " + "x" * 100, id="Y2lzY29" * 11),
         "disconnected": notes.address(LANDING, told="disconnected", at_platform="yes"),
         "disconnected-here": notes.address(LANDING, told="disconnected", reason="The platform did not answer."),

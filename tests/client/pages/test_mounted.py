@@ -166,7 +166,9 @@ def test_w14_the_redirect_uri_may_be_the_plain_root_of_a_development_server(worl
                 assert "Post in your own name" in visitor.open(url).words
                 assert "You are connected, Ada" in sample.grant(visitor).words
                 assert "Connected as Ada" in visitor.open(url).words
-                assert "You declined" in visitor.open(f"{url}/?error=access_denied").words
+                state = parse_qs(urlsplit(visitor.open(f"{url}/connect").url).query)["state"][0]
+                declined = visitor.open(f"{url}/?error=access_denied&state={state}")
+                assert "You declined" in declined.words
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,22 @@ def test_w25_w30_after_accept_the_person_reads_who_granted_and_the_code_is_gone(
 def test_w25_after_decline_the_person_reads_so_and_can_change_their_mind(sample: Sample) -> None:
     with sample.browser() as visitor:
         page = visitor.open(with_state("error=access_denied&error_description=No%20thanks")(sample, visitor))
-        assert (page.status, page.url) == (200, f"{sample.url}/declined")
+        assert (page.status, page.url.partition("?")[0]) == (200, f"{sample.url}/declined")
         assert "You declined" in page.words
         assert sample.world.platform.counts["token"] == 0
         assert (
             "You are connected"
             in visitor.open(sample.world.platform.accept(visitor.press("Grant after all").url)).words
         )
+
+
+def test_w10_who_did_not_decline_is_not_told_so_whatever_link_they_were_given(sample: Sample) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        page = visitor.open(f"{sample.url}/oauth?error=access_denied")
+        assert (page.status, "Nothing came with you" in page.words) == (400, True)
+        page = visitor.open(f"{sample.url}/declined")
+        assert (page.url, "Connected as Ada" in page.words) == (f"{sample.url}/", True)
 
 
 def test_w10_s95_a_used_answer_gets_no_tokens_a_second_time(sample: Sample) -> None:

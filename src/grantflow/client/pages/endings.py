@@ -7,6 +7,7 @@ from grantflow.client.errors import (
     AccessDenied,
     AuthorizationResponseError,
     GrantflowError,
+    MissingCode,
     TransientTokenError,
     VaultUnavailable,
     WrongAccount,
@@ -164,6 +165,8 @@ def ending_of(error: GrantflowError) -> str:
     """The row of `ENDINGS` that tells of this error."""
     if isinstance(error, SealingError | VaultUnavailable):
         return VaultUnavailable.code
+    if isinstance(error, AccessDenied) and not error.cookie_name:
+        return MissingCode.code  # this browser does not vouch for it: it may be anybody's link, and nobody declined
     by_error = _BY_ERROR.get(error.error or "") if isinstance(error, AuthorizationResponseError) else None
     known = error.code if error.code in ENDINGS else AuthorizationResponseError.code
     return by_error or known

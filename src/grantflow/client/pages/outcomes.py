@@ -27,8 +27,8 @@ class Outcomes:
         if isinstance(outcome, CompletedGrant):
             whose = {"person": outcome.person_id, "owner": outcome.owner} if mount.viewers.by_host else {}
             return mount.site.url(mount.notes.address(GRANTED, return_to=outcome.return_to, **whose))
-        if isinstance(outcome, AccessDenied):
-            return mount.site.url(mount.notes.address(DECLINED, return_to=outcome.return_to))
+        if isinstance(outcome, AccessDenied) and outcome.cookie_name:
+            return mount.site.url(mount.notes.address(DECLINED, ending=AccessDenied.code, return_to=outcome.return_to))
         name, reference = ending_of(outcome), mount.new_reference()
         # Only where this browser's cookie vouches for the answer: else any stranger could ring the operator's bell.
         level = logging.ERROR if ENDINGS[name].for_operator and outcome.cookie_name else logging.INFO
@@ -63,12 +63,14 @@ class Outcomes:
         return await self.mount.viewers.grant(request)
 
     async def declined(self, request: Request) -> Response:
-        note = self.mount.notes.read(request, DECLINED) or {}
-        return self._ending(request, {**note, "ending": AccessDenied.code})
+        return self._told(request, DECLINED)
 
     async def went_wrong(self, request: Request) -> Response:
+        return self._told(request, WENT_WRONG)
+
+    def _told(self, request: Request, path: str) -> Response:
         """Without a note nobody was sent here, or long ago: then there is nothing to say."""
-        note = self.mount.notes.read(request, WENT_WRONG)
+        note = self.mount.notes.read(request, path)
         return self._ending(request, note) if note else self.mount.pages.redirect(LANDING)
 
     def _ending(self, request: Request, note: dict[str, str]) -> Response:

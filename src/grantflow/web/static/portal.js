@@ -10,6 +10,8 @@ if (redirectUris) {
   const wrong = (uri) => {
     if (uri.includes("#")) return "no fragment";
     if (/\s/.test(uri)) return "no spaces";
+    const bare = /^(localhost:|[a-z0-9.-]+:[0-9]+(?=[/?]|$))/i.test(uri); // the scheme was left out
+    if (bare) return `needs ${/^(localhost|127\.0\.0\.1):/i.test(uri) ? "http" : "https"}:// before it`;
     let url;
     try { url = new URL(uri); } catch { return "not absolute"; }
     if (/^(javascript|data|vbscript|file|blob|about):$/.test(url.protocol)) return "never this scheme";
