@@ -181,6 +181,33 @@ def test_healthz_is_503_while_writes_fail_and_200_again_once_they_succeed(
     with_platform(tmp_path, look)
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_database_that_is_taken_away_is_noticed_within_a_second_told_once_and_written_no_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, replaced: bool
+) -> None:
+    async def story(browser: httpx2.AsyncClient, storage: Storage) -> None:
+        lying, kept = tmp_path / "platform.db", tmp_path / "kept.db"
+        lying.rename(kept)
+        if replaced:
+            lying.write_bytes(kept.read_bytes())
+        await asyncio.sleep(1.1)
+        for _ in range(3):
+            answer = await browser.get("/healthz")
+            assert (answer.status_code, answer.json()["status"]) == (503, "storage replaced")
+            assert "restore a backup" in answer.json()["fix"]
+            assert str(tmp_path) not in answer.text
+        with pytest.raises(StorageUnavailable, match="removed or replaced"):
+            await storage.housekeeping.sweep(now=NOW)
+        assert (await browser.get("/app-hub")).status_code == 503
+        told = [record for record in caplog.records if "removed or replaced" in record.getMessage()]
+        assert [record.name for record in told if record.levelname == "ERROR"].count("grantflow.storage") == 1
+        kept.rename(lying)
+        await asyncio.sleep(1.1)
+        assert (await browser.get("/healthz")).status_code == 200
+
+    with_platform(tmp_path, story)
+
+
 def test_healthz_that_is_asked_often_writes_seldom_and_leaves_nothing(tmp_path: Path) -> None:
     async def look(browser: httpx2.AsyncClient, storage: Storage) -> tuple[int, int]:
         assert isinstance(storage.engine, SqliteEngine)

@@ -30,7 +30,7 @@ from grantflow.storage.bots import BotStore
 from grantflow.storage.connected_apps import ConnectedAppStore
 from grantflow.storage.consents import ConsentStore
 from grantflow.storage.directory import DirectoryStore
-from grantflow.storage.engine import Engine, Statement
+from grantflow.storage.engine import Engine, Statement, StorageReplaced
 from grantflow.storage.failures import FailureStore
 from grantflow.storage.granted import GrantedStore
 from grantflow.storage.housekeeping import Housekeeping
@@ -303,6 +303,11 @@ def _to_the_front_page(parts: Parts) -> Callable[[Request], Awaitable[Response]]
     return front_page
 
 
+def _not_well(error: TemporarilyUnavailable, **told: str) -> Response:
+    headers = {"retry-after": str(error.retry_after or 1), "cache-control": "no-store"}
+    return JSONResponse(told, status_code=503, headers=headers)
+
+
 _WELL = JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
 
 
@@ -313,10 +318,11 @@ def _health(storage: Storage) -> Callable[[Request], Awaitable[Response]]:
         try:
             await storage.engine.read(Statement("SELECT 1"))
             await storage.probe.check()
+        except StorageReplaced as error:  # which is in the log already
+            return _not_well(error, status="storage replaced", fix=error.FIX)
         except TemporarilyUnavailable as error:
             log.warning("not well: %s", error.reason)
-            headers = {"retry-after": str(error.retry_after or 1), "cache-control": "no-store"}
-            return JSONResponse({"status": "storage unavailable"}, status_code=503, headers=headers)
+            return _not_well(error, status="storage unavailable")
         return _WELL
 
     return healthz

@@ -456,6 +456,20 @@ def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, r
     vault.close()
 
 
+def test_a_vault_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(path: Path) -> None:
+    vault = SqliteVault(path, keys=KEYS)
+    path.rename(path.with_name("kept.db"))
+    time.sleep(1.1)
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.enter(stored())
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.find(stored().grant.key)
+    path.with_name("kept.db").rename(path)
+    time.sleep(1.1)
+    assert vault.enter(stored()) == vault.find(stored().grant.key)
+    vault.close()
+
+
 def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path, says in [

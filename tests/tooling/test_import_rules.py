@@ -21,6 +21,7 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
     ],
     "grantflow.sealing": ["grantflow.web", "grantflow.storage", "sqlite3", "httpx2"],
     "grantflow.migrations": ["grantflow.sealing", "grantflow.storage", "cryptography"],
+    "grantflow.database_file": ["grantflow.protocol", "grantflow.storage", "sqlite3"],
     "grantflow.web": [
         *["grantflow.sealing", "grantflow.client", "grantflow.resource_owner", "grantflow.storage", "grantflow.app"],
         *["sqlite3", "cryptography", "httpx2", "uvicorn"],

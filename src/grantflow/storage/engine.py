@@ -7,6 +7,7 @@ the unit did.
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from grantflow.protocol.errors import TemporarilyUnavailable
@@ -39,6 +40,15 @@ class StorageUnavailable(TemporarilyUnavailable):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class StorageReplaced(StorageUnavailable):
+    """The database's file is not the one any more that was opened; ``FIX`` is what an operator does about it."""
+
+    FIX = "Put it back, or restore a backup, and start the platform again; until then nothing is written."
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the database {path} was removed or replaced while it was open. {self.FIX}", retry_after=60)
 
 
 class IntegrityError(Exception):

@@ -6,6 +6,7 @@ fsync serves them all. Waiting for another process's lock happens only in that t
 """
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -15,8 +16,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
-from grantflow.storage.engine import IntegrityError, Row, Statement, StorageUnavailable, T, Work
+from grantflow.storage.engine import IntegrityError, Row, Statement, StorageReplaced, StorageUnavailable, T, Work
+
+log = logging.getLogger("grantflow.storage")
 
 #: How long the writer waits for another process's lock, in seconds.
 LOCK_TIMEOUT = 10.0
@@ -40,6 +44,8 @@ class SqliteEngine:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = DatabaseFile(path)
+        self._is_replaced = False
         self._writer = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA busy_timeout = 0")  # it runs on the event loop, where nobody may wait for a lock
@@ -66,8 +72,7 @@ class SqliteEngine:
         return cls(path)
 
     async def read(self, statement: Statement) -> Sequence[Row]:
-        if self._closed:
-            raise StorageUnavailable(f"the database {self._path} was closed")
+        self._check_open()
         try:
             return self._reader.execute(statement.sql, statement.values).fetchall()
         except sqlite3.DatabaseError as error:
@@ -76,8 +81,7 @@ class SqliteEngine:
             raise StorageUnavailable(f"the database could not be read: {error}") from error
 
     async def write(self, work: Work[T]) -> T:
-        if self._closed:
-            raise StorageUnavailable(f"the database {self._path} was closed")
+        self._check_open()
         loop = asyncio.get_running_loop()
         job = _Job(work, loop, loop.create_future())
         try:
@@ -96,6 +100,16 @@ class SqliteEngine:
         await asyncio.to_thread(self._thread.join)
         self._reader.close()
         self._writer.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageUnavailable(f"the database {self._path} was closed")
+        was_replaced, self._is_replaced = self._is_replaced, not self._file.is_in_place()
+        if self._is_replaced:
+            replaced = StorageReplaced(self._path)
+            if not was_replaced:
+                log.error("%s", replaced)
+            raise replaced
 
     # --- the writer thread ---------------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from grantflow.client.vault.records import (
     to_time,
     write_record,
 )
-from grantflow.client.vault.trouble import BUSY, not_opened, unavailable
+from grantflow.client.vault.trouble import BUSY, not_opened, replaced, unavailable
+from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
 from grantflow.sealing import KeyRing, WrongKey
 
@@ -51,6 +52,7 @@ _BY_KEY: Final = "SELECT * FROM grants WHERE integration = ? AND owner = ? AND p
 class _Connections:
     """One connection reads and never waits, one writes; each is used by one thread at a time, briefly."""
 
+    file: DatabaseFile
     reader: sqlite3.Connection
     writer: sqlite3.Connection
     reading: threading.Lock = field(default_factory=threading.Lock)
@@ -216,6 +218,7 @@ class SqliteVault:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
             raise not_opened(self._path, error) from error
+        file = DatabaseFile(self._path)
         with _told(self._path):
             writer = _connect(self._path, wait=_WAIT_FOR_LOCK_SECONDS)
             try:
@@ -226,7 +229,7 @@ class SqliteVault:
                 writer.close()
                 raise
             reader.execute("PRAGMA query_only = ON")
-            return _Connections(reader, writer)
+            return _Connections(file, reader, writer)
 
     def _here(self) -> _Connections:
         connections = self._connections
@@ -235,6 +238,8 @@ class SqliteVault:
                 # After a fork: SQLite forbids even closing what the parent opened, so it is only kept.
                 self._inherited.append(connections)
             connections = self._connections = self._open()
+        if not connections.file.is_in_place():
+            raise replaced(self._path)
         return connections
 
     def _check_keys(self) -> None:

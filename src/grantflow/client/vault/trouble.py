@@ -47,6 +47,14 @@ def unavailable(path: Path, *, code: int | None, reason: str) -> VaultUnavailabl
     )
 
 
+def replaced(path: Path) -> VaultUnavailable:
+    return VaultUnavailable(
+        f"The vault {path} was removed or replaced while it was open, and what is written now would be lost. Put it "
+        "back from a backup, and start again.",
+        retry_after=60.0,
+    )
+
+
 def not_opened(path: Path, error: OSError) -> VaultNotOpened:
     fixes = {
         FileNotFoundError: f"Make the folder {path.parent} first, or name another file",
