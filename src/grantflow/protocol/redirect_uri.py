@@ -9,21 +9,18 @@ from grantflow.protocol.errors import InvalidRequest
 LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
 LENGTH_LIMIT = 2000
 
-#: Schemes that run or read something in the browser itself; no answer is ever sent there.
-_DANGEROUS = frozenset(
-    {
-        "javascript",
-        "data",
-        "vbscript",
-        "file",
-        "blob",
-        "about",
-        "view-source",
-        "filesystem",
-        "ws",
-        "wss",
-        "ftp",
-    }
+#: Schemes that a browser or another program acts on by itself; no answer is ever sent there.
+_TAKEN = re.compile(
+    r"""
+      about | blob | data | file | filesystem | jar | javascript | res | resource | shell | vbscript | view-source
+    | android-app | chrome | chrome-extension | edge | intent | itms | itms-services | market | moz-extension | opera
+    | bitcoin | callto | cid | facetime | facetime-audio | feed | fido | geo | im | magnet | mailto | mid | otpauth
+    | sip | sips | sms | tel | urn | webcal | xmpp
+    | afp | dav | ftp | ftps | git | imap | irc | ldap | ldaps | news | nfs | nntp | pop | rdp | rsync | rtsp | sftp
+    | smb | ssh | svn | telnet | vnc | ws | wss
+    | (?: ms- | search-ms | web\+ | x-apple ) .*
+    """,
+    re.VERBOSE,
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
 _NEXT_URI = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.\-]*:)")
@@ -56,8 +53,11 @@ def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[s
         raise InvalidRequest(f"It has no scheme. Did you mean {_with_scheme(uri, strict=strict)}?")
     parts = _split(uri)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
-    if scheme in _DANGEROUS:
-        raise InvalidRequest(f"The scheme {scheme}: is never a redirect URI; use https.")
+    if _TAKEN.fullmatch(scheme):
+        raise InvalidRequest(
+            f"The scheme {scheme}: is never a redirect URI, since other programs act on it; use https, or for an app a "
+            "scheme of its own."
+        )
     if parts.fragment or "#" in uri:
         raise InvalidRequest("A redirect URI has no fragment (RFC 6749 section 3.1.2); remove '#' and what follows.")
     if parts.username is not None or parts.password is not None:

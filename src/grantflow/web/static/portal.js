@@ -14,7 +14,7 @@ if (redirectUris) {
     if (bare) return `needs ${/^(localhost|127\.0\.0\.1):/i.test(uri) ? "http" : "https"}:// before it`;
     let url;
     try { url = new URL(uri); } catch { return "not absolute"; }
-    if (/^(javascript|data|vbscript|file|blob|about):$/.test(url.protocol)) return "never this scheme";
+    if (/^(javascript|data|vbscript|file|blob|about|mailto|tel|sms|ftp|ws|wss):$/.test(url.protocol)) return "never this scheme";
     return url.protocol === "http:" && !loopback.includes(url.hostname) ? "needs https" : "";
   };
   const chip = (uri) => {
