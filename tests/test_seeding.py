@@ -15,7 +15,7 @@ from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
 from grantflow.resource_owner.passwords import is_right
 from grantflow.sealing import KeyRing
-from grantflow.seeding import PEOPLE, ROOMS, App, Sandbox, furnish, keep_password
+from grantflow.seeding import APP_NAME, PEOPLE, ROOMS, App, Sandbox, furnish, keep_password
 from grantflow.storage.engine import Statement, Work
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -63,7 +63,6 @@ async def check_app(storage: Storage, app: App) -> None:
     assert found is not None
     assert found.registration == app.registration
     assert app.redirect_uri in app.registration.redirect_uris
-    assert found.site_url == app.redirect_uri.removesuffix("oauth")
     KeyRing(app.vault_key.reveal())
 
 
@@ -72,6 +71,21 @@ def test_a_second_start_finds_people_passwords_and_credentials_again(tmp_path: P
     first = begin(directory)
     assert [account.email for account in first.people] == list(PEOPLE)
     assert begin(directory) == first
+
+
+def test_the_app_hub_lists_what_is_served_and_nothing_that_would_lead_nowhere(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+
+    async def listed() -> list[tuple[str, str]]:
+        storage = Storage.open(directory.database)
+        found = await storage.app_hub.page(search="", page=1, size=10)
+        await storage.engine.close()
+        return [(entry.name, entry.site_url) for entry in found.shown]
+
+    begin(directory)
+    assert asyncio.run(listed()) == [(APP_NAME, "http://localhost:8000/")]
+    begin(directory, redirect_uri=THERE, own_redirect_uri=OWN_THERE)
+    assert asyncio.run(listed()) == [(APP_NAME, "http://localhost:8123/")]
 
 
 def test_the_redirect_uris_follow_the_ports(tmp_path: Path) -> None:

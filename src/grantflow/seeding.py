@@ -131,7 +131,7 @@ async def furnish(
     owners = await _people(storage, passwords, now=now, mint=mint)
     publisher = owners[ADMIN].id
     sample = _application(APP_NAME, redirect_uri, owner_id=publisher, description=APP_DESCRIPTION)
-    own = _application(OWN_NAME, own_redirect_uri, owner_id=publisher)
+    own = _application(OWN_NAME, own_redirect_uri, owner_id=publisher, is_served=False)
     if not known.get("rooms"):
         await _rooms(storage, owners, now=now, mint=mint)
     sandbox = Sandbox(
@@ -236,14 +236,17 @@ def _new_person(email: str, name: str, *, org_id: str, now: datetime, mint: Mint
     return new_person(email, name, org_id=org_id, now=now, mint=mint, is_admin=email == ADMIN, **names)
 
 
-def _application(name: str, redirect_uri: str, *, owner_id: str, description: str = "") -> Application:
+def _application(
+    name: str, redirect_uri: str, *, owner_id: str, description: str = "", is_served: bool = True
+) -> Application:
+    """With a landing page, and so in the App Hub, where something answers there."""
     return Application(
         name=name,
         redirect_uris=(redirect_uri,),
         scopes=SCOPES,
         description=description,
         owner_id=owner_id,
-        site_url=_site_url(redirect_uri),
+        site_url=f"{origin(redirect_uri)}/" if is_served else None,
     )
 
 
@@ -262,7 +265,7 @@ async def _app(
     client_id = found.registration.client_id
     if redirect_uri not in found.registration.redirect_uris:
         before = known["redirect_uri"] if known else found.registration.redirect_uris[0]
-        await registrations.move(client_id, before, to=redirect_uri, site_url=_site_url(redirect_uri))
+        await registrations.move(client_id, before, to=redirect_uri, site_url=wanted.site_url)
         found = await registrations.find(client_id)
         assert found is not None
     secret = Secret(known["client_secret"]) if known else None
@@ -271,10 +274,6 @@ async def _app(
         secret, kept = new_secret(now=now, mint=mint)
         await registrations.add_secret(client_id, kept, others_expire_at=None if known else now)
     return App(found.registration, redirect_uri, secret, vault_key)
-
-
-def _site_url(redirect_uri: str) -> str:
-    return f"{origin(redirect_uri)}/"
 
 
 async def _rooms(storage: Storage, owners: dict[str, ResourceOwner], *, now: datetime, mint: Mint) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -190,6 +191,44 @@ def test_w18_without_a_session_a_form_is_kept_by_the_browser_and_the_page_says_h
         assert "your browser still has what you typed" in text_of(answer)
         assert 'href="/signin?next=%2Fmy-apps%2Fnew%2Fintegration"' in answer.text
         assert await house.rows("SELECT 1 FROM integrations") == []
+
+    run(tmp_path, story)
+
+
+def test_w18_a_name_that_is_taken_is_told_together_with_all_else_that_is_wrong(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        await browser.created()
+        mine = await browser.created(name="Other")
+        wrong = text_of(await browser.create(name=" lockbot ", redirect_uris="http://lockbot.example/"))
+        edit = await browser.open(f"/my-apps/{mine}/registration")
+        for words in (
+            wrong,
+            text_of(await browser.send(edit, name="LOCKBOT", redirect_uris="http://lockbot.example/")),
+        ):
+            assert "Another integration has this name already" in words
+            assert "use https" in words
+        own = text_of(await browser.send(edit, name="OTHER", redirect_uris="http://lockbot.example/"))
+        assert "has this name already" not in own
+        page = await browser.open(f"/my-apps/{mine}")
+        assert mine in text_of(page), "whole, to be selected where there is no JavaScript"
+        assert "Looks" not in text_of(page)
+
+    run(tmp_path, story)
+
+
+def test_w18_what_an_address_fills_in_beforehand_is_there_after_signing_in(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        ada = await house.person()
+        browser = house.visitor()
+        asked = await browser.open(f"{NEW}?name=Lock%20Bot&redirect_uris=https://a.example/o?x=%26&scope.spark:all=on")
+        await browser.sign_in(ada)
+        back = await browser.open(asked.headers["location"])
+        fields = form_of(await browser.open(back.headers["location"])).fields
+        assert (fields["name"], fields["redirect_uris"]) == ("Lock Bot", "https://a.example/o?x=&")
+        assert fields["scope.spark:all"] == "on"
+        too_long = await browser.house.visitor().open(f"{NEW}?name={'x' * 2000}")
+        assert too_long.headers["location"] == f"/signin?next={quote(NEW, safe='')}"
 
     run(tmp_path, story)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.details import owned
 from grantflow.developer_portal.form import FORM_LIMIT, Typed, read_typed, typed_of
-from grantflow.developer_portal.form_page import form_page, icon_to_keep, is_stale
+from grantflow.developer_portal.form_page import all_problems, form_page, icon_to_keep, is_stale
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import GrantedPort, MyAppsPort, Registrations
 from grantflow.developer_portal.records import Amendment, Integration, Session
@@ -45,7 +45,8 @@ class Amending:
         try:
             amended = self._amended(known, typed)
         except InvalidRegistration as error:
-            return await self._page(request, session, typed, known, errors=error.problems)
+            errors = await all_problems(error, typed, self.registrations, known=known)
+            return await self._page(request, session, typed, known, errors=errors)
         match await self.registrations.amend(amended.integration, icon=icon_to_keep(typed)):
             case Amendment.NAME_TAKEN:
                 return await self._page(request, session, typed, known, errors={"name": NAME_TAKEN})

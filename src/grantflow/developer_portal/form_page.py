@@ -8,8 +8,16 @@ from starlette.responses import Response
 from grantflow.developer_portal.form import FIELDS, KEPT, PUBLIC, SENT, STRICT, WEBEX, Typed
 from grantflow.developer_portal.icons import BYTES_LIMIT, SHORTEST_SIDE, SIDE_LIMIT
 from grantflow.developer_portal.portal import Portal
+from grantflow.developer_portal.ports import Registrations
 from grantflow.developer_portal.records import Icon, Integration, Session
-from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, EMAIL_LIMIT, NAME_LIMIT, REDIRECT_URI_LIMIT
+from grantflow.developer_portal.registration import (
+    DESCRIPTION_LIMIT,
+    EMAIL_LIMIT,
+    NAME_LIMIT,
+    NAME_TAKEN,
+    REDIRECT_URI_LIMIT,
+    InvalidRegistration,
+)
 from grantflow.protocol.scope import FAR_REACHING, KMS, MEANINGS
 from grantflow.web.errors import PageError
 from grantflow.web.icons import OWN_ICONS
@@ -76,6 +84,15 @@ def is_stale(
             raise
         return STALE
     return None
+
+
+async def all_problems(
+    error: InvalidRegistration, typed: Typed, registrations: Registrations, *, known: Integration | None = None
+) -> Mapping[str, str]:
+    """With the name that is another's, which storage alone knows: whoever mends the rest mends that too."""
+    taken = await registrations.find_by_name(" ".join(typed.name.split()))
+    is_own = taken is None or (known is not None and taken.registration.client_id == known.registration.client_id)
+    return error.problems if is_own else {"name": NAME_TAKEN, **error.problems}
 
 
 def icon_to_keep(typed: Typed) -> Icon | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.authorization_address import PARAMETERS, authorization_addresses, environment_file
 from grantflow.developer_portal.form import FORM_LIMIT, Typed, read_typed
-from grantflow.developer_portal.form_page import form_page, icon_to_keep, is_stale
+from grantflow.developer_portal.form_page import all_problems, form_page, icon_to_keep, is_stale
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import Registrations
 from grantflow.developer_portal.records import Session
@@ -46,7 +46,8 @@ class NewIntegration:
         try:
             registered = self._registered(typed, session)
         except InvalidRegistration as error:
-            return self._page(request, session, typed, form_id=form_id, errors=error.problems, status=400)
+            errors = await all_problems(error, typed, self.registrations)
+            return self._page(request, session, typed, form_id=form_id, errors=errors, status=400)
         if not await self.registrations.add(
             registered.integration, registered.kept_secret, icon=icon_to_keep(typed), form=form
         ):

@@ -14,7 +14,7 @@ from grantflow.developer_portal.records import Session
 from grantflow.developer_portal.settings import LINKS, PortalSettings
 from grantflow.protocol.minting import Mint
 from grantflow.protocol.secret import Secret
-from grantflow.web.addresses import with_query
+from grantflow.web.addresses import own_query, with_query
 from grantflow.web.cookies import SESSION, Cookies
 from grantflow.web.csrf import FormGuard, session_binding
 from grantflow.web.errors import PageError
@@ -97,7 +97,8 @@ class Portal:
         return request.url.path.removeprefix(self.pages.site.prefix)
 
     def _sign_in(self, request: Request) -> str:
-        return with_query(self.settings.sign_in, next=self.settings.seen_from_sign_in + self._path(request))
+        here = self.settings.seen_from_sign_in + self._path(request) + own_query(request)
+        return with_query(self.settings.sign_in, next=here)
 
 
 def _signed_out(sign_in: str) -> PageError:

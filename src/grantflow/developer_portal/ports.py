@@ -51,6 +51,9 @@ class Registrations(Protocol):
 
     async def find(self, client_id: str) -> Integration | None: ...
 
+    async def find_by_name(self, name: str) -> Integration | None:
+        """Upper and lower case alike."""
+
     async def amend(self, integration: Integration, *, icon: Icon | None = None) -> Amendment:
         """Save all of it but client ID, owner and client type, if it still is in the version that it says."""
 

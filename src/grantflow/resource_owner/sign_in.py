@@ -28,7 +28,7 @@ from grantflow.web.pages import Pages
 from grantflow.web.throttle import Throttle, sender
 
 EVERYBODY = "*"
-_BELOW_IT = re.compile(r"(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&-]*)?")
+_BELOW_IT = re.compile(r"(/[A-Za-z0-9_-]+)*(\?[A-Za-z0-9_=&.~%-]{0,2000})?")
 
 WRONG = "The email address or the password is not right. Check both and try again."
 

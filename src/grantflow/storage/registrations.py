@@ -160,8 +160,8 @@ class RegistrationStore:
         each = [integration_of(list(group)) for _, group in groupby(rows, key=lambda row: row["client_id"])]
         return [integration for integration in each if integration is not None]
 
-    async def move(self, client_id: str, redirect_uri: str, *, to: str, site_url: str) -> bool:
-        """Where it is served elsewhere: put one redirect URI, checked already, in another's place, and its site.
+    async def move(self, client_id: str, redirect_uri: str, *, to: str, site_url: str | None) -> bool:
+        """Where it is served elsewhere: put one redirect URI, checked already, in another's place, and its site too.
 
         False where the old one is not registered; then nothing changes.
         """
@@ -170,7 +170,8 @@ class RegistrationStore:
         def work() -> Work[bool]:
             if not (yield Statement(_MOVE, values)):
                 return False
-            yield Statement(_MOVE_SITE, values)
+            if site_url is not None:
+                yield Statement(_MOVE_SITE, values)
             return True
 
         return await self._engine.write(work())
