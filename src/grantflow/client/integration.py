@@ -158,7 +158,8 @@ class Integration(_Made):
       where `integration_pages` has it.
     - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default.
     - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic.
-    - `deadline`: the most that one call of the token endpoint may take, in seconds.
+    - `deadline`: the most that one call of the token endpoint may take in all, in seconds; half of it to connect. What
+      finds no connection by then is not sent.
     - `transport`: instead of the network, for tests.
 
     Raises ValueError where an address is not https (nor loopback) or something is missing, InvalidScope.

@@ -19,6 +19,7 @@ from grantflow.client.shells.wire import (
     MANY,
     NO_USABLE_ANSWER,
     Addresses,
+    Remaining,
     check_size,
     incoming,
     outgoing,
@@ -114,9 +115,10 @@ class AsyncShell:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
     async def _send(self, request: Request, *, deadline: float) -> Response:
+        remaining = Remaining(deadline, monotonic=asyncio.get_running_loop().time)
         try:
             async with asyncio.timeout(deadline):
-                response = await self._here().tokens.handle_async_request(outgoing(request))
+                response = await self._here().tokens.handle_async_request(outgoing(request, timeouts=remaining))
                 try:
                     body = b""
                     async for chunk in response.aiter_bytes():

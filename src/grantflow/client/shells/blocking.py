@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import httpx2
 
 from grantflow.client.grant import Person
+from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.running import Run
 from grantflow.client.shells.wire import (
-    FRESH_EACH_TIME,
     MANY,
     NO_USABLE_ANSWER,
     Addresses,
@@ -124,7 +124,7 @@ class Shell:
                 for chunk in response.iter_bytes():
                     body += chunk
                     check_size(body)
-                    if remaining.seconds <= 0:
+                    if remaining.seconds <= 0:  # a transport that was given may keep no time itself
                         raise too_late(deadline)
             finally:
                 response.close()
@@ -177,5 +177,5 @@ class Shell:
         context, at = self._addresses.ssl_context(), self._addresses
         return _Here(
             httpx2.HTTPTransport(verify=context, limits=MANY, proxy=proxy_for(at.api)),
-            httpx2.HTTPTransport(verify=context, limits=FRESH_EACH_TIME, proxy=proxy_for(at.token_endpoint)),
+            PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )

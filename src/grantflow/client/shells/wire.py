@@ -31,10 +31,15 @@ FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_conne
 
 
 class Remaining(dict[str, float]):
-    """The timeouts of one request, in seconds: each phase gets what the phases before it have left of the deadline."""
+    """The timeouts of one request, in seconds: each phase gets what the phases before it have left of the deadline.
+
+    Half of it is for the answer. A request that has found no connection in the other half is not sent any more: its
+    answer might be dropped on the way, and with a platform that swaps refresh tokens that would cost the grant.
+    """
 
     def __init__(self, deadline: float, *, monotonic: Callable[[], float]) -> None:
         super().__init__()
+        self.deadline = deadline
         self._monotonic = monotonic
         self._end = monotonic() + deadline
 
@@ -42,13 +47,32 @@ class Remaining(dict[str, float]):
     def seconds(self) -> float:
         return self._end - self._monotonic()
 
+    def to_connect(self) -> float:
+        """Raises Unanswered where none is left."""
+        left = self.seconds - self.deadline / 2
+        if left <= 0:
+            raise Unanswered(f"no connection within {self.deadline / 2:g} s, so nothing was sent", sent=False)
+        return left
+
+    def to_answer(self) -> float:
+        """Raises Unanswered where none is left."""
+        left = self.seconds
+        if left <= 0:
+            raise too_late(self.deadline)
+        return left
+
     def get(self, phase: str, default: object = None, /) -> float:
-        return max(self.seconds, 0.001)
+        """What the HTTP library asks, before it connects, and again before it writes the headers and the body."""
+        if phase == "connect":
+            return self.to_connect()
+        if phase == "write":
+            self.to_connect()
+        return self.to_answer()
 
 
-def outgoing(request: Request, *, timeouts: Remaining | None = None) -> httpx2.Request:
+def outgoing(request: Request, *, timeouts: Remaining) -> httpx2.Request:
     headers = {"user-agent": USER_AGENT, **request.headers}
-    extensions = {} if timeouts is None else {"timeout": timeouts}
+    extensions = {"timeout": timeouts}
     return httpx2.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
 
 
