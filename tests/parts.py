@@ -50,6 +50,10 @@ PARTS = {
         programs=["uv", str(ROOT / ".tools/bin/uv")],
         fix="uv is missing: run the tests by ./dev test, which fetches it, or install uv.",
     ),
+    "wrk": Part(
+        programs=["wrk"],
+        fix="wrk is missing: run ./dev test as root on Debian, or install wrk.",
+    ),
 }
 
 

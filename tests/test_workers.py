@@ -56,7 +56,7 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield process, process.stdout.readline().strip()
     finally:
         process.kill()
-        process.communicate()
+        process.communicate(timeout=20)  # workers that outlived it would hold its pipes for ever
 
 
 def who_answers(port: str) -> int:

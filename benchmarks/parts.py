@@ -1,0 +1,78 @@
+"""What a run needs and may lack: wrk and PostgreSQL from Debian, the peers from their registries, in pinned versions.
+
+What cannot be had is said, and its rows say so too; the rest goes on.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.machine import ROOT
+from benchmarks.rows import TOOLS
+from benchmarks.run import say
+
+PEERS = ROOT / "benchmarks/peers"
+
+
+def _is_here(package: str) -> bool:
+    if package == "wrk":
+        return shutil.which("wrk") is not None
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
+
+
+def install() -> None:
+    _install_from_debian()
+    _make("oidc_provider", made_from=PEERS / "oidc_provider/package-lock.json", make=_npm)
+    _make("django", made_from=PEERS / "django_oauth_toolkit/requirements.lock", make=_venv)
+
+
+def _install_from_debian() -> None:
+    missing = [package for package in ("wrk", "postgresql") if not _is_here(package)]
+    if missing and os.getuid() == 0 and "ID=debian" in _os_release():
+        say(f"system packages: {' '.join(missing)}")
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *missing]):
+            subprocess.run(["apt-get", *command], env=env, stdout=subprocess.DEVNULL, check=False)
+
+
+def _os_release() -> str:
+    path = Path("/etc/os-release")
+    return path.read_text() if path.exists() else ""
+
+
+def _make(name: str, *, made_from: Path, make: Callable[[Path], None]) -> None:
+    """Where the lock file has changed, make the peer's folder anew."""
+    folder = TOOLS / name
+    mark = folder / "made-from"
+    if mark.exists() and mark.read_bytes() == made_from.read_bytes():
+        return
+    say(f"{name} into {folder.relative_to(ROOT)}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        make(folder)
+    except (OSError, subprocess.SubprocessError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        say(f"  it could not be installed, its rows stay empty: {getattr(error, 'stderr', None) or error}")
+    else:
+        shutil.copy(made_from, mark)
+
+
+def _npm(folder: Path) -> None:
+    for file in (PEERS / "oidc_provider").iterdir():
+        shutil.copy(file, folder)
+    _run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"])
+
+
+def _venv(folder: Path) -> None:
+    uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
+    _run([uv, "venv", "--quiet", "--clear", str(folder)])
+    lock = str(PEERS / "django_oauth_toolkit/requirements.lock")
+    _run([uv, "pip", "sync", "--quiet", "--python", str(folder / "bin/python"), "--require-hashes", lock])
+
+
+def _run(command: Sequence[str]) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=True)
