@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.developer_portal.authorization_address import PARAMETERS, authorization_addresses
+from grantflow.developer_portal.code_samples import code_samples
 from grantflow.developer_portal.portal import Portal, not_yours
 from grantflow.developer_portal.ports import GrantedPort, MyAppsPort
 from grantflow.developer_portal.records import Integration, Session
@@ -30,6 +31,11 @@ class Details:
             people=await self.granted.count(client_id),
             addresses=authorization_addresses(integration, self.portal.settings.authorization_endpoint),
             parameters=PARAMETERS,
+            samples=code_samples(
+                integration,
+                api_url=self.portal.settings.api_url,
+                authorization_endpoint=self.portal.settings.authorization_endpoint,
+            ),
             scopes=in_words(integration.registration.scopes),
             saved="saved" in request.query_params,
         )
