@@ -184,3 +184,31 @@ def test_s89_what_is_no_proxy_of_ones_own_is_refused(written: str, what: str) ->
     with pytest.raises(SettingsError) as refused:
         read_settings(PlatformSettings, trusted_proxies=written)
     assert what in refused.value.problems["GRANTFLOW_PLATFORM_TRUSTED_PROXIES (--trusted-proxy)"]
+
+
+def test_an_env_file_fills_in_what_the_environment_lacks_and_comes_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    env_file = tmp_path / "app.env"
+    env_file.write_text(
+        "# from the portal\n\nexport GRANTFLOW_NAME='It is $mine'\nGRANTFLOW_PORT=1 # a comment\nGRANTFLOW_SCOPES=x\n"
+        "GRANTFLOW_HOST=\nOTHER=2\n"
+    )
+    (tmp_path / "grantflow.toml").write_text("[integration]\nname = 'file'\nhost = 'file'\n")
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(IntegrationSettings, env_file, port=3)
+    assert (settings.name, settings.port, settings.scopes) == ("It is $mine", 3, "spark:people_read")
+    assert settings.host == "file", "what is empty is not set"
+
+
+@pytest.mark.parametrize("line", ["GRANTFLOW_NAME", "GRANTFLOW_NAME=My app", "GRANTFLOW_NAME='My app", "rm NAME=x"])
+def test_a_line_of_an_env_file_that_a_shell_would_read_otherwise_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "app.env").write_text(f"GRANTFLOW_PORT=1\n{line}\n")
+    with pytest.raises(SettingsError, match=r"app\.env:2: the line is not of the form NAME=value"):
+        read_settings(IntegrationSettings, tmp_path / "app.env")
+
+
+def test_an_env_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--env-file: .*missing\.env cannot be read"):
+        read_settings(IntegrationSettings, tmp_path / "missing.env")

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from grantflow import authorization_server, developer_portal, resource_owner, resource_server
@@ -139,9 +140,18 @@ def platform(
 
 
 def integration(
-    client: AsyncIntegration, about: About, *, base_url: str, sandbox: bool = False, try_it: bool = False
+    client: AsyncIntegration,
+    about: About,
+    *,
+    base_url: str,
+    sandbox: bool = False,
+    try_it: bool = False,
+    behind_proxy: bool = True,
 ) -> Starlette:
-    """An integration's pages by themselves; at the end its connections and its vault are closed."""
+    """An integration's pages by themselves; at the end its connections and its vault are closed.
+
+    A path of ``base_url`` is what a proxy takes away, or else, not ``behind_proxy``, where the pages are mounted.
+    """
 
     async def healthz(request: Request) -> Response:
         return _WELL
@@ -152,9 +162,20 @@ def integration(
             yield
 
     pages = integration_pages(client, about, base_url=base_url, sandbox=sandbox, try_it=try_it)
-    app = Starlette(routes=[Route("/healthz", healthz, methods=["GET"]), Mount("/", pages)], lifespan=running)
+    prefix = "" if behind_proxy else urlsplit(base_url).path.rstrip("/")
+    routes: list[BaseRoute] = [Route("/healthz", healthz, methods=["GET"]), Mount(prefix or "/", pages)]
+    if prefix:
+        routes += [Route(path, _to(f"{prefix}/"), methods=["GET"]) for path in ("/", prefix)]
+    app = Starlette(routes=routes, lifespan=running)
     app.router.redirect_slashes = False
     return app
+
+
+def _to(path: str) -> Callable[[Request], Awaitable[Response]]:
+    async def redirect(request: Request) -> Response:
+        return RedirectResponse(path, status_code=303)
+
+    return redirect
 
 
 @dataclass(frozen=True, slots=True)

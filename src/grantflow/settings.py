@@ -7,6 +7,7 @@ The platform's ``access_token_lifetime`` is the flag ``--access-token-lifetime``
 """
 
 import os
+import shlex
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -158,7 +159,8 @@ class IntegrationSettings(_Settings):
     ``vault`` is the file that keeps the grants, sealed under ``key``. ``public_url`` is where people and the platform
     find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. The two
     endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret`` and ``key``, a file that holds
-    nothing else can be named: ``client_secret_file``, ``key_file``.
+    nothing else can be named: ``client_secret_file``, ``key_file``. ``platform`` is what the pages call the other
+    side, and ``connected_apps_url`` its page where a person revokes a grant.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_", pyproject_toml_table_header=("integration",))
@@ -166,7 +168,8 @@ class IntegrationSettings(_Settings):
         "client_id": "the Client ID that the platform gave the integration, when it was registered",
         "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else",
         "scopes": "what people are asked to grant, separated by spaces, such as: spark:people_read spark:rooms_read",
-        "key": "the key that seals people's tokens; make one with: grantflow key new",
+        "key": "the key that seals people's tokens, or GRANTFLOW_KEY_FILE. Make one once, and keep it: "
+        "(umask 077; grantflow key new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key",
     }
 
     client_id: Text
@@ -184,6 +187,8 @@ class IntegrationSettings(_Settings):
     revocation_url: Address | None = None
     issuer: Issuer | None = None
     name: Text = "My integration"
+    platform: Text | None = None
+    connected_apps_url: Address | None = None
     host: Text = "localhost"
     port: Port = 8000
 
@@ -201,18 +206,43 @@ class IntegrationSettings(_Settings):
 S = TypeVar("S", bound=_Settings)
 
 
-def read_settings(kind: type[S], **flags: object) -> S:
-    """Settings from flags (None: not given), environment and file.
+def read_settings(kind: type[S], env_file: Path | None = None, /, **flags: object) -> S:
+    """Settings from flags (None: not given), environment, ``env_file`` (lines for a shell) and file.
 
     Raises:
         SettingsError: all that is missing or wrong.
     """
+    flags = {name: value for name, value in flags.items() if value is not None}
+    lines = _read_env_file(kind, env_file) if env_file else {}
     try:
-        return kind(**{name: value for name, value in flags.items() if value is not None})
+        return kind(**(lines | flags))
     except ValidationError as error:
         raise SettingsError(dict(_explain(kind, details, flags) for details in error.errors())) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError({str(config_file()): f"it is not valid TOML: {error}"}) from None
+
+
+def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
+    """What it sets of these settings and the environment does not. Nothing in it is run, unlike where a shell reads it.
+
+    Raises:
+        SettingsError: it cannot be read, or holds a line of another kind.
+    """
+    found: dict[str, object] = {}
+    for number, line in enumerate(_read_secret(path, where="--env-file").splitlines(), start=1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:
+            words = [""]
+        name, equals, value = (words or ["="])[-1].partition("=")
+        if words[:-1] not in ([], ["export"]) or not equals:
+            raise SettingsError(
+                {f"{path}:{number}": "the line is not of the form NAME=value, or 'NAME=value' in quotes"}
+            )
+        fields = {_variable(kind, field): field for field in kind.model_fields}
+        if name in fields and value and not os.environ.get(name):
+            found[fields[name]] = value
+    return found
 
 
 def config_file() -> Path:

@@ -50,8 +50,14 @@ def running(folder: Path, *arguments: str, env: Mapping[str, str] | None = None)
         process.stdout.close()
 
 
-def ended(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def ended(*arguments: str, stdin: str = "", env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("GRANTFLOW_")}
     return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, env=own, timeout=60, check=False
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**own, **(env or {})},
+        timeout=60,
+        check=False,
     )

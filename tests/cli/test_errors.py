@@ -110,6 +110,8 @@ def test_settings_that_do_not_fit_together_are_told(
     ended = grantflow("serve")
     assert ended.code == 2
     assert what in ended.err
+    assert "GRANTFLOW_KEY" not in environment or "\n  GRANTFLOW_KEY  A key begins" in ended.err, "as every setting is"
+    assert "python -c" not in ended.err
     assert "s3cret" not in ended.err
 
 

@@ -1,16 +1,22 @@
 """`grantflow serve` and `grantflow platform serve`, in processes of their own, over real sockets."""
 
+import os
+import re
+import shlex
 import signal
+import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx2
 import pytest
 
 from grantflow.sealing import KeyRing
-from tests.cli.running import ended, running
+from tests.cli.running import COMMAND, ended, running
+from tests.examples.running import free_port
 
 pytestmark = pytest.mark.slow
 ENVIRONMENT = {
@@ -119,10 +125,105 @@ def test_a_redirect_uri_on_this_machine_where_nothing_is_served_is_warned_about(
         (warning,) = served.errors.read_text().splitlines()
     assert warning.startswith("warning: The pages are served at http://localhost:")
     assert "people come back to http://localhost:1/oauth" in warning
-    assert warning.endswith("--port 1")
+    assert "To serve them there, give it --port 1. To stay here, register http://localhost:" in warning
+    assert warning.endswith("/oauth at the platform, and set GRANTFLOW_REDIRECT_URI to it.")
     behind = {**elsewhere, "GRANTFLOW_PUBLIC_URL": "http://localhost:1"}
     with running(tmp_path / "data", "serve", *FREE, env=behind) as served:
         assert served.errors.read_text() == "", "a proxy answers there"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "flags", "advice"),
+    [("https", (), "To serve them there, add --tls. "), ("http", ("--tls",), "To serve them there, leave out --tls. ")],
+)
+def test_where_only_the_scheme_differs_the_advice_is_not_another_port(
+    tmp_path: Path, scheme: str, flags: tuple[str, ...], advice: str
+) -> None:
+    redirect_uri = f"{scheme}://localhost:{free_port()}/oauth"
+    env = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": redirect_uri}
+    with running(tmp_path / "data", "serve", *flags, env=env) as served:
+        (warning,) = served.errors.read_text().splitlines()
+    assert advice in warning
+    assert "--port" not in warning
+
+
+def test_a_taken_port_that_people_come_back_to_is_not_left_without_moving_the_redirect_uri(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        env = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": f"http://127.0.0.1:{port}/oauth"}
+        refused = ended("serve", "--data", str(tmp_path / "data"), env=env)
+    moved = f"http://127.0.0.1:{port + 1}/oauth"
+    said = " ".join(refused.stderr.split())
+    assert f"Port {port} on 127.0.0.1 is taken by" in said
+    assert f"register {moved} at the platform too, set GRANTFLOW_REDIRECT_URI to it, and add --port {port + 1}." in said
+
+
+def test_w14_pages_are_served_below_the_folder_of_a_redirect_uri_on_this_machine(tmp_path: Path) -> None:
+    """And at its port, without being told: what the portal's .env says is enough."""
+    home = f"http://localhost:{free_port()}/webex"
+    env = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": f"{home}/callback"}
+    with running(tmp_path / "data", "serve", env=env) as served:
+        assert served.errors.read_text() == ""
+        assert served.said["integration_url"] == home
+        for address in (home, home.removesuffix("/webex")):
+            landing = httpx2.get(address, trust_env=False, follow_redirects=True, headers={"accept": "text/html"})
+            assert (landing.status_code, str(landing.url)) == (200, f"{home}/")
+        (style,) = re.findall(r'<link rel="stylesheet" href="([^"]+)"', landing.text)
+        assert httpx2.get(urljoin(f"{home}/", style), trust_env=False).status_code == 200
+        assert redirect_uri_sent(home) == f"{home}/callback"
+
+
+def test_the_portals_file_is_all_that_serve_needs_but_the_key(tmp_path: Path) -> None:
+    home = f"http://127.0.0.1:{free_port()}"
+    given = {
+        "GRANTFLOW_CLIENT_ID": "C1",
+        "GRANTFLOW_CLIENT_SECRET": "it's secret",
+        "GRANTFLOW_REDIRECT_URI": f"{home}/oauth",
+        "GRANTFLOW_SCOPES": "spark:people_read spark:rooms_read",
+    }
+    file = tmp_path / "portal.env"
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items()))
+    key = {"GRANTFLOW_KEY": KeyRing.new_key()}
+    with running(tmp_path / "data", "serve", "--env-file", str(file), env=key) as served:
+        assert served.errors.read_text() == ""
+        assert served.said["integration_url"] == home
+        assert redirect_uri_sent(home) == f"{home}/oauth"
+    refused = ended("serve", "--env-file", str(file), "--data", str(tmp_path / "data"))
+    said = " ".join(refused.stderr.split())
+    assert refused.returncode == 2
+    assert "(umask 077; grantflow key new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key" in said
+
+
+def test_w30_scopes_that_do_not_tell_who_has_granted_are_warned_about_at_the_start(tmp_path: Path) -> None:
+    for scopes, count in [("spark:rooms_read", 1), ("spark:rooms_read spark:people_read", 0), ("spark:all", 0)]:
+        with running(tmp_path / "data", "serve", *FREE, env={**ENVIRONMENT, "GRANTFLOW_SCOPES": scopes}) as served:
+            warnings = served.errors.read_text().splitlines()
+        assert len(warnings) == count
+        assert all("GRANTFLOW_SCOPES lacks spark:people_read" in warning for warning in warnings)
+
+
+def test_the_pages_call_the_platform_by_its_name_and_lead_to_its_connected_apps(tmp_path: Path) -> None:
+    named = {"GRANTFLOW_PLATFORM": "Horse", "GRANTFLOW_CONNECTED_APPS_URL": "https://horse.example/apps"}
+    for more, platform in [({}, "Webex"), (named, "Horse")]:
+        with running(tmp_path / "data", "serve", *FREE, env=ENVIRONMENT | more) as served:
+            page = httpx2.get(served.said["integration_url"], trust_env=False, headers={"accept": "text/html"}).text
+        assert f"Connect My integration with {platform}" in page
+        assert ("https://horse.example/apps" in page) is (platform == "Horse")
+
+
+def test_serving_begins_with_how_to_stop_it_and_ends_with_a_word(tmp_path: Path) -> None:
+    command = [*COMMAND, "serve", *FREE, "--data", str(tmp_path / "data")]
+    serving = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT
+    )
+    assert serving.stdout is not None
+    shown = [serving.stdout.readline() for _ in range(4)]
+    serving.send_signal(signal.SIGINT)
+    _, said = serving.communicate(timeout=20)
+    assert serving.returncode == 130
+    assert [line.split()[0] for line in shown] == ["Landing", "Redirect", "API", "Vault"]
+    assert said.startswith("The pages of My integration. Ctrl-C stops them.\n")
+    assert said.endswith("\nStopped.\n")
 
 
 def test_a_platform_on_this_machine_that_does_not_answer_is_warned_about(tmp_path: Path) -> None:

@@ -258,7 +258,9 @@ def test_a_signal_ends_it_within_two_seconds_and_a_second_start_finds_everything
         began = time.monotonic()
         assert first.stop(ending) == code
         assert time.monotonic() - began < 2 + 1  # and some for a busy machine
-        assert first.errors.read_text() == f"First start: people, rooms and credentials are made up in {folder}.\n"
+        assert first.errors.read_text() == (
+            f"First start: people, rooms and credentials are made up in {folder}.\nStopped.\n"
+        )
         assert first.process.stdout is not None
         assert first.process.stdout.read() == ""
     assert ended("status", "--data", str(folder)).returncode == 1

@@ -1,5 +1,7 @@
 """Reads settings for a command, and tells people which of them are missing or wrong."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from grantflow.cli.output import USAGE, Failure
@@ -8,19 +10,23 @@ from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsEr
 S = TypeVar("S", PlatformSettings, IntegrationSettings)
 
 
-def read(kind: type[S], **flags: object) -> S:
-    """From flags (None: not given), environment and file.
+def read(kind: type[S], env_file: Path | None = None, /, **flags: object) -> S:
+    """From flags (None: not given), environment, ``env_file`` and file.
 
     Raises:
         Failure: it names each setting that is missing or wrong.
     """
     try:
-        return read_settings(kind, **flags)
+        return read_settings(kind, env_file, **flags)
     except SettingsError as error:
-        count = len(error.problems)
-        raise Failure(
-            "A setting is missing or wrong." if count == 1 else f"{count} settings are missing or wrong.",
-            details=error.problems.items(),
-            fix="Set them in the environment or in grantflow.toml; --help lists all.",
-            code=USAGE,
-        ) from error
+        raise failure_of(error.problems) from error
+
+
+def failure_of(problems: Mapping[str, str]) -> Failure:
+    """The one form in which people are told of settings: where each is set, and what is wrong with it."""
+    return Failure(
+        "A setting is missing or wrong." if len(problems) == 1 else f"{len(problems)} settings are missing or wrong.",
+        details=problems.items(),
+        fix="Set them in the environment or in grantflow.toml; --help lists all.",
+        code=USAGE,
+    )

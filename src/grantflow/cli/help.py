@@ -99,20 +99,23 @@ follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
 below --public-url.
 
 Examples
-  export GRANTFLOW_CLIENT_ID=C0ffee... GRANTFLOW_CLIENT_SECRET_FILE=secret.txt
-  export GRANTFLOW_SCOPES="spark:people_read" GRANTFLOW_KEY=$(grantflow key new)
-  grantflow serve
+  (umask 077; grantflow key new > grantflow.key)     once: it opens the vault
+  export GRANTFLOW_KEY_FILE=grantflow.key
+  grantflow serve --env-file my-integration.env      as the portal gives it
   grantflow serve --tls
   grantflow serve --public-url https://example.ngrok.app
 
 Options
   --host HOST                  where to listen [GRANTFLOW_HOST; localhost]
-  -p, --port PORT              0 takes a free one [GRANTFLOW_PORT; 8000]
+  -p, --port PORT              0 takes a free one [GRANTFLOW_PORT; that of a
+                               redirect URI on this machine, or else 8000]
   --public-url URL             how people and the platform reach it, behind a
                                proxy or tunnel [GRANTFLOW_PUBLIC_URL]
   --tls                        speak https, with a certificate made on the spot
   --try-it                     let whoever granted post a message; it takes the
                                scopes people_read, rooms_read, messages_write
+  --env-file FILE              settings that the environment does not have, such
+                               as the portal's .env
   --data DIR                   where vault and certificates are kept
                                [GRANTFLOW_DATA; ~/.local/share/grantflow]
   -o, --open                   open the landing page in the browser
@@ -129,7 +132,9 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_API_URL            [https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
                                [/authorize and /access_token below the API]
-  GRANTFLOW_NAME               what the pages call the integration"""
+  GRANTFLOW_NAME               what the pages call the integration
+  GRANTFLOW_PLATFORM           what they call the platform
+  GRANTFLOW_CONNECTED_APPS_URL its page where people revoke grants"""
 
 _KEY_NEW = """\
 grantflow key new

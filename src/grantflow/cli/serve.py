@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from starlette.applications import Starlette
 
 from grantflow.app import clock, integration
-from grantflow.cli.configured import read
+from grantflow.cli.configured import failure_of, read
 from grantflow.cli.flags import Data, Json, Open, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
@@ -21,7 +21,7 @@ from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
 from grantflow.protocol.errors import InvalidScope
-from grantflow.sealing import KeyRing, SealingError, WrongKey
+from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
 from grantflow.serving import Listener
 from grantflow.settings import WEBEX_API_URL, IntegrationSettings
 from grantflow.web.site import is_loopback
@@ -36,22 +36,25 @@ def serve(
     public_url: str | None = None,
     tls: Switch = False,
     try_it: Switch = False,
+    env_file: Path | None = None,
     data: Data = None,
     open_: Open = False,
     json: Json = False,
 ) -> int:
-    settings = read(IntegrationSettings, host=host, port=port, public_url=public_url)
-    _refuse_plain_http_beyond_this_machine(settings, tls=tls)
+    settings = read(IntegrationSettings, env_file, host=host, port=port, public_url=public_url)
+    host, port = _where_to_listen(settings)
+    _refuse_plain_http_beyond_this_machine(settings, host=host, tls=tls)
     directory = DataDirectory.find(data)
     directory.create()
-    made = certificates(directory.certificates, now=clock(), names=_names(settings)) if tls else None
-    with bound(settings.host, settings.port) as sockets:
-        local_url = address("https" if tls else "http", settings.host, sockets)
+    made = certificates(directory.certificates, now=clock(), names=_names(settings, host=host)) if tls else None
+    with bound(host, port, otherwise=_another_redirect_uri(settings, port=port)) as sockets:
+        local_url = address("https" if tls else "http", host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
         vault = settings.vault or directory.vault_of(settings.client_id)
         app = _app(settings, redirect_uri, base_url=base_url, vault=vault, try_it=try_it)
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
+        _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
 
         def on_ready() -> None:
@@ -61,10 +64,11 @@ def serve(
                     {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
                 )
             else:
+                say(f"The pages of {settings.name}. Ctrl-C stops them.\n")
                 rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
                 if base_url != local_url:
                     rows.append(("Served at", local_url))
-                write("\n".join(aligned(rows)))
+                write("\n".join(aligned([*rows, ("Vault", str(vault))])))
                 say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
             if open_:
                 open_browser(base_url)
@@ -74,22 +78,31 @@ def serve(
 
 def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vault: Path, try_it: bool) -> Starlette:
     try:
-        keys = KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
         client = AsyncIntegration(
             settings.client_id,
             settings.client_secret.get_secret_value(),
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
-            vault=_vault(vault, keys),
+            vault=_vault(vault, _keys(settings)),
             api_url=settings.api_url,
             authorization_endpoint=settings.authorization_endpoint,
             token_endpoint=settings.token_endpoint,
             revocation_url=settings.revocation_url,
             issuer=settings.issuer,
         )
-        return integration(client, _about(settings), base_url=base_url, try_it=try_it)
+        behind_proxy = settings.public_url is not None
+        return integration(client, _about(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
     except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
+
+
+def _keys(settings: IntegrationSettings) -> KeyRing:
+    try:
+        return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
+    except SealingError as error:
+        what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
+        where = "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
+        raise failure_of({where: f"{what}Make one with: grantflow key new"}) from error
 
 
 def _vault(path: Path, keys: KeyRing) -> SqliteVault:
@@ -117,11 +130,53 @@ def _warn_of_a_redirect_uri_elsewhere(settings: IntegrationSettings, *, served_a
     if settings.public_url is not None or not is_loopback(redirect_uri.hostname or ""):
         return
     served = urlsplit(served_at)
-    if (redirect_uri.scheme, port_in(redirect_uri)) != (served.scheme, port_in(served)):
-        tls = "--tls " if redirect_uri.scheme == "https" else ""
+    steps = []
+    if redirect_uri.scheme != served.scheme:
+        steps.append("add --tls" if redirect_uri.scheme == "https" else "leave out --tls")
+    if port_in(redirect_uri) != port_in(served):
+        steps.append(f"give it --port {port_in(redirect_uri)}")
+    if steps:
+        here = redirect_uri._replace(scheme=served.scheme, netloc=served.netloc).geturl()
         say(
             f"warning: The pages are served at {served_at}, but people come back to {redirect_uri.geturl()}, "
-            f"where they are not. Serve them there: grantflow serve {tls}--port {port_in(redirect_uri)}"
+            f"where they are not. To serve them there, {' and '.join(steps)}. To stay here, register {here} at the "
+            "platform, and set GRANTFLOW_REDIRECT_URI to it."
+        )
+
+
+def _where_to_listen(settings: IntegrationSettings) -> tuple[str, int]:
+    """Host and port as they are set, or else where people come back to on this machine."""
+    host, port, is_set = settings.host, settings.port, settings.model_fields_set
+    redirect_uri = _redirect_uri_here(settings)
+    if redirect_uri is None or not redirect_uri.port:  # without a port it is a proxy's: few may listen at 443
+        return host, port
+    if "host" not in is_set and redirect_uri.hostname in ("127.0.0.1", "::1"):
+        host = redirect_uri.hostname
+    return host, port if "port" in is_set else redirect_uri.port
+
+
+def _redirect_uri_here(settings: IntegrationSettings) -> SplitResult | None:
+    """The one that is set, if it is on this machine and no proxy stands before it."""
+    redirect_uri = urlsplit(settings.redirect_uri or "")
+    is_here = settings.public_url is None and is_loopback(redirect_uri.hostname or "")
+    return redirect_uri if is_here else None
+
+
+def _another_redirect_uri(settings: IntegrationSettings, *, port: int) -> str:
+    """What to do where the port is taken that people come back to: they must come back to another."""
+    redirect_uri = _redirect_uri_here(settings)
+    if redirect_uri is None or port_in(redirect_uri) != port:
+        return ""
+    near = port - 1 if port == 65_535 else port + 1
+    moved = redirect_uri._replace(netloc=f"{redirect_uri.netloc.removesuffix(f':{port}')}:{near}").geturl()
+    return f"register {moved} at the platform too, set GRANTFLOW_REDIRECT_URI to it, and add --port {near}"
+
+
+def _warn_of_people_who_cannot_be_known(scopes: str) -> None:
+    if not {"spark:people_read", "spark:all"} & set(scopes.split()):
+        say(
+            "warning: GRANTFLOW_SCOPES lacks spark:people_read, without which the API does not tell who has granted: "
+            "every grant would end in an error. Add it there, and to the registration at the platform."
         )
 
 
@@ -141,8 +196,14 @@ def _warn_of_a_platform_that_is_away(api_url: str) -> None:
 
 
 def _about(settings: IntegrationSettings) -> About:
-    platform = "Webex" if settings.api_url == WEBEX_API_URL else urlsplit(settings.api_url).netloc
-    return About(settings.name, does=f"Connect {settings.name} with {platform}", platform=platform)
+    by_address = "Webex" if settings.api_url == WEBEX_API_URL else urlsplit(settings.api_url).netloc
+    platform = settings.platform or by_address
+    return About(
+        settings.name,
+        does=f"Connect {settings.name} with {platform}",
+        platform=platform,
+        connected_apps_url=settings.connected_apps_url,
+    )
 
 
 def _home_of(redirect_uri: str | None) -> str | None:
@@ -150,15 +211,15 @@ def _home_of(redirect_uri: str | None) -> str | None:
     return urljoin(redirect_uri, ".").rstrip("/") if redirect_uri else None
 
 
-def _names(settings: IntegrationSettings) -> list[str]:
+def _names(settings: IntegrationSettings, *, host: str) -> list[str]:
     public = urlsplit(settings.public_url or "").hostname
-    return [*LOCAL_NAMES, *(name for name in (settings.host, public) if name and name not in _EVERYWHERE)]
+    return [*LOCAL_NAMES, *(name for name in (host, public) if name and name not in _EVERYWHERE)]
 
 
-def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, tls: bool) -> None:
-    if not tls and settings.public_url is None and not is_loopback(settings.host):
+def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, host: str, tls: bool) -> None:
+    if not tls and settings.public_url is None and not is_loopback(host):
         raise Failure(
-            f"On {settings.host} others could reach it over plain http, and read codes on the way.",
+            f"On {host} others could reach it over plain http, and read codes on the way.",
             fix="Add --tls, or put a server that speaks https before it and name its address with --public-url.",
             code=USAGE,
         )

@@ -16,8 +16,9 @@ from grantflow.workers import WorkerFailed
 
 
 @contextmanager
-def bound(host: str, port: int, *, flag: str = "--port") -> Iterator[Sequence[socket]]:
-    """Listening sockets, closed at the end; ``flag`` is what sets the port.
+def bound(host: str, port: int, *, flag: str = "--port", otherwise: str = "") -> Iterator[Sequence[socket]]:
+    """Listening sockets, closed at the end; ``flag`` is what sets the port, and ``otherwise`` what else there is to do
+    where it is taken.
 
     Raises:
         Failure: the address cannot be listened at, with who does, and what to do.
@@ -25,7 +26,7 @@ def bound(host: str, port: int, *, flag: str = "--port") -> Iterator[Sequence[so
     try:
         sockets = serving.bind(host, port)
     except PortUnavailable as error:
-        raise _unavailable(error, flag) from error
+        raise _unavailable(error, flag, otherwise) from error
     try:
         yield sockets
     finally:
@@ -61,16 +62,14 @@ def _in_use(directory: DataDirectory) -> Failure:
     )
 
 
-def _unavailable(error: PortUnavailable, flag: str) -> Failure:
+def _unavailable(error: PortUnavailable, flag: str, otherwise: str) -> Failure:
     if not error.taken:
         return Failure(
             f"{error.host}:{error.port} cannot be listened at: {error.reason}.", fix="Choose another host or port."
         )
     holder = holder_of(error.port) or "another program"
-    return Failure(
-        f"Port {error.port} on {error.host} is taken by {holder}.",
-        fix=f"Stop it, or choose another port: {flag} {error.port + 1}, or {flag} 0 for any that is free.",
-    )
+    otherwise = otherwise or f"choose another port: {flag} {error.port + 1}, or {flag} 0 for any that is free"
+    return Failure(f"Port {error.port} on {error.host} is taken by {holder}.", fix=f"Stop it, or {otherwise}.")
 
 
 def address(scheme: str, host: str, sockets: Sequence[socket]) -> str:
@@ -109,10 +108,10 @@ def _told_or_not(on_ready: Callable[[], None]) -> Callable[[], None]:
 
 
 def _exit_code(ended_by: signal.Signals) -> int:
-    if ended_by != signal.SIGINT:
-        return OK
-    say_interrupted()
-    return INTERRUPTED
+    if ended_by == signal.SIGINT:
+        say_interrupted()
+    say("Stopped.")
+    return INTERRUPTED if ended_by == signal.SIGINT else OK
 
 
 def open_browser(url: str) -> None:

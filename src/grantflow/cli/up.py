@@ -22,6 +22,7 @@ from grantflow.data_directory import BrokenFile, DataDirectory, write_private
 from grantflow.developer_portal import MY_APPS
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
 from grantflow.protocol.secret import Secret
+from grantflow.resource_owner import CONNECTED_APPS
 from grantflow.sealing import KeyRing
 from grantflow.seeding import ADMIN, APP_DESCRIPTION, APP_NAME, APP_SCOPES, OWN_SCOPES, Sandbox, furnish, keep_secret
 from grantflow.serving import Listener, port_of
@@ -151,7 +152,7 @@ def sample(client: AsyncIntegration, settings: Settings, *, base_url: str) -> St
         does="Post to your spaces in your own name",
         lead=APP_DESCRIPTION,
         platform=PLATFORM_NAME,
-        connected_apps_url=f"{settings.issuer.removesuffix('/v1')}/connected-apps",
+        connected_apps_url=f"{settings.issuer.removesuffix('/v1')}{CONNECTED_APPS}",
         operator="whoever started this sandbox",
     )
     return integration(client, about, base_url=base_url, sandbox=True, try_it=True)
@@ -188,9 +189,11 @@ def report_of(sandbox: Sandbox, settings: Settings, *, integration_url: str) -> 
 
 def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirectory) -> dict[str, str]:
     """For the reader's own code and `grantflow serve`: the integration that is theirs, and a key for a vault."""
-    own = sandbox.own
+    own, platform_url = sandbox.own, settings.issuer.removesuffix("/v1")
     return {
         "GRANTFLOW_API_URL": settings.issuer,
+        "GRANTFLOW_PLATFORM": PLATFORM_NAME,
+        "GRANTFLOW_CONNECTED_APPS_URL": f"{platform_url}{CONNECTED_APPS}",
         "GRANTFLOW_NAME": own.registration.name,
         "GRANTFLOW_CLIENT_ID": own.registration.client_id,
         "GRANTFLOW_CLIENT_SECRET": own.client_secret.reveal(),
