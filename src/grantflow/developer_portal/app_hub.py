@@ -7,13 +7,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from grantflow.developer_portal import paths
-from grantflow.developer_portal.my_apps import searched
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import AppHubPort
 from grantflow.protocol.scope import FAR_REACHING, KMS, MEANINGS, in_words
-from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.addresses import with_query
 from grantflow.web.errors import PageError
 from grantflow.web.icons import DIGEST, UPLOADED
+from grantflow.web.listing import Listing, page_number, searched
 from grantflow.web.site import Link
 
 PAGE_SIZE = 24
@@ -33,11 +33,11 @@ class AppHubPages:
     hub: AppHubPort
 
     async def overview(self, request: Request) -> Response:
-        search, page = searched(request), page_number(request)
-        found = await self.hub.page(search=search, page=page, size=PAGE_SIZE)
-        pages = page_count(found.total, size=PAGE_SIZE)
-        if page > pages:
-            return self.portal.redirect(paths.APP_HUB, q=search, page=str(pages))
+        search = searched(request)
+        found = await self.hub.page(search=search, page=page_number(request), size=PAGE_SIZE)
+        listing = Listing.of(request, found.total, here=with_query(paths.APP_HUB, q=search), size=PAGE_SIZE)
+        if listing.last_page:
+            return self.portal.redirect(listing.last_page)
         return self.portal.page(
             request,
             "app_hub.html",
@@ -45,9 +45,7 @@ class AppHubPages:
             apps=found.shown,
             total=found.total,
             search=search,
-            page=page,
-            pages=pages,
-            pager=with_query(paths.APP_HUB, q=search),
+            listing=listing,
         )
 
     async def entry(self, request: Request) -> Response:

@@ -9,10 +9,10 @@ from grantflow.developer_portal import paths
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import Bots, MyAppsPort
 from grantflow.developer_portal.records import Session
-from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.addresses import with_query
+from grantflow.web.listing import Listing, page_number, searched
 
 PAGE_SIZE = 25
-SEARCH_LIMIT = 120
 #: Bots that are listed; whoever has more finds them by name.
 BOTS_LIMIT = 100
 
@@ -25,11 +25,10 @@ class MyAppsPages:
 
     async def overview(self, request: Request, session: Session) -> Response:
         search = searched(request)
-        page = page_number(request)
-        apps = await self.mine.page(session.person_id, search=search, page=page, size=PAGE_SIZE)
-        pages = page_count(apps.total, size=PAGE_SIZE)
-        if page > pages:
-            return self.portal.redirect(paths.MY_APPS, q=search, page=str(pages))
+        apps = await self.mine.page(session.person_id, search=search, page=page_number(request), size=PAGE_SIZE)
+        listing = Listing.of(request, apps.total, here=with_query(paths.MY_APPS, q=search), size=PAGE_SIZE)
+        if listing.last_page:
+            return self.portal.redirect(listing.last_page)
         return self.portal.page(
             request,
             "my_apps.html",
@@ -38,9 +37,7 @@ class MyAppsPages:
             bots=await self.bots.of_owner(session.person_id, search=search, limit=BOTS_LIMIT),
             total=apps.total,
             search=search,
-            page=page,
-            pages=pages,
-            pager=with_query(paths.MY_APPS, q=search),
+            listing=listing,
             deleted=await self._is_gone(request.query_params.get("deleted", ""), session),
             deleted_bot=await self._is_deleted_bot(request.query_params.get("deleted-bot", "")),
         )
@@ -54,7 +51,3 @@ class MyAppsPages:
 
     async def _is_deleted_bot(self, username: str) -> bool:
         return bool(username) and await self.bots.find(username) is None
-
-
-def searched(request: Request) -> str:
-    return request.query_params.get("q", "").strip()[:SEARCH_LIMIT]

@@ -7,14 +7,14 @@ from starlette.responses import Response
 
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.details import owned
-from grantflow.developer_portal.my_apps import searched
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import GrantedPort, MyAppsPort
 from grantflow.developer_portal.records import Integration, PersonsGrant, Session
 from grantflow.protocol.scope import in_words, without_kms
-from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.addresses import with_query
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
+from grantflow.web.listing import Listing, page_number, searched
 from grantflow.web.site import Link
 
 PAGE_SIZE = 50
@@ -32,9 +32,10 @@ class PeoplePages:
         client_id = integration.registration.client_id
         search, page, now = searched(request), page_number(request), self.portal.clock()
         found = await self.granted.page(client_id, search=search, page=page, size=PAGE_SIZE, now=now)
-        path, pages = paths.people(client_id), page_count(found.total, size=PAGE_SIZE)
-        if page > pages:
-            return self.portal.redirect(path, q=search, page=str(pages))
+        here = with_query(paths.people(client_id), q=search)
+        listing = Listing.of(request, found.total, here=here, size=PAGE_SIZE)
+        if listing.last_page:
+            return self.portal.redirect(listing.last_page)
         return self.portal.page(
             request,
             "people.html",
@@ -43,9 +44,7 @@ class PeoplePages:
             people=found.shown,
             total=found.total,
             search=search,
-            page=page,
-            pages=pages,
-            pager=with_query(path, q=search),
+            listing=listing,
             notice=next((name for name in _NOTICES if name in request.query_params), None),
         )
 

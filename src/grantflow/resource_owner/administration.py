@@ -12,11 +12,10 @@ from grantflow.resource_owner.connected_apps import ALL
 from grantflow.resource_owner.paths import APPS, PEOPLE, app_page, person_page
 from grantflow.resource_owner.ports import Grants
 from grantflow.resource_owner.records import GivenGrant, Session
-from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.addresses import with_query
+from grantflow.web.listing import Listing, page_number, searched
 
 PAGE_SIZE = 50
-#: The longest beginning of a name that is looked for, in characters.
-SEARCH_LIMIT = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class AdministrationPages:
         session = await self.desk.administrator(request)
         if session is None:
             return self.desk.sign_in_first(PEOPLE)
-        beginning, page = _beginning(request), page_number(request)
+        beginning, page = searched(request), page_number(request)
         found = await self.desk.administration.people(beginning, org_id=session.org_id, page=page, size=PAGE_SIZE)
         here = with_query(PEOPLE, q=beginning)
         return self._list(request, "administration_people.html", session, found=found, here=here, beginning=beginning)
@@ -40,7 +39,7 @@ class AdministrationPages:
         session = await self.desk.administrator(request)
         if session is None:
             return self.desk.sign_in_first(APPS)
-        beginning, page = _beginning(request), page_number(request)
+        beginning, page = searched(request), page_number(request)
         found = await self.desk.administration.apps(beginning, page=page, size=PAGE_SIZE)
         here = with_query(APPS, q=beginning)
         return self._list(request, "administration_apps.html", session, found=found, here=here, beginning=beginning)
@@ -87,23 +86,15 @@ class AdministrationPages:
     def _list(
         self, request: Request, template: str, session: Session, *, found: Any, here: str, **context: Any
     ) -> Response:
-        page, pages = page_number(request), page_count(found.total, size=PAGE_SIZE)
-        if page > pages:
-            return self.desk.pages.redirect(f"{here}{'&' if '?' in here else '?'}page={pages}")
+        listing = Listing.of(request, found.total, here=here, size=PAGE_SIZE)
+        if listing.last_page:
+            return self.desk.pages.redirect(listing.last_page)
         return self.desk.page(
             request,
             template,
             session,
             shown=found.shown,
             total=found.total,
-            page=page,
-            page_count=pages,
-            list_path=here,
+            listing=listing,
             **context,
         )
-
-
-def _beginning(request: Request) -> str:
-    """What is looked for; no database takes a NUL or half of a surrogate pair."""
-    typed = " ".join(request.query_params.get("q", "").split())[:SEARCH_LIMIT]
-    return "".join(character for character in typed if character.isprintable())

@@ -13,10 +13,11 @@ from grantflow.resource_owner.paths import CONNECTED_APPS, REVOCATION_OF_ALL, SI
 from grantflow.resource_owner.ports import Grants
 from grantflow.resource_owner.records import ConnectedApp, Session
 from grantflow.resource_owner.visits import Visits, binding
-from grantflow.web.addresses import page_count, page_number, with_query
+from grantflow.web.addresses import with_query
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
+from grantflow.web.listing import Listing, page_number
 from grantflow.web.pages import Pages
 from grantflow.web.site import Link
 
@@ -36,19 +37,17 @@ class ConnectedAppsPages:
         session = await self.visits.session(request, now=self.clock())
         if session is None:
             return self._sign_in_first(CONNECTED_APPS)
-        page = page_number(request)
-        apps = await self.grants.connected(session.person_id, page=page, size=PAGE_SIZE)
-        pages = page_count(apps.total, size=PAGE_SIZE)
-        if page > pages:
-            return self.pages.redirect(with_query(CONNECTED_APPS, page=str(pages)))
+        apps = await self.grants.connected(session.person_id, page=page_number(request), size=PAGE_SIZE)
+        listing = Listing.of(request, apps.total, here=CONNECTED_APPS, size=PAGE_SIZE)
+        if listing.last_page:
+            return self.pages.redirect(listing.last_page)
         return self._page(
             request,
             "connected_apps.html",
             session,
             apps=apps.shown,
             total=apps.total,
-            page=page,
-            pages=pages,
+            listing=listing,
             revoked=await self._just_revoked(request, session, left=apps.total),
             in_words=in_words,
         )

@@ -20,13 +20,3 @@ def own_query(request: Request, *, limit: int = 2_000) -> str:
     """What the request asks for, written anew as ``?name=value``; empty where it is nothing, or longer than that."""
     query = urlencode(request.query_params.multi_items(), quote_via=quote, safe="")
     return f"?{query}" if 0 < len(query) <= limit else ""
-
-
-def page_number(request: Request) -> int:
-    """From `?page=N`; 1 for whatever is no page."""
-    text = request.query_params.get("page", "1")
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-
-def page_count(total: int, *, size: int) -> int:
-    return max(1, -(-total // size))
