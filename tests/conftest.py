@@ -4,8 +4,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests.parts import ROOT, require
+
+#: How thoroughly the property tests look: by default in ./dev check, else in ./dev soak (--hypothesis-profile soak).
+settings.register_profile("quick", max_examples=60, deadline=None)
+settings.register_profile("soak", max_examples=2_000, deadline=None)
+settings.load_profile("quick")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

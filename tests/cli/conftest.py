@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from grantflow.cli import run
+from tests.canary import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class CommandLine:
     def __call__(self, *arguments: str) -> Ended:
         self.capsys.readouterr()
         code = run(arguments)
-        return Ended(code, *self.capsys.readouterr())
+        ended = Ended(code, *self.capsys.readouterr())
+        record.learn_all(ended.out, "what a command says")
+        record.written(ended.err, f"stderr of grantflow {' '.join(arguments)}")
+        return ended
 
     def platform(self, *arguments: str) -> Ended:
         return self("platform", *arguments, "--data", str(self.directory))

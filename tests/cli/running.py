@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.canary import record
+
 COMMAND = (sys.executable, "-c", "from grantflow.cli import main; main()")
 
 
@@ -43,6 +45,7 @@ def running(folder: Path, *arguments: str, env: Mapping[str, str] | None = None)
     try:
         line = process.stdout.readline()
         assert line, f"it said nothing: {errors.read_text()}"
+        record.learn_all(line, "what a command says")
         yield Running(process, json.loads(line), errors)
     finally:
         process.kill()

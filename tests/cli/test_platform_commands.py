@@ -157,10 +157,13 @@ def test_an_unfit_password_or_email_changes_nobodys(
     assert signs_in(grantflow, "ada@example.com", before)
 
 
-def test_no_flag_or_argument_takes_another_password(grantflow: CommandLine) -> None:
+def test_no_flag_or_argument_takes_another_password_or_repeats_it(grantflow: CommandLine) -> None:
     add_ada(grantflow)
-    assert grantflow.platform("person", "password", "ada@example.com", "correct horse battery").code == 2
-    assert grantflow.platform("person", "password", "ada@example.com", "--password", "correct horse battery").code == 2
+    for words in (("correct horse battery",), ("--password", "correct horse battery")):
+        ended = grantflow.platform("person", "password", "ada@example.com", *words)
+        assert ended.code == 2
+        assert "correct horse" not in ended.err
+        assert "--password-stdin" in " ".join(ended.err.split())
 
 
 def test_an_email_that_is_taken_is_told_with_the_command_that_sets_that_persons_password(

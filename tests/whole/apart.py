@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grantflow import Integration, KeyRing, SqliteVault
+from tests.canary import record
 from tests.whole.running import GRANTFLOW, OwnDatabase, environment, grantflow, json_of
 
 PLATFORM_ROLES = ("authorization-server", "resource-owner", "resource-server", "developer-portal")
@@ -28,7 +29,7 @@ class Process:
     def begin(self) -> None:
         with self.errors.open("a") as errors:
             self.running = subprocess.Popen(
-                [str(GRANTFLOW), *self.command, "--json"],
+                [str(GRANTFLOW), *self.command, "--json", *record.in_full()],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

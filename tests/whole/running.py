@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.canary import record
+
 GRANTFLOW = Path(sys.executable).with_name("grantflow")
 
 
@@ -69,7 +71,7 @@ def environment() -> dict[str, str]:
 
 
 def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    ended = subprocess.run(
         [GRANTFLOW, *command],
         input=stdin,
         capture_output=True,
@@ -78,6 +80,9 @@ def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) ->
         timeout=60,
         env=environment() | env,
     )
+    record.learn_all(ended.stdout, "what a command says")
+    record.written(ended.stderr, f"stderr of grantflow {' '.join(command)}")
+    return ended
 
 
 def json_of(*command: str) -> Any:
@@ -98,6 +103,7 @@ def up(folder: Path, *options: str) -> Iterator[Up]:
         "0",
         "--data",
         str(folder),
+        *record.in_full(),
         *options,
     ]
     with (folder.parent / f"{folder.name}.stderr").open("w+") as errors:
@@ -108,6 +114,7 @@ def up(folder: Path, *options: str) -> Iterator[Up]:
             if not line:
                 errors.seek(0)
                 raise AssertionError(f"grantflow up said nothing and ended with {process.wait()}: {errors.read()}")
+            record.learn_all(line, "what grantflow up says")
             yield Up(folder, **json.loads(line))
         finally:
             process.send_signal(signal.SIGINT)

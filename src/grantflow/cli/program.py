@@ -101,6 +101,8 @@ def wrong_usage(error: CycloptsError, arguments: Sequence[str]) -> str:
         name = error.argument.name
         return f"{name} needs a value." if name in arguments else f"{name} is missing."
     if isinstance(error, UnusedCliTokensError):
+        if command_in(arguments)[:2] == ("platform", "person"):  # they may be a password: not into anybody's log
+            return "Too many words. A password is never one of them: it is asked for, or read with --password-stdin."
         return f"Too many words: {' '.join(error.unused_tokens or ())}"
     return " ".join(str(error).split())
 
