@@ -1,0 +1,252 @@
+"""`kill -9` of the platform and of an integration under load, at any moment: no grant is lost, no row half written."""
+
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from grantflow import Integration, KeyRing, SqliteVault, TransientTokenError
+from grantflow.client.errors import GrantflowError
+from tests.soak.proof import Play, Proof
+from tests.whole.apart import ADA, SCOPES, Process, free_port
+from tests.whole.person import Person
+from tests.whole.running import grantflow, json_of, up
+from tests.whole.test_nodes import MANY_MORE, Nodes, end, let_call, registered
+
+REDIRECT_URI = "http://127.0.0.1:8765/oauth"
+PROFILES = ("webex", "strict")
+#: In seconds: a refresh may take so long, and its guard stays so much longer where its holder was killed.
+SHORT = {"deadline": 2.0, "_lease_margin": 0.5}
+#: How long a person waits at most for a call that succeeds again, once everything runs.
+PATIENCE = 30.0
+
+#: What no committed transaction leaves behind.
+HALF_WRITTEN = {
+    "a room with nobody in it": (
+        "SELECT 1 FROM rooms r WHERE NOT EXISTS (SELECT 1 FROM memberships WHERE room_id = r.id)"
+    ),
+    "two living refresh tokens of one exchange": (
+        "SELECT 1 FROM refresh_tokens WHERE revoked_at IS NULL AND replaced_at IS NULL "
+        "GROUP BY family HAVING count(*) > 1"
+    ),
+    "a living grant that was exchanged and has no living refresh token": (
+        "SELECT 1 FROM grants g WHERE revoked_at IS NULL "
+        "AND EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = g.id) AND NOT EXISTS "
+        "(SELECT 1 FROM refresh_tokens WHERE grant_id = g.id AND revoked_at IS NULL AND replaced_at IS NULL)"
+    ),
+    "a spent code without its tokens": (
+        "SELECT 1 FROM codes c WHERE spent_at IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE grant_id = c.grant_id)"
+    ),
+}
+
+
+def check(database: Path, *, half_written: Mapping[str, str]) -> None:
+    """As SQLite sees the file, and as its meaning is."""
+    with closing(sqlite3.connect(database, timeout=20)) as opened:
+        assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert opened.execute("PRAGMA foreign_key_check").fetchall() == []
+        for what, statement in half_written.items():
+            assert opened.execute(statement).fetchall() == [], what
+
+
+def call_succeeds(integration: Integration, person_id: str) -> float:
+    """The next call of this person succeeds, at once or after what the library says to wait; the seconds it took."""
+    began = time.monotonic()
+    with integration.client_for(person_id) as client:
+        while True:
+            try:
+                assert client.get("people/me").status_code == 200
+                return time.monotonic() - began
+            except TransientTokenError as error:
+                if time.monotonic() - began > PATIENCE:
+                    raise AssertionError(f"no call has succeeded for {PATIENCE} s: {error}") from error
+                time.sleep(min(error.retry_after or 0.2, 2.0))
+
+
+# --- the platform --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class House:
+    """A platform on a port that it keeps, an integration of each profile, and the grants of a few people."""
+
+    folder: Path
+    port: int
+    process: Process
+    integrations: list[Integration] = field(default_factory=list)
+    granted: list[tuple[Integration, str]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        self.process.begin()
+
+    def add(self, profile: str, people: list[dict[str, str]]) -> None:
+        redirect = ("--redirect-uri", REDIRECT_URI, "--scopes", SCOPES, "--profile", profile)
+        app = json_of("platform", "app", "add", f"App {profile}", *redirect, "--data", str(self.folder), "--json")
+        own = Integration(
+            app["client_id"],
+            app["client_secret"],
+            redirect_uri=REDIRECT_URI,
+            scopes=SCOPES,
+            vault=SqliteVault(self.folder / f"{profile}.db", keys=KeyRing(KeyRing.new_key())),
+            api_url=f"http://127.0.0.1:{self.port}/v1",
+            deadline=SHORT["deadline"],
+            _lease_margin=SHORT["_lease_margin"],
+        )
+        self.integrations.append(own)
+        for account in people:
+            begun = own.authorization_request()
+            with Person(account, stops=(REDIRECT_URI,)) as person:
+                answer = person.grant(begun.url)
+            grant = own.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
+            self.granted.append((own, grant.person_id))
+
+
+@contextmanager
+def house(folder: Path) -> Iterator[House]:
+    data, port = folder / "state", free_port()
+    people = [ADA, {"email": "grace@example.com", "password": "another sentence of words"}]
+    for account in people:
+        name = account["email"].partition("@")[0].title()
+        adding = ("platform", "person", "add", account["email"], "--name", name, "--password-stdin")
+        grantflow(*adding, "--data", str(data), stdin=account["password"])
+    command = ("platform", "serve", "--port", str(port), "--data", str(data))
+    made = House(data, port, Process(command, {}, folder / "platform.stderr"))
+    try:
+        made.begin()
+        for profile in PROFILES:
+            made.add(profile, people)
+        yield made
+    finally:
+        made.process.kill()
+        for integration in made.integrations:
+            integration.close()
+
+
+@contextmanager
+def loaded(work: Callable[[random.Random], None], *, threads: int, chance: random.Random) -> Iterator[Counter[str]]:
+    """Many do this all the time, until the block ends. What is counted is how each time ended."""
+    ends: Counter[str] = Counter()
+    over = threading.Event()
+
+    def go_on(own: random.Random) -> None:
+        while not over.is_set():
+            try:
+                work(own)
+                ends["done"] += 1
+            except (GrantflowError, httpx2.HTTPError) as error:
+                ends[type(error).__name__] += 1
+                over.wait(0.01)
+
+    with ThreadPoolExecutor(threads) as pool:
+        running = [pool.submit(go_on, random.Random(chance.random())) for _ in range(threads)]
+        try:
+            yield ends
+        finally:
+            over.set()
+    for one in running:
+        one.result()
+
+
+@contextmanager
+def platform(folder: Path) -> Iterator[Play]:
+    with house(folder) as own:
+
+        def work(chance: random.Random) -> None:
+            integration, person_id = chance.choice(own.granted)
+            match chance.randrange(3):
+                case 0:
+                    integration.refresh(person_id)
+                case 1:
+                    with integration.client_for(person_id) as client:
+                        client.post("rooms", json={"title": "A room"})
+                case _:
+                    with integration.client_for(person_id) as client:
+                        client.get("people/me")
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            with loaded(work, threads=6, chance=chance) as ends:
+                time.sleep(chance.uniform(0.02, 0.8))
+                own.process.kill()
+                time.sleep(0.05)
+            check(own.folder / "platform.db", half_written=HALF_WRITTEN)
+            own.begin()
+            waited = max(call_succeeds(integration, person_id) for integration, person_id in own.granted)
+            for integration, person_id in own.granted:
+                integration.refresh(person_id)
+            for profile in PROFILES:
+                check(own.folder / f"{profile}.db", half_written={})
+            return {"ends": dict(ends), "waited": round(waited, 3)}
+
+        yield play
+
+
+# --- the integration -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def integration(folder: Path) -> Iterator[Play]:
+    """One node calls for Ada, whose access token is dead; at another Grace grants. Both are killed at one moment."""
+    with up(folder / "state") as running, ExitStack() as houses:
+        nodes, graces = {}, {}
+        for profile in PROFILES:
+            (folder / profile).mkdir()
+            hosts = ("127.0.0.1", "127.0.0.1")
+            nodes[profile] = houses.enter_context(registered(running, folder / profile, hosts=hosts, profile=profile))
+            nodes[profile].serve(0)
+            graces[profile] = houses.enter_context(Person(running.grace))
+            _grant(nodes[profile], graces[profile])
+        ada = {profile: house.grant() for profile, house in nodes.items()}
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            profile = PROFILES[number % 2]
+            own, grace, person_id = nodes[profile], graces[profile], ada[profile]
+            served = next(node for node in own.begun if isinstance(node, Process))
+            own.platform.expire_access_tokens()
+            caller = own.caller(1, person_id, calls=MANY_MORE, **SHORT)
+            let_call(caller)
+            with loaded(lambda _: _grant(own, grace), threads=1, chance=chance) as ends:
+                time.sleep(chance.uniform(0.0, 0.6))
+                caller.kill()
+                served.kill()
+            end(caller)
+            own.begun.remove(caller)
+            check(own.vault, half_written={})
+            served.begin()
+            _is_served(own, grace)
+            with own.library(1) as library:
+                waited = call_succeeds(library, person_id)
+                for grant in library.grants():
+                    waited = max(waited, call_succeeds(library, grant.person_id))
+            check(running.folder / "platform.db", half_written=HALF_WRITTEN)
+            return {"profile": profile, "ends": dict(ends), "waited": round(waited, 3)}
+
+        yield play
+
+
+def _grant(own: Nodes, grace: Person) -> None:
+    """From Connect to the page that says so. Once she is signed in and has accepted, most of that is the exchange."""
+    assert grace.grant(f"{own.urls[0]}/connect") == f"{own.urls[0]}/granted", grace.page.words
+
+
+def _is_served(own: Nodes, grace: Person) -> None:
+    """To somebody whose exchange may have been cut off the landing page says Connected or Grant, and Grant succeeds."""
+    page = grace.open(own.urls[0])
+    offered = [words for form in page.forms for words, _ in form.buttons] + [words for words, _ in page.links]
+    assert page.status == 200
+    assert "Connected as Grace" in page.words or any("Grant" in words for words in offered), page.words
+    _grant(own, grace)
+
+
+KILLS = [
+    Proof("kill-platform", "S101: no grant is lost where the platform is killed under load", 200, platform),
+    Proof("kill-integration", "S101: no grant is lost where the integration is killed under load", 200, integration),
+]

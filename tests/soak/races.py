@@ -1,0 +1,231 @@
+"""Races over real sockets: at two servers with an engine each over one database, and from eight processes."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx2
+
+from grantflow.protocol.registration import Profile
+from tests.authorization_server.given import App, Server, serving
+from tests.authorization_server.test_races import (
+    CALLERS,
+    at_once,
+    living_refresh_tokens,
+    redeem_at_once,
+    refresh_at_once,
+    refresh_of,
+    workers,
+)
+from tests.soak.proof import Play, Proof
+from tests.walkthrough.both_halves import ADA, REDIRECT_URI, BothHalves, both_halves
+from tests.whole.person import Person
+from tests.whole.running import up
+from tests.whole.test_many_callers import call_from_eight_processes
+
+Race: TypeAlias = Callable[[Server, Sequence[str], int, random.Random], Awaitable[Mapping[str, object]]]
+
+
+def at_two_servers(race: Race) -> Callable[[Path], AbstractContextManager[Play]]:
+    @contextmanager
+    def begin(folder: Path) -> Iterator[Play]:
+        with workers(folder) as addresses, asyncio.Runner() as runner:
+            entered = serving(folder)
+            server = runner.run(_enter(entered))
+            try:
+                yield lambda number, chance: runner.run(_as_coroutine(race(server, addresses, number, chance)))
+            finally:
+                runner.run(server.engine.close())
+
+    return begin
+
+
+async def _enter(entered: object) -> Server:
+    server: Server = await entered.__aenter__()  # type: ignore[attr-defined]
+    return server
+
+
+async def _as_coroutine(playing: Awaitable[Mapping[str, object]]) -> Mapping[str, object]:
+    return await playing
+
+
+async def _given(server: Server, number: int, *, strict: bool) -> tuple[App, dict[str, str]]:
+    """An integration of this round's own, and the tokens of a person of this round's own."""
+    if strict:
+        app = await server.integration(f"App {number}", "https://app.example/oauth", profile=Profile.STRICT)
+    else:
+        app = await server.integration(f"App {number}")
+    return app, await server.tokens(app, await server.person(f"ada{number}@sandbox.example"))
+
+
+async def redeem(server: Server, addresses: Sequence[str], number: int, chance: random.Random) -> Mapping[str, object]:
+    app, person = await server.integration(f"App {number}"), await server.person(f"ada{number}@sandbox.example")
+    await redeem_at_once(server, addresses, app=app, person=person)
+    return {"callers": CALLERS}
+
+
+async def refresh(server: Server, addresses: Sequence[str], number: int, chance: random.Random) -> Mapping[str, object]:
+    """In both profiles, twice, so that the second time begins from what the first left."""
+    for strict in (False, True):
+        app, tokens = await _given(server, 2 * number + strict, strict=strict)
+        for _ in range(2):
+            refresh_token = tokens["refresh_token"]
+            tokens = await refresh_at_once(server, addresses, app=app, refresh_token=refresh_token, rotates=strict)
+    return {"callers": CALLERS}
+
+
+async def refresh_or_revoke(
+    server: Server, addresses: Sequence[str], number: int, chance: random.Random
+) -> Mapping[str, object]:
+    """A grant that is revoked while fifty refresh it is dead for good: no token that was issued meanwhile lives on."""
+    app, tokens = await _given(server, number, strict=chance.random() < 0.5)
+    pause = chance.uniform(0, 0.15)
+
+    async def revoke() -> httpx2.Response:
+        await asyncio.sleep(pause)
+        async with httpx2.AsyncClient(timeout=30) as client:
+            fields = {**app.credentials, "token": tokens["refresh_token"]}
+            return await client.post(f"{chance.choice(addresses)}/v1/revoke", data=fields)
+
+    answers, revoked = await asyncio.gather(at_once(addresses, refresh_of(app, tokens["refresh_token"])), revoke())
+    assert revoked.status_code == 200
+    seen = _only(answers, {200: None, 400: "invalid_grant"})
+    for answer in (answer.json() for answer in answers if answer.status_code == 200):
+        assert not await server.lives(answer["access_token"]), "a token outlived the revocation"
+        assert (await server.refresh(app, answer["refresh_token"])).status_code == 400
+    assert await living_refresh_tokens(server, app) == 0
+    return seen
+
+
+async def regenerate(
+    server: Server, addresses: Sequence[str], number: int, chance: random.Random
+) -> Mapping[str, object]:
+    """Whoever refreshes with the old secret meanwhile is served, or refused (after a few times with 429); the grant
+    lives on under the new one."""
+    strict = chance.random() < 0.5
+    app, tokens = await _given(server, number, strict=strict)
+    pause = chance.uniform(0, 0.15)
+
+    async def another() -> App:
+        await asyncio.sleep(pause)
+        return await server.another_secret(app, others_expire_at=server.now - timedelta(seconds=1))
+
+    answers, renewed = await asyncio.gather(at_once(addresses, refresh_of(app, tokens["refresh_token"])), another())
+    seen = _only(answers, {200: None, 401: "invalid_client", 429: "temporarily_unavailable"})
+    newest = next((answer.json() for answer in answers if answer.status_code == 200), tokens)
+    assert (await server.refresh(app, newest["refresh_token"])).status_code == 401, "the old secret still serves"
+    answer = await server.refresh(renewed, newest["refresh_token"])
+    assert answer.status_code == 200, answer.text
+    assert await server.lives(answer.json()["access_token"])
+    return seen
+
+
+def _only(answers: Sequence[httpx2.Response], allowed: Mapping[int, str | None]) -> Mapping[str, object]:
+    """How many answers had each status; each must be an allowed one, with the error that goes with it."""
+    for answer in answers:
+        assert answer.status_code in allowed, (answer.status_code, answer.text)
+        assert answer.json().get("error") == allowed[answer.status_code]
+    return {str(status): count for status, count in sorted(Counter(a.status_code for a in answers).items())}
+
+
+# --- the consent page ----------------------------------------------------------------------------------------------
+
+CLICKS = 8
+
+
+@contextmanager
+def consent_twice(folder: Path) -> Iterator[Play]:
+    """Many clicks on one consent page, Accept and Decline at once: one answer counts, and makes one code or none."""
+    with both_halves(folder) as halves:
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            app = halves.register(f"App {number}", profile=Profile.WEBEX)
+            url = (
+                f"{halves.api_url}/authorize?client_id={app.client_id}&response_type=code&state=s"
+                f"&redirect_uri={REDIRECT_URI}&scope=spark%3Apeople_read"
+            )
+            with halves.browser(ADA) as ada:
+                ada.open(url)
+                if any("password" in form.fields for form in ada.page.forms):
+                    ada.sign_in()
+                decisions = [chance.choice(["Accept", "Decline"]) for _ in range(CLICKS)]
+                with ThreadPoolExecutor(CLICKS) as threads:
+                    ends = list(threads.map(lambda words: _click(ada, words), decisions))
+            return _counted(halves, app.client_id, app.client_secret or "", ends)
+
+        yield play
+
+
+def _click(person: Person, words: str) -> str:
+    """Press the button from a tab of its own; the address where that ended."""
+    (form, sent), *_ = [(f, sent) for f in person.page.forms for label, sent in f.buttons if label == words]
+    with httpx2.Client(trust_env=False, cookies=person._http.cookies, timeout=30) as tab:
+        url = urljoin(person.page.url, form.action or person.page.url)
+        answer = tab.post(url, data=form.fields | sent, headers={"origin": _origin(person.page.url)})
+        for _ in range(10):
+            assert answer.status_code < 500, answer.text
+            if not answer.has_redirect_location:
+                return str(answer.url)
+            url = urljoin(url, answer.headers["location"])
+            if url.startswith(REDIRECT_URI):
+                return url
+            answer = tab.get(url)
+    raise AssertionError(f"ten redirects and no end: {url}")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _counted(halves: BothHalves, client_id: str, client_secret: str, ends: Sequence[str]) -> Mapping[str, object]:
+    answers = [parse_qs(urlsplit(end).query) for end in ends if end.startswith(REDIRECT_URI)]
+    codes = {answer["code"][0] for answer in answers if "code" in answer}
+    declined = [answer for answer in answers if answer.get("error") == ["access_denied"]]
+    assert answers, "nobody came to the redirect URI"
+    assert len(codes) <= 1, "one consent made several codes"
+    assert not (codes and declined), "the one consent was given and refused"
+    for code in codes:
+        fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
+        answer = halves.post("access_token", client_id=client_id, client_secret=client_secret, **fields)
+        assert answer.status_code == 200, answer.text
+    return {"codes": len(codes), "declined": len(declined), "pages": len(ends) - len(answers)}
+
+
+# --- processes -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def processes(folder: Path) -> Iterator[Play]:
+    with up(folder / "state") as platform:
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            profile = chance.choice(["webex", "strict"])
+            own = folder / str(number)
+            own.mkdir()
+            call_from_eight_processes(platform, profile, own, name=f"Eight processes, {number}")
+            return {"profile": profile}
+
+        yield play
+
+
+RACES = [
+    Proof("redeem", "W28 S33: of fifty redemptions of a code at once, one succeeds", 100, at_two_servers(redeem)),
+    Proof("refresh", "S67: of fifty refreshes at once, all succeed, in both profiles", 100, at_two_servers(refresh)),
+    Proof("revoke", "W02: what is revoked during fifty refreshes is dead", 100, at_two_servers(refresh_or_revoke)),
+    Proof(
+        "secret",
+        "W19: a secret that is regenerated during fifty refreshes costs no grant",
+        100,
+        at_two_servers(regenerate),
+    ),
+    Proof("consent", "W25: of many answers to one consent page, one counts", 100, consent_twice),
+    Proof("processes", "W32: 25 callers in each of eight processes make one refresh", 100, processes),
+]

@@ -1,0 +1,110 @@
+"""`./dev soak [NAME ...]`: plays the long proofs, or says which of them are shown for the source as it is."""
+
+import argparse
+import logging
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.soak.kills import KILLS
+from tests.soak.proof import Bounds, Proof, Tree, is_shown, journal_of, prove, tree_of_source
+from tests.soak.properties import PROPERTIES
+from tests.soak.races import RACES
+
+PROOFS = [*PROPERTIES, *RACES, *KILLS]
+#: Between two lines about the same proof, in seconds.
+QUIET = 5.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _read(arguments)
+    logging.getLogger("grantflow").setLevel(logging.CRITICAL)  # that calls fail meanwhile is what is wanted
+    tree = tree_of_source()
+    chosen = [proof for proof in PROOFS if proof.name in options.names or not options.names]
+    if options.shown:
+        return _say_what_is_shown(chosen, tree)
+    if tree.is_changed:
+        _say("src is changed and not committed: nothing that is found here counts as shown.")
+    held = [_prove(proof, tree, options) for proof in chosen]
+    return 0 if all(held) else 1
+
+
+def _read(arguments: Sequence[str]) -> argparse.Namespace:
+    names = [proof.name for proof in PROOFS]
+    parser = argparse.ArgumentParser("./dev soak", description="Long proofs, apart from the tests.", epilog=_list())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which proofs; without any, all of them")
+    parser.add_argument("--seed", type=int, help="whence all chances of the rounds follow; without it, one is drawn")
+    parser.add_argument("--rounds", type=int, help="how many; without it, as many as count as shown")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long each proof may take at most [60]")
+    parser.add_argument("--resume", action="store_true", help="go on where a proof ended, with its seed")
+    parser.add_argument("--shown", action="store_true", help="say what is shown for the source as it is, and play none")
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in names:
+            parser.error(f"there is no proof {name!r}; there are {', '.join(names)}")
+    return options
+
+
+def _list() -> str:
+    return "\n".join(["proofs:", *(f"  {proof.name:<21} {proof.rounds:>4}  {proof.promise}" for proof in PROOFS)])
+
+
+def _prove(proof: Proof, tree: Tree, options: argparse.Namespace) -> bool:
+    journal = journal_of(proof, tree)
+    if not options.resume or journal.seed is None:
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        journal.begin(proof, seed=seed, tree=tree)
+    bounds = Bounds(options.rounds or proof.rounds, seconds=options.minutes * 60)
+    _say(f"{proof.name}: {proof.promise} (seed {journal.seed})")
+    with tempfile.TemporaryDirectory(prefix="grantflow-soak-") as top:
+        held = prove(proof, journal, bounds=bounds, folders=_folders(Path(top)), tell=_seldom())
+    seconds = sum(one["seconds"] for one in journal.rounds)
+    _say(f"{proof.name}: {len(journal.rounds)} rounds in {seconds:.0f} s, {journal.found} found; {_path(journal.path)}")
+    return held
+
+
+def _folders(top: Path) -> Callable[[], Path]:
+    def another() -> Path:
+        folder = top / str(len(list(top.iterdir())))
+        folder.mkdir()
+        return folder
+
+    return another
+
+
+def _seldom() -> Callable[[str], None]:
+    """Tells of progress now and then, of findings always."""
+    last = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal last
+        if " found " in line or time.monotonic() - last >= QUIET:
+            last = time.monotonic()
+            _say(line)
+
+    return tell
+
+
+def _say_what_is_shown(proofs: Sequence[Proof], tree: Tree) -> int:
+    shown = [is_shown(proof, tree) for proof in proofs]
+    for proof, is_it in zip(proofs, shown, strict=True):
+        journal = journal_of(proof, tree)
+        done = f"{len(journal.rounds)} of {proof.rounds} rounds, {journal.found} found"
+        print(f"{'shown' if is_it else 'not shown':<10}{proof.name:<12}{done:<28}{proof.promise}")
+    return 0 if all(shown) else 1
+
+
+def _path(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""A proof is bounded, goes on where it was ended, writes each round down, and does not call shown what is not."""
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.soak.proof import Bounds, Journal, Play, Proof, Tree, is_shown, journal_of, prove
+
+TREE = Tree("0123456789abcdef")
+PLENTY = Bounds(rounds=10, seconds=60)
+
+
+def proof_of(round_: Callable[[int, random.Random], Mapping[str, object]], *, rounds: int = 10) -> Proof:
+    @contextmanager
+    def begin(folder: Path) -> Iterator[Play]:
+        assert not list(folder.iterdir())
+        yield round_
+
+    return Proof("horses", "they run", rounds, begin)
+
+
+def draw(number: int, chance: random.Random) -> Mapping[str, object]:
+    return {"drawn": chance.randrange(10**9)}
+
+
+def played(proof: Proof, results: Path, *, seed: int = 7, bounds: Bounds = PLENTY, resume: bool = False) -> Journal:
+    journal = journal_of(proof, TREE, results=results / "results")
+    if not resume:
+        journal.begin(proof, seed=seed, tree=TREE)
+    numbers = count(len(list(results.iterdir())))
+
+    def folders() -> Path:
+        folder = results / str(next(numbers))
+        folder.mkdir()
+        return folder
+
+    prove(proof, journal, bounds=bounds, folders=folders, tell=lambda line: None)
+    return journal_of(proof, TREE, results=results / "results")
+
+
+def test_a_proof_that_was_ended_goes_on_with_the_chances_that_it_would_have_had(tmp_path: Path) -> None:
+    proof = proof_of(draw)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = played(proof, tmp_path / "a")
+    part = played(proof, tmp_path / "b", bounds=Bounds(rounds=4, seconds=60))
+    assert len(part.rounds) == 4
+    assert not is_shown(proof, TREE, results=tmp_path / "b/results")
+    with part.path.open("a") as file:
+        file.write('{"round": 4, "dra')  # as kill -9 leaves it
+    resumed = played(proof, tmp_path / "b", resume=True)
+    assert [one["drawn"] for one in resumed.rounds] == [one["drawn"] for one in whole.rounds]
+    assert is_shown(proof, TREE, results=tmp_path / "b/results")
+    assert json.loads(resumed.path.read_text().splitlines()[0])["seed"] == 7
+
+
+def test_what_is_found_is_written_down_and_nothing_is_shown(tmp_path: Path) -> None:
+    def stumble(number: int, chance: random.Random) -> Mapping[str, object]:
+        assert number != 3, "a horse fell"
+        return {}
+
+    proof = proof_of(stumble)
+    journal = played(proof, tmp_path)
+    assert len(journal.rounds) == 10
+    assert "a horse fell" in journal.rounds[3]["found"]
+    assert not is_shown(proof, TREE, results=tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "rounds"),
+    [
+        (Bounds(rounds=3, seconds=60), 3),
+        (Bounds(rounds=10, seconds=0), 0),
+        (Bounds(rounds=10, seconds=60, findings=2), 2),
+    ],
+)
+def test_a_proof_ends_at_its_bounds(tmp_path: Path, bounds: Bounds, rounds: int) -> None:
+    def fall(number: int, chance: random.Random) -> Mapping[str, object]:
+        raise ConnectionError("no horse answers")
+
+    assert len(played(proof_of(fall), tmp_path, bounds=bounds).rounds) == rounds
+
+
+def test_nothing_is_shown_for_a_source_that_nobody_else_can_have(tmp_path: Path) -> None:
+    proof, changed = proof_of(draw), Tree(TREE.id, is_changed=True)
+    played(proof, tmp_path)
+    assert is_shown(proof, TREE, results=tmp_path / "results")
+    assert not is_shown(proof, changed, results=tmp_path / "results")
+    assert not is_shown(proof, Tree("another"), results=tmp_path / "results")
