@@ -15,7 +15,7 @@ from grantflow.developer_portal.registration import InvalidRegistration, registe
 from grantflow.protocol.http import FORM
 from grantflow.proxies import client_of
 from grantflow.settings import read_address, read_networks
-from grantflow.web.addresses import page_number, with_query
+from grantflow.web.addresses import own_query, with_query
 from grantflow.web.errors import PageError, prefers_json
 from grantflow.web.forms import MULTIPART, Upload, read_form, read_upload_form
 from tests.parts import ROOT
@@ -94,8 +94,9 @@ def test_any_accept_header_is_understood(accept: str) -> None:
 
 
 @given(TEXT)
-def test_any_page_number_is_one_from_1_on(text: str) -> None:
-    assert page_number(request(b"", FORM, with_query("", page=text).removeprefix("?"))) >= 1
+def test_what_is_asked_leads_on_as_it_was_asked(text: str) -> None:
+    asked = with_query("", q=text)
+    assert own_query(request(b"", FORM, asked.removeprefix("?"))) == (asked if len(asked) <= 2_000 else "")
 
 
 @given(ANY_TEXT, st.lists(ANY_TEXT, max_size=4))
