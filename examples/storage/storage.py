@@ -95,6 +95,8 @@ async def files(request: Request) -> Response:
     if request.method == "POST":
         if request.headers.get("origin") != f"{HOME.scheme}://{HOME.netloc}":
             raise HTTPException(403, "This form was sent from another site.")
+        if "charset" in request.headers.get("content-type", "").lower():  # Starlette would take any codec, even slow
+            raise HTTPException(415, "Forms are read as UTF-8 here.")
         async with request.form() as form:
             await store(form, folder_of(grant))
         return RedirectResponse("/files", status_code=303)

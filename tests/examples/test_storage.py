@@ -106,6 +106,8 @@ def test_nothing_is_stored_for_another_site_for_a_stranger_or_outside_the_person
         elsewhere = ("../a.txt", "..", f"x/../../{shelf.platform.grace['email']}/a.txt", str(shelf.folder / "a.txt"))
         for name in (*elsewhere, ".hidden", "a.txt.comments"):
             assert store(ada, shelf, name=name).status_code == 400, name
+        slow = {"origin": shelf.url, "content-type": "multipart/form-data; boundary=BB; Charset=punycode"}
+        assert ada._http.post(f"{shelf.url}/files", content=b"--BB--\r\n", headers=slow).status_code == 415
         form = {"name": "../../shelf/said.txt", "comment": "hello"}
         ada._http.post(f"{shelf.url}/files", data=form, headers={"origin": shelf.url})
     assert [file for file in (shelf.folder / "files").rglob("*") if file.is_file()] == []

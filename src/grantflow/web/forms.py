@@ -1,8 +1,10 @@
 """Reads a posted form, bounded, and turns every malformed one into a page that says what is wrong with it."""
 
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -12,6 +14,9 @@ from grantflow.web.errors import PageError
 from grantflow.web.wire import read_request
 
 MULTIPART = "multipart/form-data"
+#: The parameters of its content type. What else stands between them is of no use to anybody.
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"\\;]{1,70})"|([^\s";]{1,70}))\s*(?:;|$)', re.IGNORECASE)
+_CHARSET = re.compile(r';\s*charset\s*=[\s"]*([^\s";]*)', re.IGNORECASE)
 GO_BACK = "Go back to the form, reload it and send it again."
 
 
@@ -49,20 +54,33 @@ async def read_upload_form(request: Request, *, limit_bytes: int) -> tuple[dict[
             return http.read_form(sent.body, limit=limit_bytes), {}
         if sent.media_type != MULTIPART:
             raise _unreadable(f"This form is read as {MULTIPART} or {http.FORM}.")
-        return await _read_multipart(request, sent.body, limit_bytes=limit_bytes)
+        boundary = _boundary(sent.headers["content-type"])
+        return await _read_multipart(sent.body, boundary=boundary, limit_bytes=limit_bytes)
     except InvalidRequest as error:
         raise _refused(error) from error
 
 
-async def _read_multipart(
-    request: Request, body: bytes, *, limit_bytes: int
-) -> tuple[dict[str, str], dict[str, Upload]]:
+def _boundary(content_type: str) -> str:
+    """What parts the form (RFC 2046 section 5.1.1). The platform's forms are UTF-8, and no browser says so."""
+    charset = _CHARSET.search(content_type)
+    if charset and charset[1].lower() not in ("utf-8", "utf8"):
+        raise InvalidRequest("The form names another charset; forms are read as UTF-8, send it as that.")
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise InvalidRequest("The content type names no boundary between the parts of the form, of 1 to 70 characters.")
+    return found[1] or found[2]
+
+
+async def _read_multipart(body: bytes, *, boundary: str, limit_bytes: int) -> tuple[dict[str, str], dict[str, Upload]]:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    # Not the request's own header: the parser takes any codec that stands there, and some, punycode for one, would hold
+    # the event loop for minutes.
+    headers = Headers({"content-type": f'{MULTIPART}; boundary="{boundary}"'})
     try:
         parser = MultiPartParser(
-            request.headers, stream(), max_files=5, max_fields=http.FORM_FIELDS_LIMIT, max_part_size=limit_bytes
+            headers, stream(), max_files=5, max_fields=http.FORM_FIELDS_LIMIT, max_part_size=limit_bytes
         )
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError, LookupError) as error:
