@@ -341,6 +341,20 @@ def test_what_is_the_integrations_own_fault_costs_no_person_their_grant(
         assert integration.client_for(f"id-{person}").get("people/me").status_code == 200
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_one_dead_grant_stops_no_other_whatever_status_its_invalid_grant_comes_with(world: World, status: int) -> None:
+    integration = world.integration()
+    for person in ("ada", "grace"):
+        world.grant(integration, person=person)
+    world.platform.expire_access_tokens()
+    world.platform.answers.append(Answer(status, '{"error": "invalid_grant"}'))
+    with pytest.raises(ReauthorizationRequired):
+        integration.client_for("id-ada").get("people/me")
+    assert integration.client_for("id-grace").get("people/me").status_code == 200
+    statuses = {grant.person_id: grant.status for grant in integration.grants()}
+    assert statuses == {"id-ada": Status.REAUTHORIZATION_REQUIRED, "id-grace": Status.ACTIVE}
+
+
 def test_a_regenerated_secret_harms_no_grant_and_the_new_one_is_tried_at_once(world: World) -> None:
     integration = world.integration()
     world.grant(integration)

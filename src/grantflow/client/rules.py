@@ -38,23 +38,24 @@ class Verdict(Enum):
 def judge(refusal: TokenRefusal) -> Verdict:
     """Sort a refusal by status and shape, never by wording (webex-contract 5: no two layers word it alike).
 
-    A page for people is the word of a proxy, a captive portal or a login wall, not of a token endpoint
-    (docs/decisions/0009).
+    A page for people is the word of a proxy, a captive portal or a login wall, not of a token endpoint; and
+    invalid_grant speaks of one grant whatever 4xx carries it (docs/decisions/0009).
     """
     status = refusal.status
     if status in {408, 425, 429} or status >= 500 or 200 <= status < 300 or refusal.is_html:
         return Verdict.TRANSIENT
+    if refusal.error == "invalid_grant" and told_clearly(refusal):
+        return Verdict.FINAL
     if status != 400:
         return Verdict.INTEGRATION
     if refusal.error is not None:
-        return Verdict.FINAL if _names_a_dead_grant(refusal) else Verdict.INTEGRATION
+        return Verdict.FINAL if _is_webexs_invalid_grant(refusal) else Verdict.INTEGRATION
     return Verdict.FINAL if refusal.webex_shape else Verdict.TRANSIENT
 
 
-def _names_a_dead_grant(refusal: TokenRefusal) -> bool:
+def _is_webexs_invalid_grant(refusal: TokenRefusal) -> bool:
     # Webex's identity service says invalid_request where RFC 6749 says invalid_grant; it adds its tracking id.
-    from_identity_service = refusal.tracking_id is not None and not refusal.webex_shape
-    return refusal.error == "invalid_grant" or (refusal.error == "invalid_request" and from_identity_service)
+    return refusal.error == "invalid_request" and refusal.tracking_id is not None and not refusal.webex_shape
 
 
 def told_clearly(refusal: TokenRefusal) -> bool:
