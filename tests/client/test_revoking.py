@@ -78,3 +78,54 @@ def test_a_grant_whose_tokens_cannot_be_opened_can_still_be_forgotten(world: Wor
     revocation = integration.revoke("id-ada")
     assert revocation.reason == "There was no token left to revoke at the platform."
     assert integration.grants()[0].status is Status.REVOKED
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+def test_tokens_that_come_after_the_grant_was_revoked_are_ended_at_the_platform_too(
+    world: World, rotates: bool
+) -> None:
+    integration = world.integration(revocation_url=f"{world.api_url}/revoke")
+    world.grant(integration)
+    world.platform.rotates = rotates
+    _, old = world.stored_tokens(integration)
+    world.platform.on_refresh = lambda: revoke_meanwhile(world)
+    with pytest.raises(ReauthorizationRequired, match="disconnected"):
+        integration.refresh("id-ada")
+    line = world.platform.line()
+    sent = [parse_qs(body.decode())["token"][0] for body in world.platform.bodies]
+    assert sent == [old, line.refresh if rotates else max(line.access)]
+    assert integration.grants()[0].status is Status.REVOKED
+
+
+def revoke_meanwhile(world: World) -> None:
+    world.platform.expire_access_tokens()
+    assert world.integration(revocation_url=f"{world.api_url}/revoke").revoke("id-ada").at_platform
+
+
+def test_tokens_that_come_after_a_revocation_and_cannot_be_ended_are_told_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+
+    def revoke() -> None:
+        world.integration().revoke("id-ada")
+
+    world.platform.on_refresh = revoke
+    with pytest.raises(ReauthorizationRequired, match="disconnected"):
+        integration.refresh("id-ada")
+    assert "the new tokens may live on at the platform: No revocation endpoint is configured" in caplog.text
+
+
+def test_tokens_that_come_after_the_person_has_granted_again_are_left_alone(world: World) -> None:
+    """Some platforms end everything of the person's with any token of theirs."""
+    integration = world.integration(revocation_url=f"{world.api_url}/revoke")
+    world.grant(integration)
+
+    def grant_again() -> None:
+        world.platform.on_refresh = lambda: None
+        world.grant(world.integration())
+
+    world.platform.on_refresh = grant_again
+    assert integration.refresh("id-ada").status is Status.ACTIVE
+    assert world.platform.counts["revoke"] == 0

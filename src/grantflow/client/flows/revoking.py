@@ -21,7 +21,7 @@ def revoke(parts: Parts, key: GrantKey) -> Flow[Revocation]:
             break
     parts.live.drop(key)
     logger.info("grant %s revoked", stored.grant.id)
-    return (yield from _end_at_platform(parts, stored))
+    return (yield from end_at_platform(parts, stored))
 
 
 def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
@@ -37,7 +37,8 @@ def _forget(parts: Parts, grant: Grant, *, generation: int) -> Flow[bool]:
     return (yield from save(lambda: parts.vault.save(rules.revoked(grant), generation=generation)))
 
 
-def _end_at_platform(parts: Parts, stored: StoredGrant) -> Flow[Revocation]:
+def end_at_platform(parts: Parts, stored: StoredGrant) -> Flow[Revocation]:
+    """Ask the platform to end what it knows by these tokens; the vault is not touched."""
     url = parts.configuration.revocation_url
     token, hint = _best_token(stored)
     if token is None:

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from grantflow.client import rules
 from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
-from grantflow.client.grant import Standing, StoredGrant
+from grantflow.client.grant import Standing, Status, StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, save
 from grantflow.protocol.http import Response
@@ -33,10 +34,25 @@ def settle(
         return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
     if not (yield from _save_tokens(parts, renewed, over=leased, asked_at=asked_at, holder=holder)):
+        yield from _end_if_revoked(parts, renewed, over=leased)
         return None
     yield from clear_standing(parts, standing)
     logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
     return renewed
+
+
+def _end_if_revoked(parts: Parts, renewed: StoredGrant, *, over: StoredGrant) -> Flow[None]:
+    """The grant may have been revoked while these tokens were under way: then whoever revoked it knew only the ones
+    before, and a platform that does not count them as one family would let these live on."""
+    key = renewed.grant.key
+    found = yield from load(lambda: parts.vault.grant(key))
+    if found is None or found.status is not Status.REVOKED:
+        return
+    swapped = renewed.refresh_token != over.refresh_token
+    revocation = yield from end_at_platform(parts, renewed if swapped else replace(renewed, refresh_token=None))
+    if not revocation.at_platform:
+        words = "grant %s was revoked while it was renewed, and the new tokens may live on at the platform: %s"
+        logger.warning(words, found.id, revocation.reason)
 
 
 def settle_silence(parts: Parts, leased: StoredGrant, silence: Unanswered, *, holder: str) -> Flow[StoredGrant | None]:
