@@ -72,6 +72,66 @@ def test_a_second_401_is_the_callers_answer(world: World) -> None:
 # --- where the token goes ------------------------------------------------------------------------------------------
 
 
+def refuse_all(world: World) -> None:
+    world.platform.person_of = lambda authorization: None  # type: ignore[method-assign]
+
+
+def test_an_api_that_refuses_even_new_tokens_costs_one_refresh_for_each_step_of_the_back_off(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    refuse_all(world)
+    clients = [integration.client_for("id-ada") for _ in range(2)]
+    for refreshes, wait in enumerate([1, 2, 4, 8, 16, 32, 60, 60], 1):
+        for client in clients * 10:
+            assert client.get("people/me").status_code == 401
+        assert world.platform.counts["refresh"] == refreshes
+        world.clock.advance(seconds=wait - 0.5)
+        assert clients[0].get("people/me").status_code == 401
+        assert world.platform.counts["refresh"] == refreshes
+        world.clock.advance(seconds=0.5)
+
+
+def test_awaiting_callers_spare_the_token_endpoint_too(world: World) -> None:
+    world.grant(world.integration())
+    refuse_all(world)
+
+    async def call() -> None:
+        async with world.async_integration() as integration:
+            for _ in range(3):
+                answers = await asyncio.gather(*(integration.client_for("id-ada").get("rooms") for _ in range(5)))
+                assert [answer.status_code for answer in answers] == [401] * 5
+
+    asyncio.run(call())
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_one_address_that_refuses_every_token_does_not_renew_them_for_the_others(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client, refusal = integration.client_for("id-ada"), Answer(401, "{}")
+    for _ in range(5):
+        world.platform.api_answers += [refusal, refusal] if world.platform.counts["refresh"] == 0 else [refusal]
+        assert client.get("odd").status_code == 401
+        assert client.get("people/me").status_code == 200
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_once_new_tokens_serve_again_each_dead_one_is_renewed_at_once(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client, real = integration.client_for("id-ada"), world.platform.person_of
+    refuse_all(world)
+    assert client.get("people/me").status_code == 401
+    world.platform.person_of = real  # type: ignore[method-assign]
+    world.platform.expire_access_tokens()
+    assert client.get("people/me").status_code == 401, "within the wait of one second"
+    world.clock.advance(seconds=1)
+    for _ in range(3):
+        assert client.get("people/me").status_code == 200
+        world.platform.expire_access_tokens()
+    assert world.platform.counts["refresh"] == 4
+
+
 def test_a_foreign_address_is_refused_before_anything_is_sent(world: World) -> None:
     with foreign_platform() as (stranger, stranger_url):
         integration = world.integration()

@@ -4,10 +4,13 @@ On the way of a call that simply works nothing is unsealed and no row is read, b
 once a second: so a disconnect on another node takes hold within two.
 """
 
+from datetime import timedelta
+
 from grantflow.client.errors import BodyNotReplayable
-from grantflow.client.flows.parts import LiveToken, Parts
+from grantflow.client.flows.parts import LiveToken, Parts, logger
 from grantflow.client.flows.refreshing import find_usable, refresh
 from grantflow.client.grant import GrantKey
+from grantflow.client.rules import back_off
 from grantflow.client.steps import Flow, call_api, current_time, load
 from grantflow.protocol.secret import Secret
 
@@ -23,6 +26,8 @@ def call(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[None]:
     access_token = yield from _token_for(parts, key, replayable=replayable)
     if (yield from call_api(access_token)) != UNAUTHORIZED:
         return
+    if (yield from _was_renewed_in_vain(parts, key, access_token)):
+        return
     stored = yield from refresh(parts, key, rejected=access_token)
     if not replayable:
         raise BodyNotReplayable(
@@ -31,7 +36,25 @@ def call(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[None]:
             "bytes or as a seekable file: then this happens by itself."
         )
     assert stored.access_token is not None
-    yield from call_api(stored.access_token, again=True)
+    status = yield from call_api(stored.access_token, again=True)
+    if status == UNAUTHORIZED:
+        logger.warning("grant %s: the API refuses a token that was issued just now", stored.grant.id)
+        parts.vain.add(key, generation=stored.grant.generation)
+    else:
+        parts.vain.end(key)
+
+
+def _was_renewed_in_vain(parts: Parts, key: GrantKey, refused: Secret) -> Flow[bool]:
+    """Whether the API refuses new tokens as well, and the last one is too young to try with yet another: after 1, 2,
+    4, ... 60 seconds. Until then its 401 is the caller's answer, and the token endpoint is spared."""
+    row = parts.vain.count(key)
+    if row == 0:
+        return False
+    stored = yield from load(lambda: parts.vault.find(key))
+    if stored is None or stored.access_token != refused or stored.grant.refreshed_at is None:
+        return False
+    age = (yield from current_time()) - stored.grant.refreshed_at
+    return timedelta(0) <= age < timedelta(seconds=back_off(row))
 
 
 def _token_for(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[Secret]:

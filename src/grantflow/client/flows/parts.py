@@ -66,6 +66,29 @@ class LiveTokens:
         self._tokens.pop(key, None)
 
 
+class VainRenewals:
+    """How often in a row a token that had just been issued was refused by the API nevertheless, in this process.
+
+    Renewing does not help then, so it is not tried at each call. One that does help ends the row.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[GrantKey, tuple[int, int]] = {}
+
+    def count(self, key: GrantKey) -> int:
+        return self._rows.get(key, (0, 0))[0]
+
+    def add(self, key: GrantKey, *, generation: int) -> None:
+        """Many callers may meet the same token; it counts once."""
+        count, last = self._rows.pop(key, (0, 0))
+        self._rows[key] = (count if generation == last else count + 1, generation)
+        if len(self._rows) > _LIVE_LIMIT:
+            self._rows.pop(next(iter(self._rows)), None)
+
+    def end(self, key: GrantKey) -> None:
+        self._rows.pop(key, None)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`asks_for_person`: whether the host application finds out itself who granted, instead of people/me."""
@@ -75,6 +98,7 @@ class Parts:
     mint: Mint
     asks_for_person: bool = False
     live: LiveTokens = field(default_factory=LiveTokens)
+    vain: VainRenewals = field(default_factory=VainRenewals)
 
     @property
     def cookies(self) -> PendingCookies:
