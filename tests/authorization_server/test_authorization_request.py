@@ -199,6 +199,7 @@ REFUSED: list[tuple[dict[str, str | None], str, str]] = [
     ({"scope": "spark:rooms_read"}, "invalid_scope", "beyond what is registered"),
     ({"scope": f"{SCOPES} spark:rooms_read"}, "invalid_scope", "beyond what is registered"),
     ({"scope": "SPARK:people_read"}, "invalid_scope", "beyond what is registered"),
+    ({"scope": "spark:room_read a <b> c d"}, "invalid_scope", "integration: spark:room_read, a, c, 2 more. Ask"),
     ({"scope": 'spark:people_read "'}, "invalid_scope", "character"),
     ({"scope": "spark:péople_read"}, "invalid_scope", "character"),
     ({"scope": "openid"}, "invalid_scope", "OpenID Connect"),

@@ -227,7 +227,7 @@ def test_a_code_of_a_grant_that_was_taken_away_meanwhile_leads_to_no_tokens(tmp_
         await server.disconnect(person)
         answer = await server.exchange(app, code)
         assert error_of(answer) == (400, "invalid_grant")
-        assert "has revoked the grant" in answer.json()["message"]
+        assert "The grant was revoked" in answer.json()["message"]
 
     run(tmp_path, story)
 

@@ -269,6 +269,7 @@ def test_w25_a_declined_grant_is_told_as_such_and_stores_nothing(world: World) -
     [
         ("error=invalid_scope&error_description=No+such+scope", AuthorizationResponseError, "invalid_scope: No such"),
         ("error=server_error", AuthorizationResponseError, "refused with server_error"),
+        ("error=x&error_description=Ask+for+less.", AuthorizationResponseError, r"with x: Ask for less\. Begin again"),
         ("code=", MissingCode, "neither a code nor an error"),
         ("code=1&code=2", AuthorizationResponseError, "occurs more than once"),
         ("code=1&error=access_denied", AccessDenied, "declined"),

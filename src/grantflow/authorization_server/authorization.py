@@ -4,6 +4,7 @@
 ``check`` refuses goes to the redirect URI.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ PROMPTS = frozenset({NONE, LOGIN, CONSENT, SELECT_ACCOUNT})
 #: OpenID Connect is not offered: a client that counts on an id_token must learn so at once.
 OPENID_SCOPES = Scopes.of("openid", "email", "profile", "phone", "address")
 _IMPLICIT = frozenset({"token", "id_token"})
+_SCOPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_:.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +170,18 @@ def _check_scope(scope: str | None, registered: Scopes) -> Scopes:
         raise InvalidScope("OpenID Connect (openid, email, profile, phone, address) is not offered here.")
     if beyond:
         raise InvalidScope(
-            "The scope goes beyond what is registered for this integration; ask for less, or register more.",
+            f"The scope goes beyond what is registered for this integration: {_named(beyond)}. Ask for less, "
+            "or register more.",
             reason=f"not registered: {beyond}",
         )
     return asked | Scopes.of(KMS) if KMS in registered else asked
+
+
+def _named(beyond: Scopes) -> str:
+    """The first few, where they are written as scopes are: what else may stand in an address is not repeated."""
+    shown = [token for token in beyond if _SCOPE_NAME.fullmatch(token)][:3]
+    others = len(beyond) - len(shown)
+    return ", ".join([*shown, *([f"{others} more"] if others else [])])
 
 
 def _prompts(prompt: str | None) -> frozenset[str]:

@@ -71,7 +71,7 @@ def redeem(exchange: CodeExchange, code: Code | None, *, settings: Settings, now
             reason=f"a code of client {code.client_id} was presented by client {exchange.credentials.client_id}",
         )
     if not code.grant_lives:
-        raise InvalidGrant("The person has revoked the grant; send them through the grant again.")
+        raise InvalidGrant("The grant was revoked; send the person through it again.")
     _check_redirect_uri(exchange.redirect_uri, code)
     check_verifier(exchange.code_verifier, challenge=code.challenge)
     if code.spent_at is not None:

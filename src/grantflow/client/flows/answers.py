@@ -85,7 +85,7 @@ def error_of(response: AuthorizationResponse) -> AuthorizationResponseError:
             "Access was declined on the platform's page, so nothing is connected. It can be granted at any time.",
             error=response.error,
         )
-    words = f": {response.error_description}" if response.error_description else ""
+    words = f": {response.error_description.rstrip('.')}" if response.error_description else ""
     return AuthorizationResponseError(
         f"The platform refused with {response.error}{words}. Begin again on the landing page; if it comes back, the "
         "integration's registration is to be checked.",
