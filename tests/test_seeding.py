@@ -92,7 +92,7 @@ def test_the_redirect_uris_follow_the_ports(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     first, second = begin(directory), begin(directory, redirect_uri=THERE, own_redirect_uri=OWN_THERE)
     assert second.sample.registration.redirect_uris == (THERE,)
-    assert second.own.registration.redirect_uris == (OWN_THERE,)
+    assert second.own.registration.redirect_uris == (OWN_THERE, "http://localhost:8124/webex/oauth")
     assert second.sample.registration.client_id == first.sample.registration.client_id
 
 

@@ -124,14 +124,15 @@ async def furnish(
     """See to it that the sandbox has all it begins with; what is there already stays as it is.
 
     The redirect URIs follow the ports: ``redirect_uri`` is the sample integration's, where its pages are served,
-    ``own_redirect_uri`` one on a port that is left to the owner's own code.
+    ``own_redirect_uri`` one on a port that is left to the owner's own code. There is a second one below /webex, for
+    pages that are mounted in an app.
     """
     known = _remembered(directory)
     passwords = {each["email"]: Secret(each["password"]) for each in known.get("people", ())}
     owners = await _people(storage, passwords, now=now, mint=mint)
     publisher = owners[ADMIN].id
     sample = _application(APP_NAME, redirect_uri, owner_id=publisher, description=APP_DESCRIPTION)
-    own = _application(OWN_NAME, own_redirect_uri, owner_id=publisher, is_served=False)
+    own = _application(OWN_NAME, own_redirect_uri, mounted_uri(own_redirect_uri), owner_id=publisher, is_served=False)
     if not known.get("rooms"):
         await _rooms(storage, owners, now=now, mint=mint)
     sandbox = Sandbox(
@@ -236,17 +237,22 @@ def _new_person(email: str, name: str, *, org_id: str, now: datetime, mint: Mint
     return new_person(email, name, org_id=org_id, now=now, mint=mint, is_admin=email == ADMIN, **names)
 
 
+def mounted_uri(redirect_uri: str) -> str:
+    """The redirect URI of the same server's pages when they are mounted in an app, as the README does."""
+    return f"{origin(redirect_uri)}/webex/oauth"
+
+
 def _application(
-    name: str, redirect_uri: str, *, owner_id: str, description: str = "", is_served: bool = True
+    name: str, *redirect_uris: str, owner_id: str, description: str = "", is_served: bool = True
 ) -> Application:
     """With a landing page, and so in the App Hub, where something answers there."""
     return Application(
         name=name,
-        redirect_uris=(redirect_uri,),
+        redirect_uris=redirect_uris,
         scopes=SCOPES,
         description=description,
         owner_id=owner_id,
-        site_url=f"{origin(redirect_uri)}/" if is_served else None,
+        site_url=f"{origin(redirect_uris[0])}/" if is_served else None,
     )
 
 
@@ -265,7 +271,9 @@ async def _app(
     client_id = found.registration.client_id
     if redirect_uri not in found.registration.redirect_uris:
         before = known["redirect_uri"] if known else found.registration.redirect_uris[0]
-        await registrations.move(client_id, before, to=redirect_uri, site_url=wanted.site_url)
+        for old, new in [(before, redirect_uri), (mounted_uri(before), mounted_uri(redirect_uri))]:
+            if new not in found.registration.redirect_uris:
+                await registrations.move(client_id, old, to=new, site_url=wanted.site_url)
         found = await registrations.find(client_id)
         assert found is not None
     secret = Secret(known["client_secret"]) if known else None

@@ -197,7 +197,7 @@ def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> No
     without = "import sys; sys.modules['uvicorn'] = None; from grantflow.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", without, "up"], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert 'pip install "grantflow[server]"' in ended.stderr
+    assert 'in a clone of Grantflow: pip install ".[server]"' in ended.stderr
     assert "uvicorn" in ended.stderr
 
 

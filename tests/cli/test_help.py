@@ -96,5 +96,5 @@ def test_without_its_extra_the_script_prints_the_one_line_that_fixes_it(argument
     ended = subprocess.run([sys.executable, "-c", without, *arguments], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.splitlines() == [
-        'The grantflow command needs two more packages. Install them: pip install "grantflow[cli]"'
+        'The grantflow command needs more packages. Install them in a clone of Grantflow: pip install ".[server]"'
     ]

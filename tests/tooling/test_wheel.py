@@ -68,8 +68,15 @@ def test_the_script_without_its_extra_says_how_to_get_it(bare: Path) -> None:
     finished = run(bare / "grantflow", "up", code=1)
     assert finished.stdout == ""
     (line,) = finished.stderr.splitlines()
-    assert "pip install" in line
-    assert "grantflow[" in line
+    assert line.endswith('in a clone of Grantflow: pip install ".[server]"'), "it is not published"
+
+
+def test_the_pages_without_their_extra_say_how_to_get_it(bare: Path) -> None:
+    finished = run(bare / "python", "-I", "-c", "import grantflow.client.pages", code=1)
+    assert finished.stderr.splitlines()[-1] == (
+        "ImportError: grantflow.client.pages needs more packages. Install them in a clone of Grantflow: "
+        'pip install ".[pages]"'
+    )
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_the_licence(wheel: Path) -> None:

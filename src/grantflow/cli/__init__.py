@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 EXTRA = ("cyclopts", "rich")
-INSTALL_EXTRA = 'The grantflow command needs two more packages. Install them: pip install "grantflow[cli]"'
+INSTALL_EXTRA = (
+    'The grantflow command needs more packages. Install them in a clone of Grantflow: pip install ".[server]"'
+)
 
 
 def main() -> None:

@@ -79,7 +79,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         command = " ".join(("grantflow", *command_in(arguments), "--help"))
         return Failure(wrong_usage(error, arguments), fix=f"{command} shows how it is meant.", code=USAGE)
     if isinstance(error, ImportError) and (package := missing_package(error)):
-        return Failure(f"This command needs the package {package}.", fix='Install it: pip install "grantflow[server]"')
+        fix = 'Install it in a clone of Grantflow: pip install ".[server]"'
+        return Failure(f"This command needs the package {package}.", fix=fix)
     if isinstance(error, StorageUnavailable):
         return Failure(f"The database cannot be used: {error.reason}.", fix="Try again, or use another --data.")
     if isinstance(error, BrokenFile):

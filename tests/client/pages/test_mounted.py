@@ -203,3 +203,18 @@ def test_a_grant_url_that_leads_past_the_pages_is_told_to_the_operator(
     integration_pages(integration, ABOUT)
     assert ("grant_url" in caplog.text) is warned
     integration._parts.vault.close()
+
+
+@pytest.mark.parametrize(("mounted_at", "warned"), [("/webex", 0), ("/elsewhere", 1)])
+def test_pages_that_are_mounted_where_the_redirect_uri_does_not_lie_say_so_once(
+    world: World, caplog: pytest.LogCaptureFixture, mounted_at: str, warned: int
+) -> None:
+    with listening() as (listener, url):
+        integration = world.async_integration(redirect_uri=f"{url}/webex/oauth")
+        app = hosting(integration, Mount(mounted_at, integration_pages(integration, ABOUT)))
+        with served(app, listener), Browser() as visitor:
+            for _ in range(2):
+                visitor.see("GET", f"{url}{mounted_at}/")
+    told = [record.getMessage() for record in caplog.records if "mounted at" in record.getMessage()]
+    assert len(told) == warned
+    assert all(f"mounted at {mounted_at}," in text and "mount them at /webex" in text for text in told)

@@ -12,9 +12,16 @@ One ASGI app, by itself or mounted in any other::
 Switch the server's own access log off or let it leave out queries: the redirect URI's holds the code (RFC 9700 4.3.1).
 """
 
-from grantflow.client.pages.about import About
-from grantflow.client.pages.assembly import IntegrationPages, integration_pages
-from grantflow.client.pages.viewer import AskHost
-from grantflow.web.site import Link
+try:
+    from grantflow.client.pages.about import About
+    from grantflow.client.pages.assembly import IntegrationPages, integration_pages
+    from grantflow.client.pages.viewer import AskHost
+    from grantflow.web.site import Link
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.startswith("grantflow"):
+        raise
+    raise ImportError(
+        'grantflow.client.pages needs more packages. Install them in a clone of Grantflow: pip install ".[pages]"'
+    ) from error
 
 __all__ = ["About", "AskHost", "IntegrationPages", "Link", "integration_pages"]

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from grantflow.client.flows.parts import readable
 from grantflow.client.grant import Grant
@@ -41,9 +42,17 @@ log = logging.getLogger("grantflow.pages")
 class IntegrationPages(Starlette):
     """What `integration_pages` makes: an ASGI app, and the one thing that its host may ask of it."""
 
-    def __init__(self, viewers: Viewers, **options: Any) -> None:
+    def __init__(self, viewers: Viewers, *, site: Site, **options: Any) -> None:
         super().__init__(**options)
         self._viewers = viewers
+        self._site = site
+        self._is_compared = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._is_compared:
+            self._is_compared = True
+            _compare_mount(scope.get("root_path", ""), site=self._site)
+        await super().__call__(scope, receive, send)
 
     async def grant(self, request: Request) -> Grant | None:
         """The grant of whoever sent a request to the host application, dead or alive; None where there is none.
@@ -92,6 +101,7 @@ def integration_pages(
     _compare_grant_url(integration.configuration.connect_url, with_pages_at=site.public_url(paths.CONNECT))
     app = IntegrationPages(
         viewers,
+        site=site,
         routes=_routes(mount, callback=_path_below(site, redirect_uri)),
         exception_handlers=record_handlers(error_handlers(mount.pages, new_reference=mount.new_reference), about=about),
     )
@@ -118,6 +128,19 @@ def _compare_grant_url(grant_url: str, *, with_pages_at: str) -> None:
             "give AsyncIntegration(grant_url=...) the latter.",
             grant_url,
             with_pages_at,
+        )
+
+
+def _compare_mount(root_path: str, *, site: Site) -> None:
+    """A proxy may take a first part of the path away, or all of it; what is left must be its end."""
+    if not site.prefix.endswith(root_path.rstrip("/")):
+        log.warning(
+            "These pages are mounted at %s, but the redirect URI and their links lie below %s: mount them at %s, or "
+            "register a redirect URI below %s.",
+            root_path,
+            site.public_url("/"),
+            site.prefix or "/",
+            site.origin + root_path,
         )
 
 
