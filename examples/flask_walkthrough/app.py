@@ -14,7 +14,7 @@ integration = Integration(
     os.environ["GRANTFLOW_CLIENT_SECRET"],
     redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
     scopes="spark:people_read spark:rooms_read",
-    vault=SqliteVault("grants.db", keys=KeyRing.from_env()),
+    vault=SqliteVault(os.environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)

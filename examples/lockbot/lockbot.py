@@ -23,7 +23,7 @@ integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_SECRET"],
     redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
     scopes="spark:people_read spark:rooms_read spark:rooms_write",
-    vault=SqliteVault("lockbot.db", keys=KeyRing.from_env()),
+    vault=SqliteVault(os.environ.get("GRANTFLOW_VAULT", "lockbot.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)

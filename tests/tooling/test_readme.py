@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from grantflow import AsyncIntegration, KeyRing, SqliteVault
+from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
 from grantflow.settings import IntegrationSettings
 from tests.parts import ROOT
 from tests.tooling.test_wheel import bare, wheel  # noqa: F401  (fixtures)
 from tests.whole.person import Person
-from tests.whole.running import Up, environment, up
+from tests.whole.running import Up, environment, grantflow, up
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/v1/authorize\S+")
@@ -148,6 +148,32 @@ def test_placeholders_of_the_readme_are_asked_for_and_once_filled_in_its_lines_s
     assert "https://webexapis.com/v1" in shown[2]
 
 
+def test_whatever_else_is_pasted_is_told_without_a_traceback_and_what_is_not_set_by_its_name(tmp_path: Path) -> None:
+    given = {"CLIENT_ID": "C1", "CLIENT_SECRET": "s", "REDIRECT_URI": "http://localhost:1/oauth"}
+    complete = {f"GRANTFLOW_{name}": value for name, value in given.items()} | {"GRANTFLOW_KEY": KeyRing.new_key()}
+    vault = {"GRANTFLOW_VAULT": str(tmp_path / "own.db")}
+    for pasted in ("", "horse", "http://localhost:1/oauth?code=c"):
+        program = run_terminal(complete | vault, at=tmp_path, pasted=pasted)
+        assert program.returncode == 1
+        assert "paste the whole address, with code= and state=" in program.stderr
+        assert "Traceback" not in program.stderr
+    assert [file.name for file in tmp_path.glob("*.db")] == ["own.db"], "what status -o env names begins afresh with it"
+    unset = run_terminal({"GRANTFLOW_KEY": complete["GRANTFLOW_KEY"]}, at=tmp_path, pasted="")
+    assert unset.stderr.splitlines()[-1].startswith("ValueError: client_id is empty;")
+
+
+def run_terminal(env: dict[str, str], *, at: Path, pasted: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples/terminal.py")],
+        input=f"{pasted}\n",
+        capture_output=True,
+        text=True,
+        cwd=at,
+        env=environment() | env,
+        check=False,
+    )
+
+
 def test_each_variable_that_the_readme_names_is_read() -> None:
     """What `serve` reads is its settings'; the example reads the environment itself."""
     named = set(re.findall(r"\bGRANTFLOW_[A-Z_]+", README))
@@ -156,6 +182,26 @@ def test_each_variable_that_the_readme_names_is_read() -> None:
     assert named <= by_serve
     by_the_example = set(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', THE_LIBRARY))
     assert by_the_example <= by_serve
+
+
+@pytest.mark.slow
+def test_w16_what_the_readme_mounts_can_be_granted_in_the_sandbox(platform: Up, tmp_path: Path) -> None:
+    env = grantflow("status", "-o", "env", "--data", str(platform.folder)).stdout
+    given = dict(line.removeprefix("export ").split("=", 1) for line in env.splitlines())
+    redirect_uri = given["GRANTFLOW_REDIRECT_URI"].replace("/oauth", "/webex/oauth")
+    integration = Integration(
+        given["GRANTFLOW_CLIENT_ID"],
+        given["GRANTFLOW_CLIENT_SECRET"],
+        redirect_uri=redirect_uri,
+        scopes="spark:people_read",
+        vault=SqliteVault(tmp_path / "vault.db", keys=KeyRing(given["GRANTFLOW_KEY"])),
+        api_url=given["GRANTFLOW_API_URL"],
+    )
+    begun = integration.authorization_request()
+    with integration, Person(platform.grace, stops=(redirect_uri,)) as grace:
+        answer = grace.grant(begun.url)
+        grant = integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
+    assert grant.person_id
 
 
 def test_the_pages_mount_as_the_readme_shows(tmp_path: Path) -> None:
