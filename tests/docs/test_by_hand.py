@@ -43,10 +43,12 @@ def said(platform: Up) -> list[str]:
     ) as shell:
         assert shell.stdout is not None
         read = ""
-        while "/authorize?" not in read and (line := shell.stdout.readline()):
+        # To the end of the block that prints the address: what lay read in the buffer, communicate() would lose.
+        while not re.search(rf"/authorize\?.*\n{BETWEEN}\n", read) and (line := shell.stdout.readline()):
             read += line
+        (begun,) = re.findall(r"\S+/authorize\?\S+", read)
         with Person(platform.ada, stops=(REDIRECT_URI,)) as ada:
-            address = ada.grant(read.split()[-1])
+            address = ada.grant(begun)
         rest, complaints = shell.communicate(f"{address}\n", timeout=120)
     assert shell.returncode == 0, complaints
     return (read + rest).split(f"{BETWEEN}\n")
