@@ -155,11 +155,13 @@ def place(folder: Path) -> Iterator[Place]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without settings of Grantflow's or a proxy's."""
+    """Ours, without settings of Grantflow's or a proxy's; Python keeps what it has compiled, as it does by itself."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GRANTFLOW_") and not name.lower().endswith("_proxy")
+        if not name.startswith("GRANTFLOW_")
+        and not name.lower().endswith("_proxy")
+        and name != "PYTHONDONTWRITEBYTECODE"
     } | {"PYTHONPATH": str(ROOT)}
 
 

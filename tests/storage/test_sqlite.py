@@ -189,6 +189,28 @@ def test_reading_does_not_wait_for_writing_and_cannot_write(tmp_path: Path) -> N
 # --- trouble -------------------------------------------------------------------------------------------------------
 
 
+def test_whoever_has_waited_long_for_the_lock_looks_as_often_as_who_came_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) == 50:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr("grantflow.storage.sqlite.time.sleep", sleep)
+        assert await engine.write(add("ada")) == "ada"
+        other.close()
+
+    run(tmp_path, story)
+    assert slept == [sqlite.LOOK_AGAIN] * 50
+
+
 def test_a_lock_that_is_not_given_back_is_unavailable_and_the_next_write_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

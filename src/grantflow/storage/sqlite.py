@@ -10,6 +10,7 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,8 +23,8 @@ from grantflow.storage.engine import IntegrityError, Row, Statement, StorageRepl
 
 log = logging.getLogger("grantflow.storage")
 
-#: How long the writer waits for another process's lock, in seconds.
-LOCK_TIMEOUT = 10.0
+#: How long the writer waits for another process's lock, and how long it sleeps between two looks, in seconds.
+LOCK_TIMEOUT, LOOK_AGAIN = 10.0, 0.001
 #: Units of work that may wait before new ones are refused with 503.
 QUEUE_LIMIT = 2_000
 #: Units of work that share one commit at the most: bounds how long another process waits for the lock.
@@ -47,6 +48,7 @@ class SqliteEngine:
         self._file = DatabaseFile(path)
         self._is_replaced = False
         self._writer = _connect(path)
+        self._writer.execute("PRAGMA busy_timeout = 0")  # see _begin
         self._reader = _connect(path)
         self._reader.execute("PRAGMA busy_timeout = 0")  # it runs on the event loop, where nobody may wait for a lock
         self._reader.execute("PRAGMA query_only = ON")
@@ -141,7 +143,7 @@ class SqliteEngine:
         return batch
 
     def _commit_together(self, batch: list[_Job]) -> None:
-        self._writer.execute("BEGIN IMMEDIATE")
+        self._begin()
         for job in batch:
             self._writer.execute("SAVEPOINT unit")
             try:
@@ -153,6 +155,20 @@ class SqliteEngine:
                 job.error = error
             self._writer.execute("RELEASE unit")
         self._writer.execute("COMMIT")
+
+    def _begin(self) -> None:
+        """Wait for the lock as others do. Left to itself SQLite looks the more seldom the longer it has waited, so that
+        whoever comes last goes first, and of several busy processes one hardly gets a turn.
+        """
+        until = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(LOOK_AGAIN)
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:
