@@ -1,5 +1,6 @@
 """What goes wrong is told with what to do, on stderr, with the right exit code; tracebacks only for --debug."""
 
+import json
 import logging
 import os
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grantflow.cli.log import redacted, set_up
-from grantflow.cli.output import has_colour
+from grantflow.cli.output import has_colour, write_json, write_table
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
@@ -260,6 +261,31 @@ def test_nobody_forges_a_line_of_the_log(grantflow: CommandLine) -> None:
     logging.getLogger("grantflow.web").warning("GET %s was refused", "/x\n12:00:00 INFO all is well\x1b[31m")
     (line,) = grantflow.capsys.readouterr().err.splitlines()
     assert r"/x\n12:00:00 INFO all is well\x1b[31m was refused" in line
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\r\nfake@webex.bot\tFake\x9b31m\x7f\u202e\u2066\u2028\ud800"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_nobody_forges_a_row_of_a_list_or_steers_the_terminal_that_shows_it(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    write_table(("EMAIL", "DESCRIPTION"), [("lockbot@webex.bot", HOSTILE)])
+    out = grantflow.capsys.readouterr().out
+    assert len(out.splitlines()) == 1 + terminal
+    assert out.count("\t") == (0 if terminal else 1)
+    assert all(c.isprintable() or c in "\n\t" for c in out)
+    assert r"\x1b[31mred\r\nfake@webex.bot\tFake\x9b31m\x7f\u202e\u2066\u2028\ud800" in out
+
+
+def test_json_escapes_what_a_terminal_acts_on_and_keeps_all_else(grantflow: CommandLine) -> None:
+    write_json({"description": HOSTILE, "name": "Zoë 👩"})
+    out = grantflow.capsys.readouterr().out
+    assert out.removesuffix("\n").isprintable()
+    assert "Zoë 👩" in out
+    assert json.loads(out) == {"description": HOSTILE, "name": "Zoë 👩"}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def test_s57_only_the_hash_of_a_bot_s_token_is_kept() -> None:
         ({"name": "x" * 121}, "name", "at most 120"),
         ({"name": "a\u202eb"}, "name", "printable"),
         ({"description": "x" * 1_001}, "description", "at most 1000"),
+        ({"description": "\x1b]0;owned\x07"}, "description", "control character"),
+        ({"description": "x\u202ey"}, "description", "control character"),
     ],
 )
 def test_what_may_not_be_a_bot_is_told_field_by_field(changed: dict[str, str], field: str, words: str) -> None:

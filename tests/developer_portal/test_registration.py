@@ -69,6 +69,7 @@ def test_s10_a_public_client_gets_no_secret_and_is_strict() -> None:
         ({"scopes": "openid"}, "scopes", "not registered"),
         ({"scopes": 'spark:people_read"'}, "scopes", "character"),
         ({"description": "x" * 1_001}, "description", "at most 1000"),
+        ({"description": "a\x1b[2J"}, "description", "control character"),
         ({"contact_email": "nobody"}, "contact_email", "name@example.com"),
         ({"site_url": "javascript:alert(1)"}, "site_url", "web address"),
     ],
@@ -79,6 +80,36 @@ def test_w11_s03_s04_s05_s07_what_may_not_be_registered_is_told_field_by_field(
     problems = problems_of(replace(APPLICATION, **changed))  # type: ignore[arg-type]
     assert list(problems) == [field]
     assert words in problems[field]
+
+
+CONTROLS = [
+    "\0",
+    "\x07",
+    "\x0b",
+    "\r",
+    "\x1b",
+    "\x7f",
+    "\x85",
+    "\x9b",
+    "\u2028",
+    "\u202a",
+    "\u202e",
+    "\u2066",
+    "\u2069",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("character", CONTROLS)
+def test_no_description_moves_a_cursor_or_turns_a_line_about(character: str) -> None:
+    application = replace(APPLICATION, description=f"Locks{character}spaces")
+    assert "control character" in problems_of(application)["description"]
+
+
+@pytest.mark.parametrize("text", ["two\r\nlines", "a\n\nb", "a\tb", "שלום\u200f", "👩\u200d🚀 Zoë", "x" * 1_000 + "\n"])
+def test_a_description_may_have_lines_any_script_and_joined_pictures(text: str) -> None:
+    made = register(replace(APPLICATION, description=text), now=NOW, mint=secrets.token_bytes, sandbox=True)
+    assert made.integration.description == text.replace("\r\n", "\n").replace("\t", " ").strip()
 
 
 def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_form() -> None:

@@ -4,6 +4,8 @@ import logging
 import re
 import sys
 
+from grantflow.cli.output import one_line
+
 #: A parameter, JSON member or header that carries a secret; a token, key, client secret or code by its shape.
 _SECRETS = re.compile(
     r"""
@@ -47,7 +49,7 @@ class _Redacting(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """On one line: nobody forges another by a newline in an address."""
-        record.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in record.message)
+        record.message = one_line(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: object) -> str:  # noqa: N802 (logging's name)

@@ -99,13 +99,22 @@ def write_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def one_line(text: str) -> str:
+    """What people typed elsewhere, with its control characters in letters: none of it moves a cursor, turns a line
+    about or begins another.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def write_json(value: Any) -> None:
-    """One line; keys keep their order."""
-    write(json.dumps(value, ensure_ascii=False))
+    """One line; keys keep their order. Escaped is what a terminal might act on, and nothing else."""
+    written = json.dumps(value, ensure_ascii=False)
+    write("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written))
 
 
 def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for people on a terminal; for programs tab-separated lines without headings."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in rows:
             write("\t".join(row))
@@ -116,5 +125,6 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for row in rows:
         table.add_row(*row)
-    # Wider than any terminal: an id that was cut short could not be copied.
-    Console(width=1_000, no_color=not has_colour(sys.stdout), highlight=False, markup=False).print(table)
+    # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.
+    colourless = not has_colour(sys.stdout)
+    Console(width=1_000, height=25, no_color=colourless, highlight=False, markup=False, emoji=False).print(table)

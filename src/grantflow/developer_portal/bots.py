@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from grantflow.developer_portal.records import Bot, NewBotToken
-from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, NAME_LIMIT, InvalidRegistration
+from grantflow.developer_portal.registration import NAME_LIMIT, InvalidRegistration, description_problem, lines
 from grantflow.protocol.minting import Mint, mint_token, mint_uuid
 from grantflow.protocol.scope import ALL, KMS, Scopes
 from grantflow.protocol.secret import Secret
@@ -66,8 +66,8 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
         problems["name"] = "The bot needs a name; people see it beside what it says."
     elif len(name) > NAME_LIMIT or not name.isprintable():
         problems["name"] = f"The name must have at most {NAME_LIMIT} characters, all of them printable."
-    if len(application.description) > DESCRIPTION_LIMIT:
-        problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
+    if problem := description_problem(application.description):
+        problems["description"] = problem
     if application.icon and application.icon not in OWN_ICONS:
         problems["icon"] = "Choose one of these icons, or the name's first letter."
     if problems:
@@ -79,7 +79,7 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
         name=name,
         org_id=org_id,
         created_at=now,
-        description=application.description.strip(),
+        description=lines(application.description),
         owner_id=application.owner_id,
         icon=application.icon or None,
     )

@@ -25,6 +25,8 @@ REDIRECT_URI_LIMIT = 50
 _SECRET_BYTES = 32
 _SCOPE = re.compile(r"[A-Za-z][A-Za-z-]*:[A-Za-z_]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+#: Controls (C0 but the newline, DEL, C1), other line ends, embedded and overridden directions, halves of characters.
+_UNFIT = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: What an address holds that needs no look at how browsers would mend it.
 _PLAIN = re.compile(r"[!-~]+")
 
@@ -127,7 +129,7 @@ def _checked(
     integration = Integration(
         registration,
         created_at=now,
-        description=_lines(application.description),
+        description=lines(application.description),
         contact_email=application.contact_email.strip(),
         owner_id=application.owner_id,
         site_url=(application.site_url or "").strip() or None,
@@ -157,8 +159,8 @@ def _check_texts(application: Application, sandbox: bool, problems: dict[str, st
         problems["contact_email"] = "The contact email must look like name@example.com."
     if application.icon and not (application.icon in OWN_ICONS or DIGEST.fullmatch(application.icon)):
         problems["icon"] = NO_SUCH_ICON
-    if len(_lines(application.description)) > DESCRIPTION_LIMIT:
-        problems["description"] = f"The description must have at most {DESCRIPTION_LIMIT} characters."
+    if problem := description_problem(application.description):
+        problems["description"] = problem
     if problem := _site_problem((application.site_url or "").strip(), sandbox=sandbox):
         problems["site_url"] = problem
 
@@ -208,9 +210,19 @@ def _quoted(uri: str) -> str:
     return f"{plain[:97]}..." if len(plain) > 100 else plain
 
 
-def _lines(text: str) -> str:
-    """With the line ends that everybody uses but forms."""
-    return text.replace("\r\n", "\n").strip()
+def description_problem(description: str) -> str | None:
+    """What is wrong with the description of an integration or a bot, which pages and terminals show."""
+    plain = lines(description)
+    if len(plain) > DESCRIPTION_LIMIT:
+        return f"The description must have at most {DESCRIPTION_LIMIT} characters."
+    if _UNFIT.search(plain):
+        return "The description holds a control character, or one that turns the direction of a line; remove it."
+    return None
+
+
+def lines(text: str) -> str:
+    """With the line ends that everybody uses but forms, and no tabs."""
+    return text.replace("\r\n", "\n").replace("\t", " ").strip()
 
 
 def _scopes(text: str, problems: dict[str, str]) -> Scopes:
