@@ -174,6 +174,15 @@ def test_a_ratio_is_ours_over_the_row_by_the_medians_of_the_rounds() -> None:
     assert line.split() == ["peer", "150", "1-200", "1.0", "2.0", "-", "-", "2.00", "-"]
 
 
+def test_a_client_is_compared_with_the_bare_one_of_its_kind() -> None:
+    took = {"httpx2.Client": 100.0, "Integration": 150.0, "httpx2.AsyncClient": 200.0, "AsyncIntegration": 220.0}
+    text = report.table(MACHINE, [{"round": 1, "workload": "client", "row": "client", "cpu_us": took}])
+    assert [line.split() for line in text.splitlines()[-2:]] == [
+        ["Integration", "150", "100", "50", "1.50"],
+        ["AsyncIntegration", "220", "200", "20", "1.10"],
+    ]
+
+
 def test_wrong_answers_are_told_below_the_table() -> None:
     assert "peer, refresh, round 3: 7 wrong answers" in report.table(MACHINE, [cell("peer", 3, 9.0, wrong=7)])
 
