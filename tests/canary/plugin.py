@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.canary import record
+from tests.parts import ROOT
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +36,8 @@ class Keeping:
         report = yield
         record.written(report.longreprtext, f"traceback of {item.nodeid}")
         for title, text in report.sections:
-            if "log" not in title:  # kept by itself, without what the tests' own clients log
+            # What is logged is kept by itself; and foreign clients write what they like.
+            if "log" not in title and not item.path.is_relative_to(ROOT / "tests/interop"):
                 record.written(text, f"{title} of {item.nodeid}")
         return report
 

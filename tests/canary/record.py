@@ -56,6 +56,9 @@ _PUBLIC = re.compile(
     re.VERBOSE,
 )
 
+#: Foreign clients, in tests/interop and the examples: they log what they like.
+_FOREIGN = ("authlib", "oauthlib", "requests_oauthlib", "urllib3", "webexpythonsdk", "werkzeug", "wxc_sdk")
+
 
 def is_telling(text: str) -> bool:
     """Whether it is a secret that can be told from other text; Hypothesis sends whatever it finds in the sources."""
@@ -217,13 +220,16 @@ def _print_when_made(kind: type, record: Record) -> None:
 
 
 class _Log(logging.Handler):
-    """Every record but those of the tests' own HTTP clients: a person's browser knows the addresses it is sent to."""
+    """Every record but those of others: of foreign clients, and of the tests' own HTTP clients, since a person's
+    browser knows the addresses that it is sent to."""
 
     def __init__(self, record: Record) -> None:
         super().__init__()
         self._record = record
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith(_FOREIGN):
+            return
         if not record.name.startswith(("httpx2", "httpcore2")) or _is_under_the_integration():
             self._record.write("log", f"{record.name}: {self.format(record)}")
 
