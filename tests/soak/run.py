@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.soak.api import API
 from tests.soak.kills import KILLS
 from tests.soak.proof import Bounds, Proof, Tree, is_shown, journal_of, prove, tree_of_source
 from tests.soak.properties import PROPERTIES
 from tests.soak.races import RACES
 
-PROOFS = [*PROPERTIES, *RACES, *KILLS]
+PROOFS = [*PROPERTIES, *API, *RACES, *KILLS]
 #: Between two lines about the same proof, in seconds.
 QUIET = 5.0
 

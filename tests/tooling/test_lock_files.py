@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from tests.parts import ROOT
 
-LOCKS = ["dev.lock", "run.lock", "uv.lock"]
+LOCKS = ["dev.lock", "run.lock", "soak.lock", "uv.lock"]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -46,6 +46,8 @@ def group(name: str) -> Iterator[Requirement]:
 
 
 def wanted(lock: str) -> list[Requirement]:
+    if lock == "soak.lock":
+        return list(group("soak"))
     return [
         *map(Requirement, PROJECT["project"]["dependencies"]),
         *extra("server"),
@@ -53,7 +55,7 @@ def wanted(lock: str) -> list[Requirement]:
     ]
 
 
-@pytest.mark.parametrize("lock", ["dev.lock", "run.lock"])
+@pytest.mark.parametrize("lock", ["dev.lock", "run.lock", "soak.lock"])
 def test_a_lock_file_holds_what_pyproject_asks_for_and_nothing_that_it_no_longer_does(lock: str) -> None:
     pinned = entries(lock)
     for requirement in wanted(lock):

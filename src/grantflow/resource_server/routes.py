@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from grantflow.resource_server.api import Api, Method
 from grantflow.resource_server.authorizations import AuthorizationCalls
+from grantflow.resource_server.description import description_route
 from grantflow.resource_server.memberships import MembershipCalls
 from grantflow.resource_server.messages import MessageCalls
 from grantflow.resource_server.people import PeopleCalls
@@ -57,6 +58,7 @@ def routes(
     messages = MessageCalls(ports.messages, ports.rooms, f"{url}/messages", mint_id)
     authorizations = AuthorizationCalls(ports.authorizations, ports.directory)
     return [
+        description_route(url),
         api.resource("/v1/people/me", GET=Method("spark:people_read", people.me)),
         api.resource("/v1/people", GET=Method("spark:people_read", people.find)),
         api.resource("/v1/people/{person_id}", GET=Method("spark:people_read", people.get)),
