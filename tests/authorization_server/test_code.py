@@ -232,6 +232,19 @@ def test_a_code_of_a_grant_that_was_taken_away_meanwhile_leads_to_no_tokens(tmp_
     run(tmp_path, story)
 
 
+def test_w28_a_used_code_is_called_a_used_code_where_the_grant_has_ended_since(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        code = await server.code(app, person)
+        assert (await server.exchange(app, code)).status_code == 200
+        await server.disconnect(person)
+        answer = await server.exchange(app, code)
+        assert error_of(answer) == (400, "invalid_grant")
+        assert "was used a moment ago" in answer.json()["message"]
+
+    run(tmp_path, story)
+
+
 def test_a_code_carries_the_scopes_that_were_consented_to_for_it_alone(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app, person = await server.integration(), await server.person()

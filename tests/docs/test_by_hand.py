@@ -103,6 +103,7 @@ def test_w31_w35_after_revoking_the_token_is_refused(said: list[str]) -> None:
 def test_w28_w35_the_used_code_is_refused(said: list[str]) -> None:
     error, others = answer(of(said, "A used code is refused")[0])
     assert (error["error"], others) == ("invalid_grant", ["400"])
+    assert "The authorization code was used " in error["error_description"], "and not that the grant was revoked"
 
 
 def test_every_command_of_the_document_is_among_those_that_ran(said: list[str]) -> None:

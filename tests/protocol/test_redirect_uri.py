@@ -29,6 +29,7 @@ from grantflow.protocol.redirect_uri import (
         ("mydemoapp://oauth", False),
         ("com.example.app:/8056/oauth", False),
         ("com.example.app:8a", False),
+        ("https://app.example/x*?y=*", False),
     ],
 )
 def test_w11_an_https_address_a_loopback_address_or_an_apps_own_scheme_may_be_registered(
@@ -78,6 +79,9 @@ def test_w11_an_https_address_a_loopback_address_or_an_apps_own_scheme_may_be_re
         ("app.example:8443/oauth?a=1", False, r"mean https://app\.example:8443/oauth\?a=1\?"),
         ("myhost:443", False, r"mean https://myhost:443\?"),
         ("localhost:8056/é", False, "%-encode"),
+        ("https://*.example.com/x", False, "letter by letter"),
+        ("https://*/x", True, "letter by letter"),
+        ("mydemoapp://*/x", False, "letter by letter"),
     ],
 )
 def test_s03_s04_s05_s07_what_may_not_be_registered_is_refused_with_the_rule(

@@ -1,13 +1,14 @@
 """The roles in processes of their own, which meet by redirect and by the store alone; each can be away."""
 
 from collections.abc import Iterator
-from urllib.parse import urlencode
+from pathlib import Path
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx2
 import pytest
 
 from grantflow import ReauthorizationRequired, TransientTokenError
-from tests.whole.apart import ADA, PLATFORM_ROLES, Apart, apart
+from tests.whole.apart import ADA, PLATFORM_ROLES, Apart, Process, apart, free_port
 from tests.whole.person import Person
 
 pytestmark = pytest.mark.slow
@@ -175,6 +176,31 @@ def test_w03_the_portal_names_the_authorization_servers_address(house: Apart, ad
         "Create Integration", name="Lockbot", contact_email="ada@example.com", description="It locks.", **form
     )
     assert f"{house.issuer}/authorize?client_id=" in page.words
+
+
+def test_w03_w36_the_portals_env_is_all_that_an_integration_needs_where_the_roles_are_apart(
+    house: Apart, ada: Person, tmp_path: Path
+) -> None:
+    ada.open(f"{house.urls['developer-portal']}/my-apps/new/integration")
+    ada.sign_in()
+    redirect_uri = f"http://127.0.0.1:{free_port()}/oauth"
+    form = {"redirect_uris": redirect_uri, "scope.spark:people_read": "on"}
+    page = ada.press(
+        "Create Integration", name="From its env", contact_email="ada@example.com", description="It reads.", **form
+    )
+    env_file = tmp_path / "its.env"
+    env_file.write_text(unquote(page.text.partition("data:text/plain;charset=utf-8,")[2].partition('"')[0]))
+    env = {"GRANTFLOW_KEY": house.key, "GRANTFLOW_VAULT": str(tmp_path / "vault.db")}
+    command = ("serve", "--env-file", str(env_file), "--data", str(tmp_path / "data"))
+    pages = Process(command, env, tmp_path / "stderr")
+    pages.begin()
+    try:
+        home = redirect_uri.removesuffix("/oauth")
+        assert urlsplit(house.issuer).netloc in ada.open(home).words, "where people sign in, and not where the API is"
+        assert urlsplit(house.api_url).netloc not in ada.page.words
+        assert ada.grant(f"{home}/connect") == f"{home}/granted"
+    finally:
+        pages.kill()
 
 
 def test_w03_without_the_portal_people_sign_in_and_grants_are_kept(house: Apart, ada: Person) -> None:

@@ -70,12 +70,12 @@ def redeem(exchange: CodeExchange, code: Code | None, *, settings: Settings, now
             "The authorization code was issued to another integration.",
             reason=f"a code of client {code.client_id} was presented by client {exchange.credentials.client_id}",
         )
-    if not code.grant_lives:
-        raise InvalidGrant("The grant was revoked; send the person through it again.")
     _check_redirect_uri(exchange.redirect_uri, code)
     check_verifier(exchange.code_verifier, challenge=code.challenge)
     if code.spent_at is not None:
         _refuse_repeat(code, spent_at=code.spent_at, settings=settings, now=now)
+    if not code.grant_lives:
+        raise InvalidGrant("The grant was revoked; send the person through it again.")
     if code.expires_at <= now:
         raise InvalidGrant("The authorization code has expired; exchange it at once, or send the person again.")
     return Redemption(code, _first_pair(code, settings=settings, now=now, mint=mint), now)

@@ -196,7 +196,8 @@ def _warn_of_a_platform_that_is_away(api_url: str) -> None:
 
 
 def _about(settings: IntegrationSettings) -> About:
-    by_address = "Webex" if settings.api_url == WEBEX_API_URL else urlsplit(settings.api_url).netloc
+    people_sign_in_at = settings.authorization_endpoint or settings.api_url
+    by_address = "Webex" if people_sign_in_at.startswith(WEBEX_API_URL) else urlsplit(people_sign_in_at).netloc
     platform = settings.platform or by_address
     return About(
         settings.name,

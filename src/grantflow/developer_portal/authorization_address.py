@@ -1,7 +1,7 @@
 """The OAuth Authorization URL of an integration, and what each of its parameters is for (W20)."""
 
 import shlex
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from grantflow.developer_portal.records import Integration
 from grantflow.protocol.authorization import STATE_PLACEHOLDER, AuthorizationRequest, authorization_url
@@ -35,12 +35,24 @@ PARAMETERS = (
 )
 
 
-def environment_file(integration: Integration, secret: Secret | None, *, api_url: str) -> str:
+def endpoints_elsewhere(authorization_endpoint: str, *, api_url: str) -> dict[str, str]:
+    """The two endpoints that a client cannot find below the API's address: where the roles are apart. Else none."""
+    if authorization_endpoint == f"{api_url}/authorize":
+        return {}
+    token_endpoint = urljoin(authorization_endpoint, "access_token")
+    return {"authorization_endpoint": authorization_endpoint, "token_endpoint": token_endpoint}
+
+
+def environment_file(
+    integration: Integration, secret: Secret | None, *, api_url: str, authorization_endpoint: str
+) -> str:
     """A ``.env`` file as Grantflow's library, its command line and many others read it."""
+    elsewhere = endpoints_elsewhere(authorization_endpoint, api_url=api_url)
     registration = integration.registration
     redirect_uri = urlsplit(registration.redirect_uris[0])
     variables = {
         "GRANTFLOW_API_URL": api_url,
+        **{f"GRANTFLOW_{name.upper()}": address for name, address in elsewhere.items()},
         "GRANTFLOW_NAME": registration.name,
         "GRANTFLOW_CLIENT_ID": registration.client_id,
         "GRANTFLOW_CLIENT_SECRET": secret.reveal() if secret else None,

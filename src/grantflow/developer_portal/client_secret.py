@@ -44,7 +44,8 @@ class SecretPages:
         version = _number(fields.get("version", ""))
         if not await self.registrations.add_secret(client_id, kept, others_expire_at=now + overlap, version=version):
             raise _regenerated_already(client_id)
-        take_over = self.portal.settings.take_over
+        settings = self.portal.settings
+        take_over = settings.take_over
         return self.portal.page(
             request,
             "new_secret.html",
@@ -54,7 +55,12 @@ class SecretPages:
             secret=secret.reveal(),
             old_ends_at=now + overlap if overlap else None,
             is_taken_over=take_over is not None and take_over(client_id, secret),
-            environment=environment_file(integration, secret, api_url=self.portal.settings.api_url),
+            environment=environment_file(
+                integration,
+                secret,
+                api_url=settings.api_url,
+                authorization_endpoint=settings.authorization_endpoint,
+            ),
         )
 
     async def _confidential(self, request: Request, session: Session) -> Integration:

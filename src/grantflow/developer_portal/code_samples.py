@@ -4,6 +4,7 @@ import json
 from shlex import quote
 from urllib.parse import urljoin
 
+from grantflow.developer_portal.authorization_address import endpoints_elsewhere
 from grantflow.developer_portal.records import Integration
 from grantflow.protocol.registration import ClientType
 
@@ -12,15 +13,17 @@ _SECRET = "GRANTFLOW_CLIENT_SECRET"
 
 def code_samples(integration: Integration, *, api_url: str, authorization_endpoint: str) -> list[tuple[str, str]]:
     """By what they are written in: with Grantflow's library the whole grant, else what follows on the code."""
+    elsewhere = endpoints_elsewhere(authorization_endpoint, api_url=api_url)
     token_endpoint = urljoin(authorization_endpoint, "access_token")
-    samples = [("Python, with Grantflow", _grantflow(integration, api_url=api_url))]
+    samples = [("Python, with Grantflow", _grantflow(integration, api_url, elsewhere=elsewhere))]
     if not integration.registration.needs_pkce:  # by hand the verifier would have to be made, and kept, as well
         samples.append(("Python, with requests", _requests(integration, api_url, token_endpoint=token_endpoint)))
     return [*samples, ("curl", _curl(integration, token_endpoint))]
 
 
-def _grantflow(integration: Integration, *, api_url: str) -> str:
+def _grantflow(integration: Integration, api_url: str, *, elsewhere: dict[str, str]) -> str:
     registration = integration.registration
+    addresses = "".join(f"\n    {name}={_python(url)}," for name, url in {"api_url": api_url, **elsewhere}.items())
     secret = "" if registration.client_type is ClientType.PUBLIC else f'\n    environ["{_SECRET}"],'
     return f"""\
 from os import environ
@@ -31,8 +34,7 @@ integration = Integration(
     {_python(registration.client_id)},{secret}
     redirect_uri={_python(registration.redirect_uris[0])},
     scopes={_python(str(registration.scopes))},
-    vault=SqliteVault("grants.db", keys=KeyRing(environ["GRANTFLOW_KEY"])),
-    api_url={_python(api_url)},
+    vault=SqliteVault("grants.db", keys=KeyRing(environ["GRANTFLOW_KEY"])),{addresses}
 )
 begun = integration.authorization_request()
 print("Open this address and press Accept:", begun.url)

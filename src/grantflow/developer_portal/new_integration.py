@@ -107,7 +107,12 @@ class NewIntegration:
             secret=registered.secret.reveal() if registered.secret else None,
             addresses=authorization_addresses(integration, settings.authorization_endpoint),
             parameters=PARAMETERS,
-            environment=environment_file(integration, registered.secret, api_url=settings.api_url),
+            environment=environment_file(
+                integration,
+                registered.secret,
+                api_url=settings.api_url,
+                authorization_endpoint=settings.authorization_endpoint,
+            ),
             warnings=tuple(dict.fromkeys(registered.warnings)),
         )
 

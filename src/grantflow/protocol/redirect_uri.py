@@ -62,6 +62,11 @@ def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[s
         raise InvalidRequest("A redirect URI has no fragment (RFC 6749 section 3.1.2); remove '#' and what follows.")
     if parts.username is not None or parts.password is not None:
         raise InvalidRequest("A redirect URI has no user name or password; remove what stands before '@'.")
+    if "*" in parts.netloc:
+        raise InvalidRequest(
+            "A '*' in the host stands for nothing: redirect URIs are compared letter by letter (RFC 9700 section "
+            "4.1.3). Register each host by its name."
+        )
     if any(segment in {".", ".."} for segment in parts.path.replace("%2e", ".").replace("%2E", ".").split("/")):
         raise InvalidRequest("A redirect URI has no '.' or '..' path segments; write the path they lead to.")
     if scheme == "https":
