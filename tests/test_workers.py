@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -15,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PROGRAM = """
-import asyncio, logging, os, sys
+import asyncio, logging, os, sys, time
 from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -29,11 +30,17 @@ async def who(request):
 @asynccontextmanager
 async def lifespan(app):
     yield
+    if "--hanging" in sys.argv:
+        await asyncio.sleep(60)
     print("ended well", flush=True)
 
 def begin():
     if "--broken" in sys.argv:
         raise RuntimeError("no such luck")
+    if os.path.exists(sys.argv[1]):
+        raise RuntimeError("not now")
+    while os.path.exists(sys.argv[2]):
+        time.sleep(0.1)
     return [serving.Listener(Starlette(routes=[Route("/", who)], lifespan=lifespan), sockets)]
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -47,10 +54,12 @@ except workers.WorkerFailed as error:
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def served(
+    *arguments: str, broken_while: Path = Path("/no/such/file"), slow_while: Path = Path("/no/such/file")
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A worker that begins fails while the one file is there, and takes its time while the other is."""
+    command = [sys.executable, "-c", PROGRAM, str(broken_while), str(slow_while), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process, process.stdout.readline().strip()
@@ -143,3 +152,71 @@ def test_where_one_cannot_begin_none_goes_on_and_its_log_says_why() -> None:
         _, log = parent.communicate(timeout=20)
         assert said == "A worker ended before it answered."
         assert "RuntimeError: no such luck" in log
+
+
+def test_where_a_replacement_cannot_begin_the_others_serve_on_and_it_is_tried_again(tmp_path: Path) -> None:
+    with served(broken_while=tmp_path / "broken") as (parent, port):
+        killed, other = those_who_answer(port)
+        (tmp_path / "broken").touch()
+        os.kill(killed, signal.SIGKILL)
+        until = time.monotonic() + 2.5  # the first try and the second have failed
+        while time.monotonic() < until:
+            with suppress(httpx2.TransportError):
+                assert who_answers(port) == other
+        (tmp_path / "broken").unlink()
+        assert other in those_who_answer(port, but=killed)
+        parent.terminate()
+        out, log = parent.communicate(timeout=20)
+        assert out.split("\n") == ["ended well", "ended well", "SIGTERM", ""]
+        assert "RuntimeError: not now" in log
+        assert [line[-22:] for line in log.split("\n") if "could not begin" in line] == [
+            "the next try is in 1 s",
+            "the next try is in 2 s",
+        ]
+
+
+def test_where_all_have_died_they_are_begun_again_until_they_can(tmp_path: Path) -> None:
+    with served(broken_while=tmp_path / "broken") as (_, port):
+        killed = those_who_answer(port)
+        (tmp_path / "broken").touch()
+        for process in killed:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.5)
+        (tmp_path / "broken").unlink()
+        assert not those_who_answer(port) & killed
+
+
+def test_a_signal_ends_all_at_once_also_while_a_replacement_takes_its_time_to_begin(tmp_path: Path) -> None:
+    with served(slow_while=tmp_path / "slow") as (parent, port):
+        killed, other = those_who_answer(port)
+        (tmp_path / "slow").touch()
+        os.kill(killed, signal.SIGKILL)
+        time.sleep(0.5)
+        assert who_answers(port) == other
+        parent.terminate()
+        out, _ = parent.communicate(timeout=3)
+        assert out.split("\n") == ["ended well", "SIGTERM", ""]
+
+
+def test_a_signal_ends_all_at_once_also_while_they_begin(tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "/no/such/file", str(tmp_path / "slow")], stdout=subprocess.PIPE, text=True
+    )
+    time.sleep(2)
+    process.terminate()
+    out, _ = process.communicate(timeout=3)
+    assert out == "SIGTERM\n"
+
+
+@pytest.mark.parametrize("hindrance", ["stopped", "hanging"])
+def test_a_worker_that_does_not_end_is_killed(hindrance: str) -> None:
+    with served(*(["--hanging"] if hindrance == "hanging" else [])) as (parent, port):
+        workers = those_who_answer(port)
+        if hindrance == "stopped":
+            os.kill(min(workers), signal.SIGSTOP)
+        parent.terminate()
+        out, log = parent.communicate(timeout=12)
+        assert out.endswith("SIGTERM\n")
+        assert f"worker {min(workers)} has not ended in 5 seconds; it is killed" in log
+        assert all(map(is_gone, workers))

@@ -7,19 +7,31 @@ its death, they finish what is under way and end.
 
 import logging
 import os
+import select
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
+from typing import TypeAlias
 
 from grantflow import serving
 from grantflow.serving import Listener
 
 log = logging.getLogger("grantflow.workers")
 
+#: Seconds until a worker that was told to end, and has not, is killed: what is under way has its grace, and closing
+#: what was opened takes a moment more.
+END_SECONDS = serving.GRACE + 4
+#: Seconds until the next try where a replacement could not begin: 1, 2, 4, and so on up to this.
+LONGEST_PAUSE = 30
+
+Handler: TypeAlias = Callable[[int, FrameType | None], object] | int
+
 _ENDINGS = frozenset({signal.SIGINT, signal.SIGTERM})
-_WATCHED = frozenset({*_ENDINGS, signal.SIGCHLD})
+_WATCHED = (*_ENDINGS, signal.SIGCHLD)
 
 
 class WorkerFailed(Exception):
@@ -34,92 +46,208 @@ def run(count: int, begin: Callable[[], Sequence[Listener]], *, on_ready: Callab
     survive a fork, and neither do threads.
 
     Raises:
-        WorkerFailed: one could not begin; none runs any more.
+        WorkerFailed: one could not begin at the start; none runs any more. Later, one that cannot begin is tried again
+            after a pause, while the others serve on.
     """
-    with _signals_held_back() as mask:
-        workers = _Workers(begin, mask)
+    with _signals() as signals:
+        workers = _Workers(count, begin, signals)
         try:
-            workers.add(count)
-            on_ready()
-            while (received := signal.sigwait(_WATCHED)) not in _ENDINGS:
-                workers.replace_the_dead()
+            received = workers.start()
+            if received is None:
+                on_ready()
+                received = workers.keep()
         finally:
             workers.end()
-    return signal.Signals(received)
+    return received
+
+
+# --- signals -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """Those that we watch for, each as one byte in a pipe, so that one ``select`` waits for them, for what workers say
+    and for a time. (``sigtimedwait`` would do; macOS has none.)
+    """
+
+    pipe: int
+    former: Mapping[signal.Signals, Handler]
+
+    def next(self) -> signal.Signals | None:
+        """The one that came first; None where there is none."""
+        try:
+            return signal.Signals(os.read(self.pipe, 1)[0])
+        except BlockingIOError:
+            return None
+
+    def give_back(self) -> None:
+        """To whom they belonged before, in this process."""
+        signal.set_wakeup_fd(-1)
+        for watched, handler in self.former.items():
+            signal.signal(watched, handler)
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[set[int]]:
-    """They wait for ``sigwait``; answers the mask that was there before, which is the workers'."""
-    former = signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler macOS would not keep it for us
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+def _signals() -> Iterator[_Signals]:
+    reading, writing = os.pipe()
+    for end in (reading, writing):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # a handler of Python's must be there, or nothing is written
+    former = {watched: signal.signal(watched, lambda *_: None) or signal.SIG_DFL for watched in _WATCHED}
+    signals = _Signals(reading, former)
     try:
-        yield mask
+        yield signals
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGCHLD, former)
+        signals.give_back()
+        os.close(reading)
+        os.close(writing)
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: int
+    ready: int | None
+    """The pipe that brings one byte once it answers requests, and ends without if it never will; None once read."""
+    has_begun: bool = False
+
+    def hear(self) -> None:
+        if self.ready is not None:
+            self.has_begun = os.read(self.ready, 1) != b""
+            os.close(self.ready)
+            self.ready = None
 
 
 @dataclass
 class _Workers:
+    count: int
     begin: Callable[[], Sequence[Listener]]
-    mask: set[int]
-    running: set[int] = field(default_factory=set)
-    """Process ids."""
+    signals: _Signals
+    running: list[_Worker] = field(default_factory=list)
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
+    tries: int = 0
+    """How often in a row those that are missing were begun, and none of them answered yet."""
+    next_try: float = 0.0
+    """On the monotonic clock: none is begun before."""
 
-    def add(self, count: int) -> None:
-        """Fork them all, then wait until each answers."""
-        for ready in [self._fork() for _ in range(count)]:
-            with open(ready, "rb") as pipe:
-                if not pipe.read(1):
-                    raise WorkerFailed("A worker ended before it answered.")
+    def start(self) -> signal.Signals | None:
+        """Fork them all, then wait until each answers; or until a signal, which is answered.
 
-    def replace_the_dead(self) -> None:
-        for process, status in self._ended():
-            log.error("worker %d ended by itself (%s); another takes its place", process, _how(status))
-            self.add(1)
+        Raises:
+            WorkerFailed: one ended meanwhile.
+        """
+        for _ in range(self.count):
+            self._fork()
+        while not all(worker.has_begun for worker in self.running):
+            if (received := self._wait(None)) in _ENDINGS:
+                return received
+            if self._ended():
+                raise WorkerFailed("A worker ended before it answered.")
+        return None
+
+    def keep(self) -> signal.Signals:
+        """Replace those that end by themselves, until a signal, which is answered."""
+        while True:
+            is_complete = len(self.running) == self.count
+            received = self._wait(None if is_complete else self.next_try)
+            if received in _ENDINGS:
+                return received
+            for worker, status in self._ended():
+                self._tell_why(worker, _how(status))
+            if len(self.running) < self.count and time.monotonic() >= self.next_try:
+                self._replace()
 
     def end(self) -> None:
-        """Let all finish; each further signal to us is passed on to them."""
+        """Let all finish, and kill who has not by ``END_SECONDS``; each further signal to us is passed on."""
+        for worker in self.running:
+            if not worker.has_begun:  # it does not look at its lifeline yet
+                os.kill(worker.process, signal.SIGTERM)
         for end in self.lifeline:
             os.close(end)
-        while True:
-            for process, status in self._ended():
-                log.debug("worker %d ended (%s)", process, _how(status))
-            if not self.running:
-                return
-            if (received := signal.sigwait(_WATCHED)) in _ENDINGS:
-                for process in self.running:
-                    os.kill(process, received)
+        until: float | None = time.monotonic() + END_SECONDS
+        while self.running:
+            if (received := self._wait(until)) in _ENDINGS:
+                self._signal_all(received)
+            for worker, status in self._ended():
+                log.debug("worker %d ended (%s)", worker.process, _how(status))
+            if until is not None and time.monotonic() >= until:
+                for worker in self.running:
+                    log.error("worker %d has not ended in %d seconds; it is killed", worker.process, END_SECONDS)
+                self._signal_all(signal.SIGKILL)
+                until = None
 
-    def _ended(self) -> list[tuple[int, int]]:
-        """Process id and exit status of those that are no more."""
-        ended = [os.waitpid(process, os.WNOHANG) for process in self.running]
-        gone = [(process, status) for process, status in ended if process]
-        self.running -= {process for process, _ in gone}
+    def _tell_why(self, worker: _Worker, how: str) -> None:
+        if worker.has_begun:
+            log.error("worker %d ended by itself (%s); another takes its place", worker.process, how)
+        else:
+            self._pause(f"worker {worker.process} could not begin ({how})")
+
+    def _replace(self) -> None:
+        self.tries += 1
+        try:
+            while len(self.running) < self.count:
+                self._fork()
+        except OSError as error:  # no more processes or files, for the moment
+            self._pause(f"a worker could not be begun ({error})")
+
+    def _pause(self, why: str) -> None:
+        pause = min(2 ** max(self.tries - 1, 0), LONGEST_PAUSE)
+        self.next_try = time.monotonic() + pause
+        log.error("%s; the next try is in %d s", why, pause)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for worker in self.running:
+            os.kill(worker.process, number)
+
+    def _wait(self, until: float | None) -> signal.Signals | None:
+        """For a signal, which is answered, or for a worker that begins, or until this time on the monotonic clock."""
+        seconds = None if until is None else max(0.0, until - time.monotonic())
+        starting = {worker.ready: worker for worker in self.running if worker.ready is not None}
+        for pipe in select.select([self.signals.pipe, *starting], [], [], seconds)[0]:
+            if pipe in starting:
+                self._hear(starting[pipe])
+        return self.signals.next()
+
+    def _hear(self, worker: _Worker) -> None:
+        worker.hear()
+        if worker.has_begun:
+            self.tries = 0
+
+    def _ended(self) -> list[tuple[_Worker, int]]:
+        """Those that are no more, and their exit status."""
+        looked_at = [(worker, *os.waitpid(worker.process, os.WNOHANG)) for worker in self.running]
+        gone = [(worker, status) for worker, process, status in looked_at if process]
+        for worker, _ in gone:
+            self._hear(worker)
+            self.running.remove(worker)
         return gone
 
-    def _fork(self) -> int:
-        """Begin one. The pipe that is answered brings one byte once it answers requests, and ends without if it never
-        will.
-        """
+    def _fork(self) -> None:
         reading, writing = os.pipe()
-        process = os.fork()
-        if process == 0:
-            self._work(writing)
-        os.close(writing)
-        self.running.add(process)
-        return reading
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)  # one of the child's would stand in our pipe
+        try:
+            process = os.fork()
+            if process == 0:
+                self._work(writing, mask)
+            self.running.append(_Worker(process, reading))
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _work(self, ready: int) -> None:
+    def _work(self, ready: int, mask: set[int]) -> None:
         """The worker's whole life: it must not return to where its parent goes on."""
         code = 1
         try:
             lifeline, parents_end = self.lifeline
             os.close(parents_end)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+            self.signals.give_back()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             serving.run(self.begin(), on_ready=lambda: _tell(ready), lifeline=lifeline)
             code = 0
         except KeyboardInterrupt:
