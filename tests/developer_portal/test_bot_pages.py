@@ -1,5 +1,6 @@
 """Bots in the portal: created in one page, their token shown once, looked after by their owner alone."""
 
+import asyncio
 from pathlib import Path
 
 import httpx2
@@ -98,6 +99,26 @@ def test_w04_regenerating_shows_another_token_once_and_the_old_one_ends(tmp_path
         new = code_of(answer, "Bot access token")
         assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
         assert [(await who_is(house, token)).status_code for token in (old, new)] == [401, 200]
+
+    run(tmp_path, story)
+
+
+def test_w04_a_token_form_that_is_sent_twice_makes_one_token_and_the_first_answer_s_lives(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        await created(browser)
+        asked = await browser.open("/my-apps/bots/lockbot/token")
+        answers = await asyncio.gather(*(browser.send(asked) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        (made,) = (answer for answer in answers if answer.status_code == 201)
+        refused = await browser.send(asked)
+        assert "Nothing was regenerated" in text_of(refused)
+        assert "shown in the first answer" in text_of(refused)
+        for version in ("", "0", "x", "²", "9" * 400, None):
+            assert (await browser.send(asked, version=version)).status_code == 409
+        assert (await who_is(house, code_of(made, "Bot access token"))).status_code == 200
+        again = await browser.send(await browser.open("/my-apps/bots/lockbot/token"))
+        assert (await who_is(house, code_of(again, "Bot access token"))).status_code == 200
 
     run(tmp_path, story)
 

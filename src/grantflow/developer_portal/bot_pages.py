@@ -18,7 +18,7 @@ from grantflow.developer_portal.bots import (
     register_bot,
 )
 from grantflow.developer_portal.form_page import is_stale
-from grantflow.developer_portal.portal import Portal, not_yours
+from grantflow.developer_portal.portal import Portal, not_yours, version_of
 from grantflow.developer_portal.ports import Bots
 from grantflow.developer_portal.records import Bot, Session
 from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, NAME_LIMIT, InvalidRegistration
@@ -71,8 +71,8 @@ class BotPages:
         bot = await self._own(request, session)
         self.portal.check(request, fields, session, again=paths.bot_token(bot.username))
         token, kept = new_bot_token(bot.org_id, now=self.portal.clock(), mint=self.portal.mint)
-        if not await self.bots.replace_token(bot.id, kept):
-            raise not_yours()
+        if not await self.bots.replace_token(bot.id, kept, version=version_of(fields)):
+            raise _regenerated_already(bot)
         return self._shown_once(request, session, bot, token, is_new=False)
 
     async def confirm_deletion(self, request: Request, session: Session) -> Response:
@@ -168,4 +168,20 @@ def _made_already(bot: Bot) -> PageError:
         ),
         kind="info",
         reason="the username is that of another bot of the same person",
+    )
+
+
+def _regenerated_already(bot: Bot) -> PageError:
+    return PageError(
+        409,
+        "Nothing was regenerated",
+        why="The bot was given another token after this form was opened; perhaps the form was sent twice. A new token "
+        "is shown in the first answer, and only there.",
+        next_step="If you have stored it, all is well. If not, regenerate the token once more.",
+        actions=(
+            Link("Go to the bot", paths.bot(bot.username), "primary"),
+            Link("Regenerate the token", paths.bot_token(bot.username)),
+        ),
+        kind="info",
+        reason="the form names a version that is outdated",
     )

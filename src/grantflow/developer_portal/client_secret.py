@@ -9,7 +9,7 @@ from starlette.responses import Response
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.authorization_address import environment_file
 from grantflow.developer_portal.details import owned
-from grantflow.developer_portal.portal import Portal
+from grantflow.developer_portal.portal import Portal, version_of
 from grantflow.developer_portal.ports import MyAppsPort, Registrations
 from grantflow.developer_portal.records import Integration, Session
 from grantflow.developer_portal.registration import new_secret
@@ -41,7 +41,7 @@ class SecretPages:
         overlap = OVERLAPS.get(fields.get("overlap", "none"), OVERLAPS["none"])
         now = self.portal.clock()
         secret, kept = new_secret(now=now, mint=self.portal.mint)
-        version = _number(fields.get("version", ""))
+        version = version_of(fields)
         if not await self.registrations.add_secret(client_id, kept, others_expire_at=now + overlap, version=version):
             raise _regenerated_already(client_id)
         settings = self.portal.settings
@@ -75,11 +75,6 @@ class SecretPages:
                 kind="info",
             )
         return integration
-
-
-def _number(text: str) -> int:
-    """A version that no integration has, where the form names none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def _regenerated_already(client_id: str) -> PageError:

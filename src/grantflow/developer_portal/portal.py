@@ -114,6 +114,12 @@ def _signed_out(sign_in: str) -> PageError:
     )
 
 
+def version_of(fields: Mapping[str, str]) -> int:
+    """The version that a form was made for; one that nothing has, where it names none."""
+    text = fields.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 def not_yours() -> PageError:
     """The same for what belongs to somebody else and for what was never there: nobody learns which."""
     return PageError(

@@ -106,8 +106,8 @@ class Bots(Protocol):
     async def of_owner(self, owner_id: str, *, search: str, limit: int) -> Sequence[Bot]:
         """In the order of their usernames."""
 
-    async def replace_token(self, bot_id: str, token: NewBotToken) -> bool:
-        """The token before ends in the same moment. False where there is no such bot."""
+    async def replace_token(self, bot_id: str, token: NewBotToken, *, version: int | None = None) -> bool:
+        """The token before ends in the same moment. False where there is no such bot, or ``version`` is another."""
 
     async def rooms_of(self, bot_id: str) -> int:
         """How many rooms it is in."""

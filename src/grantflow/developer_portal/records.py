@@ -165,7 +165,7 @@ class Hub:
 @dataclass(frozen=True, slots=True)
 class Bot:
     """An account of its own, which acts with a token of its own. ``owner_id`` is the person who registered it, ``icon``
-    the name of one of the platform's own.
+    the name of one of the platform's own. ``version`` counts its tokens.
     """
 
     id: str
@@ -177,6 +177,7 @@ class Bot:
     description: str = ""
     owner_id: str | None = None
     icon: str | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from grantflow.developer_portal.records import Bot, NewBotToken
-from grantflow.storage.engine import Engine, Row, Statement, Work
+from grantflow.storage.engine import Engine, Row, Stale, Statement, Work
 from grantflow.storage.rooms import remove_member
 from grantflow.storage.searching import pattern_of
 from grantflow.storage.times import from_milliseconds, milliseconds
@@ -26,9 +26,15 @@ SELECT :token_hash, p.id, :scopes, :issued_at, :expires_at FROM people p JOIN bo
 WHERE p.id = :id AND p.deleted_at IS NULL
 RETURNING person_id
 """
+_COUNT_TOKEN = """
+UPDATE bots SET version = version + 1
+WHERE person_id = :id AND EXISTS (SELECT 1 FROM people p WHERE p.id = :id AND p.deleted_at IS NULL)
+RETURNING version
+"""
 _END_TOKENS = "DELETE FROM access_tokens WHERE person_id = :id AND grant_id IS NULL"
 _SELECT = """
-SELECT p.id, b.username, p.email, p.display_name, p.org_id, p.created_at, b.description, b.owner_id, b.icon
+SELECT p.id, b.username, p.email, p.display_name, p.org_id, p.created_at, b.description, b.owner_id, b.icon,
+       b.version
 FROM bots b JOIN people p ON p.id = b.person_id
 WHERE p.deleted_at IS NULL
 """
@@ -78,12 +84,19 @@ class BotStore:
         values = {"owner_id": owner_id, "pattern": pattern_of(search), "limit": limit}
         return [_bot(row) for row in await self._engine.read(Statement(_OF_OWNER, values))]
 
-    async def replace_token(self, bot_id: str, token: NewBotToken) -> bool:
-        def work() -> Work[bool]:
+    async def replace_token(self, bot_id: str, token: NewBotToken, *, version: int | None = None) -> bool:
+        def work() -> Work[None]:
+            rows = yield Statement(_COUNT_TOKEN, {"id": bot_id})
+            if not rows or version not in (None, rows[0]["version"] - 1):
+                raise Stale
             yield Statement(_END_TOKENS, {"id": bot_id})
-            return bool((yield _add_token(bot_id, token)))
+            yield _add_token(bot_id, token)
 
-        return await self._engine.write(work())
+        try:
+            await self._engine.write(work())
+        except Stale:
+            return False
+        return True
 
     async def rooms_of(self, bot_id: str) -> int:
         (row,) = await self._engine.read(Statement(_COUNT_ROOMS, {"id": bot_id}))
@@ -140,4 +153,5 @@ def _bot(row: Row) -> Bot:
         description=row["description"],
         owner_id=row["owner_id"],
         icon=row["icon"],
+        version=row["version"],
     )
