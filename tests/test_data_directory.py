@@ -112,3 +112,13 @@ def test_platforms_share_it_among_themselves_and_with_no_sandbox(tmp_path: Path)
             pass
     with directory.held(), pytest.raises(DirectoryInUse), directory.held(shared=True):
         pass
+
+
+def test_who_issues_under_another_name_than_others_here_is_told_and_nobody_else(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    with directory.issuing("http://one:9000/v1") as first, directory.issuing("http://one:9000/v1") as node:
+        assert (first, node) == (None, None)
+        with directory.issuing("http://two/v1") as other:
+            assert other == "http://one:9000/v1"
+    with directory.issuing("http://two/v1") as alone, directory.issuing("http://two/v1") as node:
+        assert (alone, node) == (None, None), "a longer name from before is gone"

@@ -9,6 +9,7 @@
     vault-*.db         the grants of grantflow serve, sealed, a file for each client ID
     tls/               the development certificates of grantflow serve --tls
     running.json       where everything answers, while grantflow up runs
+    issuer             under which name a grantflow platform serve issues tokens, while it runs
 """
 
 import fcntl
@@ -97,6 +98,22 @@ class DataDirectory:
             except OSError as error:
                 raise DirectoryInUse(str(self.path)) from error
             yield
+
+    @contextmanager
+    def issuing(self, issuer: str) -> Iterator[str | None]:
+        """Meanwhile tokens are issued from it under that name; yields the name under which another process does."""
+        with open(os.open(self.path / "issuer", os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
+            other = None
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.truncate()
+                file.write(issuer)
+                file.flush()
+                fcntl.flock(file, fcntl.LOCK_SH)
+            except BlockingIOError:
+                fcntl.flock(file, fcntl.LOCK_SH)  # whoever holds it alone is about to have written
+                other = file.read()
+            yield other if other != issuer else None
 
     def clear_running(self) -> None:
         """Take away what a ``grantflow up`` that was killed left of its secrets; for whoever holds the directory."""

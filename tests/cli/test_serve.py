@@ -276,6 +276,10 @@ def test_up_and_a_platform_at_another_address_do_not_serve_one_directory(tmp_pat
         assert ended("status", "--data", folder).returncode == 1
         with running(tmp_path / "data", "platform", "serve", *FREE) as second:
             assert second.process.poll() is None
+            assert (
+                "warning: Another process issues tokens from this data as http://127.0.0.1:"
+                in second.errors.read_text()
+            )
 
 
 def test_a_platform_without_people_says_how_to_add_the_first(tmp_path: Path) -> None:

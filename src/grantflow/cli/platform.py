@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from shlex import quote
 from typing import Annotated, Literal
@@ -71,16 +72,19 @@ def serve(
     directory = DataDirectory.find(data)
     directory.create()
     is_sandbox = directory.sandbox.exists() if settings.sandbox is None else settings.sandbox
-    with held(directory, shared=True), bound(settings.host, settings.port) as sockets:
+    with held(directory, shared=True), ExitStack() as issuing, bound(settings.host, settings.port) as sockets:
         url = public or address("http", settings.host, sockets)
         found = addresses(settings, url=url)
+        issuer = f"{found.authorization_server}/v1"
+        if Role.AUTHORIZATION_SERVER in roles:
+            _warn_of_another_issuer(issuing.enter_context(directory.issuing(issuer)), issuer=issuer)
         form_key = directory.form_key(mint=mint)
         has_people = asyncio.run(_anybody(directory))
 
         def begin() -> Sequence[Listener]:
             app = platform(
                 Storage.open(directory.database),
-                _authorization_server(settings, issuer=f"{found.authorization_server}/v1"),
+                _authorization_server(settings, issuer=issuer),
                 site=Site(name="Grantflow", base_url=url, sandbox=is_sandbox),
                 form_key=form_key,
                 roles=roles,
@@ -109,6 +113,14 @@ def serve(
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
         return serve_in_workers(settings.workers, begin, on_ready=on_ready)
+
+
+def _warn_of_another_issuer(other: str | None, *, issuer: str) -> None:
+    if other is not None:
+        say(
+            f"warning: Another process issues tokens from this data as {other}, this one as {issuer}: integrations "
+            "that compare the issuer (RFC 9207) refuse one of them. Give both one --public-url, or each its own --data."
+        )
 
 
 def _authorization_server(settings: PlatformSettings, *, issuer: str) -> Settings:
