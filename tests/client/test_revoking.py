@@ -67,7 +67,7 @@ def test_a_refused_grant_can_be_revoked_and_a_revoked_one_be_granted_again(world
         integration.refresh("id-ada")
     assert integration.revoke("id-ada").at_platform
     again = world.grant(integration)
-    assert (again.id, again.status) == (first.id, Status.ACTIVE)
+    assert (again.id == first.id, again.status) == (False, Status.ACTIVE)
     assert integration.client_for("id-ada").get("people/me").status_code == 200
 
 

@@ -129,6 +129,34 @@ def test_w02_disconnecting_in_one_browser_disconnects_the_person_in_all(sample: 
         assert "Connected as" not in phone.open(sample.url).words
 
 
+def test_w02_after_disconnecting_a_new_grant_opens_in_the_browser_that_gave_it_alone(sample: Sample) -> None:
+    with sample.browser() as desk, sample.browser() as phone, sample.browser() as new:
+        for browser in (desk, phone):
+            sample.grant(browser)
+        with desk.keeping_cookies():
+            desk.open(sample.url)
+            desk.press("Disconnect")
+        sample.grant(new)
+        assert "Connected as" in new.open(sample.url).words
+        assert not any("Connected as" in browser.open(sample.url).words for browser in (desk, phone))
+
+
+def test_w02_neither_a_renewal_nor_granting_again_elsewhere_logs_a_browser_out(sample: Sample) -> None:
+    with sample.browser() as desk, sample.browser() as phone:
+        sample.grant(desk)
+        sample.elsewhere().refresh("id-ada")
+        assert "Connected as" in desk.open(sample.url).words
+        sample.world.clock.advance(hours=1)
+        sample.grant(phone)
+        assert "Connected as" in desk.open(sample.url).words
+        sample.world.platform.end_grants()
+        with pytest.raises(ReauthorizationRequired):
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        phone.open(sample.url)
+        sample.grant(phone)
+        assert "Connected as" in desk.open(sample.url).words
+
+
 def test_a_dead_grant_can_be_let_go(sample: Sample) -> None:
     with sample.browser() as visitor:
         sample.grant(visitor)

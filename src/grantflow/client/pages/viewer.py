@@ -1,12 +1,13 @@
 """Who is looking: which person's grant the pages show.
 
 By themselves the pages know a person by one sealed cookie that is set when they come back with a grant. It holds the
-person's id at the platform and nothing else, goes when the browser closes, and ends after twelve hours. A host
+person's id at the platform and the grant's and nothing else, goes when the browser closes, and ends after twelve hours,
+or with the grant: where it was disconnected and the person has granted anew, another browser stays outside. A host
 application that knows its people says who they are instead: `person_of`, or `owner_of` and the grant is looked up.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,36 +43,34 @@ class Viewers:
 
     async def grant(self, request: Request) -> Grant | None:
         """The grant of whoever is looking, dead or alive; None where there is none or it was disconnected."""
-        owner = await self.owner(request)
-        person_id = await self._person_id(request)
-        if person_id is not None:
-            found = [await self.integration.grant(person_id, owner=owner)]
-        elif owner is not None:
-            found = [*await self.integration.grants(owner=owner)]
-        else:
-            return None
+        found = await self._found_by_host(request) if self.by_host else await self._found_by_cookie(request)
         standing = [grant for grant in found if grant is not None and grant.status is not Status.REVOKED]
         return standing[-1] if standing else None
+
+    async def _found_by_host(self, request: Request) -> Sequence[Grant | None]:
+        owner = await self.owner(request)
+        if self.person_of is None:
+            return [] if owner is None else await self.integration.grants(owner=owner)
+        person_id = await _ask(self.person_of, request)
+        return [] if person_id is None else [await self.integration.grant(person_id, owner=owner)]
+
+    async def _found_by_cookie(self, request: Request) -> Sequence[Grant | None]:
+        known = self.texts.read(self.cookies.read(request, COOKIE), place=COOKIE, seconds=LIFETIME_SECONDS)
+        grant = await self.integration.grant(known["id"]) if known else None
+        return [grant] if known and grant and known.get("grant") == grant.id else []
 
     async def owner(self, request: Request) -> str | None:
         return await _ask(self.owner_of, request) if self.owner_of else None
 
-    async def _person_id(self, request: Request) -> str | None:
-        if self.person_of:
-            return await _ask(self.person_of, request)
-        return None if self.owner_of else self._from_cookie(request)
-
     def welcome(self, response: Response, grant: Grant) -> None:
         """Remember in this browser who has come back with a grant."""
         if not self.by_host:
-            self.cookies.set(response, COOKIE, self.texts.write({"id": grant.person_id}, place=COOKIE))
+            self.cookies.set(
+                response, COOKIE, self.texts.write({"id": grant.person_id, "grant": grant.id}, place=COOKIE)
+            )
 
     def forget(self, response: Response) -> None:
         self.cookies.clear(response, COOKIE)
-
-    def _from_cookie(self, request: Request) -> str | None:
-        known = self.texts.read(self.cookies.read(request, COOKIE), place=COOKIE, seconds=LIFETIME_SECONDS)
-        return known["id"] if known else None
 
 
 async def _ask(host: AskHost, request: Request) -> str | None:

@@ -38,7 +38,8 @@ class Vault(Protocol):
 
     def enter(self, stored: StoredGrant) -> StoredGrant:
         """Keep a grant from the grant flow. Where its key has a grant already, that one lives on with the new tokens:
-        same id, next generation. Any lease on it ends. Returns what is kept."""
+        same id, next generation. Only a revoked one is over: the new one keeps its own id, so that what was bound to
+        the old one does not come back with it. Any lease ends. Returns what is kept."""
 
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         """Become the one who refreshes this grant, and note that a request is about to be sent.

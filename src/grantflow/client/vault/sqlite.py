@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from grantflow.client.grant import Grant, GrantKey, Standing, StoredGrant
+from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
     COLUMNS,
@@ -141,8 +141,13 @@ class SqliteVault:
             if row is None:
                 connection.execute(_INSERT, write_record(stored, self._sealing))
                 return stored
-            grant = replace(stored.grant, id=row["id"], generation=row["generation"] + 1)
-            kept = replace(stored, grant=grant)
+            was_revoked = row["status"] == Status.REVOKED
+            grant_id = stored.grant.id if was_revoked else row["id"]
+            kept = replace(stored, grant=replace(stored.grant, id=grant_id, generation=row["generation"] + 1))
+            if was_revoked:
+                connection.execute("DELETE FROM grants WHERE id = ?", (row["id"],))
+                connection.execute(_INSERT, write_record(kept, self._sealing))
+                return kept
             connection.execute(_REPLACE, {**write_record(kept, self._sealing), **_over(row["generation"])})
             return kept
 
