@@ -12,6 +12,7 @@ import platform
 import random
 import subprocess
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -172,5 +173,11 @@ def _played(play: Play, number: int, chance: random.Random) -> Mapping[str, Any]
     try:
         one |= play(number, chance)
     except Exception as error:
-        one["found"] = f"{type(error).__name__}: {error}"[:2_000]
+        one["found"] = _told(error)
     return one | {"seconds": round(time.monotonic() - began, 3)}
+
+
+def _told(error: Exception) -> str:
+    """What it is, and which line of the proof found it: a bare assertion says nothing else."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error}"[:2_000] + f" ({Path(at.filename).name}, line {at.lineno}: {at.line})"

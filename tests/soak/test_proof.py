@@ -68,6 +68,7 @@ def test_what_is_found_is_written_down_and_nothing_is_shown(tmp_path: Path) -> N
     journal = played(proof, tmp_path)
     assert len(journal.rounds) == 10
     assert "a horse fell" in journal.rounds[3]["found"]
+    assert "(test_proof.py, line " in journal.rounds[3]["found"]
     assert not is_shown(proof, TREE, results=tmp_path / "results")
 
 
