@@ -1,5 +1,6 @@
 """`grantflow platform grant revoke` on a data directory: one person's grants, one integration's, and nobody else's."""
 
+import io
 import sqlite3
 from contextlib import closing
 
@@ -112,3 +113,36 @@ class Typed:
 
     def readline(self) -> str:
         return self._text
+
+
+@pytest.mark.parametrize("by", ["name", "client_id"])
+def test_a_deleted_integration_takes_its_grants_along_and_its_name_is_free_again(granted: CommandLine, by: str) -> None:
+    app = next(each for each in granted.platform("app", "list", "--json").json if each["name"] == APPS[0])
+    deleted = granted.platform("app", "delete", app[by], "--yes", "--json").json
+    assert (deleted["deleted"]["client_id"], deleted["grants_ended"]) == (app["client_id"], len(PEOPLE))
+    assert {name for _, name in left(granted)} == set(APPS[1:])
+    assert APPS[0] not in {each["name"] for each in granted.platform("app", "list", "--json").json}
+    uri = ("--redirect-uri", "https://a.example/oauth", "--scopes", "spark:people_read")
+    assert granted.platform("app", "add", APPS[0], *uri).code == 0
+    assert APPS[0] not in {name for _, name in left(granted)}
+
+
+def test_deleting_says_what_ended_and_what_is_not_there(granted: CommandLine) -> None:
+    assert f"the grants of {len(PEOPLE)} people to it have ended" in granted.platform("app", "delete", APPS[0]).err
+    refused = granted.platform("app", "delete", APPS[0])
+    assert (refused.code, refused.out) == (1, "")
+    assert f"No integration here has the client ID or name {APPS[0]}." in refused.err
+
+
+def test_before_an_integration_is_deleted_people_are_told_what_is_lost_and_asked(
+    granted: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    monkeypatch.setattr("grantflow.cli.administration.sys.stderr", Terminal())
+    before = left(granted)
+    assert granted.platform("app", "delete", APPS[0]).code == 2
+    assert left(granted) == before

@@ -1,12 +1,13 @@
 """Bots in the portal: created in one page, their token shown once, looked after by their owner alone."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.developer_portal.given import Browser, House, code_of, run, text_of
+from tests.developer_portal.given import URL, Browser, House, code_of, run, text_of
 
 NEW_BOT = "/my-apps/new/bot"
 FILLED = {"name": "LockBot", "username": "LockBot", "description": "Locks spaces.", "icon": "key"}
@@ -188,5 +189,20 @@ def test_a_form_of_an_earlier_session_is_shown_again_as_typed_and_makes_nothing(
         assert "opened before you signed in" in text_of(stale)
         assert 'value="LockBot"' in stale.text
         assert (await browser.send(stale)).status_code == 201
+
+    run(tmp_path, story)
+
+
+def test_w04_first_steps_show_how_a_person_invites_the_bot_and_the_form_what_cannot_be_changed(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        form = await browser.open(NEW_BOT)
+        assert "cannot be changed later" in text_of(form)
+        answer = await browser.send(form, {**FILLED, "name": "\uff2cock"})
+        assert "Lock is registered" in text_of(answer)
+        invitation = code_of(answer, "curl, as a person")
+        assert invitation.startswith(f'curl "{URL}/v1/memberships" -H "Authorization: Bearer $PERSONS_ACCESS_TOKEN"')
+        body = json.loads(invitation.partition("--json '")[2].rpartition("'")[0])
+        assert body == {"roomId": "...", "personEmail": "lockbot@webex.bot"}
 
     run(tmp_path, story)

@@ -213,3 +213,31 @@ def test_an_integration_is_deleted_with_all_grants_once_its_name_was_typed(tmp_p
         assert "It was deleted" not in text_of(await browser.open(f"/my-apps?deleted={other}"))
 
     run(tmp_path, story)
+
+
+def test_after_a_revocation_the_portal_still_knows_that_it_was_used(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        client_id = await browser.created()
+        assert "Nobody has granted it access yet" in text_of(await browser.open(f"/my-apps/{client_id}"))
+        await house.grant(client_id, await house.person("Grace Hopper"), revoked_at=1)
+        said = text_of(await browser.open(f"/my-apps/{client_id}"))
+        assert "Nobody grants it access now. It was last used 23 Nov 2026, 11:55 UTC" in said
+        assert "yet" not in said
+        mine = text_of(await browser.open("/my-apps"))
+        assert ("23 Nov 2026, 11:55 UTC" in mine, "never" in mine) == (True, False)
+
+    run(tmp_path, story)
+
+
+def test_names_that_differ_in_width_alone_are_the_same_name(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        await browser.created(name="NOTICE")
+        answer = await browser.create(name="\uff2e\uff2f\uff34\uff29\uff23\uff25")
+        assert answer.status_code == 400
+        assert "Another integration has this name already" in text_of(answer)
+        await browser.created(name="\ufb01le \uff21pp")
+        assert "file App" in text_of(await browser.open("/my-apps"))
+
+    run(tmp_path, story)

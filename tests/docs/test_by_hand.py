@@ -106,6 +106,13 @@ def test_w28_w35_the_used_code_is_refused(said: list[str]) -> None:
     assert "The authorization code was used " in error["error_description"], "and not that the grant was revoked"
 
 
+def test_w35_at_the_end_the_integration_is_gone_and_the_document_can_be_followed_again(
+    platform: Up, said: list[str]
+) -> None:
+    assert len(of(said, "Clean up")) == 1
+    assert "By hand" not in {app["name"] for app in platform.platform("app", "list")}
+
+
 def test_every_command_of_the_document_is_among_those_that_ran(said: list[str]) -> None:
     assert len(said) == len(BLOCKS) + 1
     fences = re.findall(r"^```(\w*)$", TEXT, re.MULTILINE)

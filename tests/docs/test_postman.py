@@ -25,6 +25,8 @@ REQUESTS = [
     "Ask who granted",
     "Refresh",
     "Ask again, with the new token",
+    "Revoke",
+    "The revoked token is refused",
     "The used code is refused",
 ]
 
@@ -66,7 +68,7 @@ def fresh_code(platform: Up, client_id: str) -> str:
 
 
 @pytest.mark.slow
-def test_w35_the_collection_walks_from_the_code_to_new_tokens_and_the_refused_code(
+def test_w35_the_collection_walks_from_the_code_to_new_tokens_their_end_and_the_refused_code(
     platform: Up, tmp_path: Path
 ) -> None:
     app = platform.register("Postman", VARIABLES["redirect_uri"], scopes="spark:people_read")
@@ -79,7 +81,7 @@ def test_w35_the_collection_walks_from_the_code_to_new_tokens_and_the_refused_co
     )
     assert (code, report["run"]["failures"]) == (0, [])
     ran = [(run["item"]["name"], run["response"]["code"]) for run in report["run"]["executions"]]
-    assert ran == list(zip(REQUESTS, [200, 200, 200, 200, 400], strict=True))
+    assert ran == list(zip(REQUESTS, [200, 200, 200, 200, 200, 401, 400], strict=True))
     assert all(run["assertions"] for run in report["run"]["executions"]), "each request is checked"
 
 

@@ -311,3 +311,14 @@ def test_every_statement_is_a_probe_of_an_index_and_only_what_matches_is_sorted(
                 assert not any("TEMP B-TREE" in step for step in steps), (statement, steps)
 
     run(tmp_path, story)
+
+
+def test_integrations_are_shown_to_administrators_with_their_icons(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        lockbot = await house.integration("LockBot")
+        await house.change("UPDATE integrations SET icon = 'key'")
+        admin = await administrator(house)
+        for path in ("/administration/integrations", f"/administration/integrations/{lockbot}"):
+            assert "app-key" in (await admin.open(path)).text
+
+    run(tmp_path, story)

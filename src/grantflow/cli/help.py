@@ -25,6 +25,7 @@ Commands
   platform person add | list    the people who can sign in
   platform person password      give one of them another password
   platform app add | list       the integrations that are registered
+  platform app delete           delete one, with all that was granted to it
   platform bot add | list       accounts of their own, with their own token
   platform bot regenerate | delete
   platform grant list | revoke  what people have granted
@@ -274,6 +275,21 @@ Options
 {_DATA}
   --json                       the result as one line of JSON"""
 
+_APP_DELETE = f"""\
+grantflow platform app delete APP [OPTIONS]
+
+Delete an integration (APP: its name or client ID), also while the platform
+runs: its client ID and secrets are gone for good, and all that people granted
+it ends at once. Its name is free again.
+
+Examples
+  grantflow platform app delete "Space Helper"
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
 _BOT_ADD = f"""\
 grantflow platform bot add USERNAME --name NAME [OPTIONS]
 
@@ -365,9 +381,10 @@ PAGES = {
     ("platform", "person", "add"): _PERSON_ADD,
     ("platform", "person", "list"): _PERSON_LIST,
     ("platform", "person", "password"): _PERSON_PASSWORD,
-    ("platform", "app"): f"{_APP_ADD}\n\n\n{_APP_LIST}",
+    ("platform", "app"): f"{_APP_ADD}\n\n\n{_APP_LIST}\n\n\n{_APP_DELETE}",
     ("platform", "app", "add"): _APP_ADD,
     ("platform", "app", "list"): _APP_LIST,
+    ("platform", "app", "delete"): _APP_DELETE,
     ("platform", "bot"): f"{_BOT_ADD}\n\n\n{_BOT_LIST}\n\n\n{_BOT_REGENERATE}\n\n\n{_BOT_DELETE}",
     ("platform", "bot", "add"): _BOT_ADD,
     ("platform", "bot", "list"): _BOT_LIST,

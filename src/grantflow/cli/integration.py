@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from grantflow.app import Storage, clock, mint
-from grantflow.cli.administration import PAGE, person_called, storage_of
+from grantflow.cli.administration import PAGE, is_confirmed, person_called, storage_of
 from grantflow.cli.flags import Data, Json, Switch
-from grantflow.cli.output import Failure, aligned, say, write, write_json, write_table
+from grantflow.cli.output import OK, USAGE, Failure, aligned, say, write, write_json, write_table
 from grantflow.data_directory import DataDirectory
 from grantflow.developer_portal.records import Integration
 from grantflow.developer_portal.registration import (
@@ -18,6 +18,7 @@ from grantflow.developer_portal.registration import (
     Application,
     InvalidRegistration,
     Registered,
+    read_name,
     register,
 )
 from grantflow.protocol.redirect_uri import split_redirect_uris
@@ -75,6 +76,36 @@ def show(*, data: Data = None, json: Json = False) -> None:
     write_table(("NAME", "PROFILE", "CLIENT ID"), rows)
 
 
+def delete(app: str, /, *, yes: Switch = False, data: Data = None, json: Json = False) -> int:
+    directory = DataDirectory.find(data)
+    integration, people = asyncio.run(_look_up(directory, app))
+    name = integration.registration.name
+    grants = "the grant of one person" if people == 1 else f"the grants of {people:,} people"
+    loss = f"{name} loses its client ID and secrets for good, and {grants} to it. Its name is free again."
+    if not yes and not is_confirmed([loss], question="Delete it?"):
+        say("Nothing was changed.")
+        return USAGE
+    asyncio.run(_delete(directory, integration))
+    if json:
+        write_json({"deleted": _as_json(integration), "grants_ended": people})
+        return OK
+    say(f"{name} is deleted, and {grants} to it {'has' if people == 1 else 'have'} ended.")
+    return OK
+
+
+async def _look_up(directory: DataDirectory, app: str) -> tuple[Integration, int]:
+    """The integration, and how many people grant it something."""
+    async with storage_of(directory) as storage:
+        integration = await integration_called(storage, app)
+        return integration, await storage.granted.count(integration.registration.client_id)
+
+
+async def _delete(directory: DataDirectory, integration: Integration) -> None:
+    async with storage_of(directory) as storage:
+        if not await storage.registrations.delete_anyones(integration.registration.client_id):
+            raise no_such_integration(integration.registration.client_id)
+
+
 async def _add(directory: DataDirectory, application: Application, owner: str | None) -> Registered:
     async with storage_of(directory, create=True) as storage:
         if owner is not None:
@@ -104,13 +135,17 @@ async def all_integrations(storage: Storage) -> AsyncIterator[Integration]:
 
 async def integration_called(storage: Storage, app: str) -> Integration:
     """By client ID or name. Raises Failure where there is none."""
-    found = await storage.registrations.find(app) or await storage.registrations.find_by_name(app)
+    found = await storage.registrations.find(app) or await storage.registrations.find_by_name(read_name(app))
     if found is None:
-        raise Failure(
-            f"No integration here has the client ID or name {app}.",
-            fix="grantflow platform app list shows which there are.",
-        )
+        raise no_such_integration(app)
     return found
+
+
+def no_such_integration(app: str) -> Failure:
+    return Failure(
+        f"No integration here has the client ID or name {app}.",
+        fix="grantflow platform app list shows which there are.",
+    )
 
 
 def _as_json(integration: Integration) -> dict[str, Any]:

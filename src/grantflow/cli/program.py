@@ -27,6 +27,7 @@ COMMANDS = {
     ("platform", "person", "password"): "grantflow.cli.person:password",
     ("platform", "app", "add"): "grantflow.cli.integration:add",
     ("platform", "app", "list"): "grantflow.cli.integration:show",
+    ("platform", "app", "delete"): "grantflow.cli.integration:delete",
     ("platform", "bot", "add"): "grantflow.cli.bot:add",
     ("platform", "bot", "list"): "grantflow.cli.bot:show",
     ("platform", "bot", "regenerate"): "grantflow.cli.bot:regenerate",

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from grantflow.developer_portal.records import Bot, NewBotToken
-from grantflow.developer_portal.registration import NAME_LIMIT, InvalidRegistration, description_problem, lines
+from grantflow.developer_portal.registration import (
+    NAME_LIMIT,
+    InvalidRegistration,
+    description_problem,
+    lines,
+    read_name,
+)
 from grantflow.protocol.minting import Mint, mint_token, mint_uuid
 from grantflow.protocol.scope import ALL, KMS, Scopes
 from grantflow.protocol.secret import Secret
@@ -61,7 +67,7 @@ def register_bot(application: BotApplication, *, org_id: str, now: datetime, min
             f"The username must have 1 to {USERNAME_LIMIT} letters and digits, with single dots, dashes or "
             "underscores between them."
         )
-    name = " ".join(application.name.split())
+    name = read_name(application.name)
     if not name:
         problems["name"] = "The bot needs a name; people see it beside what it says."
     elif len(name) > NAME_LIMIT or not name.isprintable():

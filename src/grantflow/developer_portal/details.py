@@ -29,6 +29,7 @@ class Details:
             app=integration,
             secrets=await self.mine.secrets(client_id, now=self.portal.clock()),
             people=await self.granted.count(client_id),
+            last_used_at=await self.granted.last_use(client_id),
             addresses=authorization_addresses(integration, self.portal.settings.authorization_endpoint),
             parameters=PARAMETERS,
             samples=code_samples(

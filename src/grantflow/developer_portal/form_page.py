@@ -17,6 +17,7 @@ from grantflow.developer_portal.registration import (
     NAME_TAKEN,
     REDIRECT_URI_LIMIT,
     InvalidRegistration,
+    read_name,
 )
 from grantflow.protocol.scope import FAR_REACHING, KMS, MEANINGS
 from grantflow.web.errors import PageError
@@ -90,7 +91,7 @@ async def all_problems(
     error: InvalidRegistration, typed: Typed, registrations: Registrations, *, known: Integration | None = None
 ) -> Mapping[str, str]:
     """With the name that is another's, which storage alone knows: whoever mends the rest mends that too."""
-    taken = await registrations.find_by_name(" ".join(typed.name.split()))
+    taken = await registrations.find_by_name(read_name(typed.name))
     is_own = taken is None or (known is not None and taken.registration.client_id == known.registration.client_id)
     return error.problems if is_own else {"name": NAME_TAKEN, **error.problems}
 

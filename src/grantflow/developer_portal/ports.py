@@ -75,6 +75,9 @@ class GrantedPort(Protocol):
 
     async def count(self, client_id: str) -> int: ...
 
+    async def last_use(self, client_id: str) -> datetime | None:
+        """Of any grant to it, ended ones too; None where nobody ever granted it anything."""
+
     async def page(self, client_id: str, *, search: str, page: int, size: int, now: datetime) -> PeopleWhoGranted: ...
 
     async def find(self, grant_id: str, *, client_id: str, now: datetime) -> PersonsGrant | None:

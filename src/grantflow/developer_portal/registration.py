@@ -4,6 +4,7 @@ The rules are pure; storage keeps what they answer, and says whether a name is t
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -144,8 +145,13 @@ def new_secret(*, now: datetime, mint: Mint) -> tuple[Secret, NewSecret]:
     return secret, NewSecret(secret.digest(), last_four=secret.reveal()[-4:], created_at=now)
 
 
+def read_name(text: str) -> str:
+    """As it is kept and compared: letters that differ in width or ligature alone look the same to people (NFKC)."""
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
 def _name(name: str, problems: dict[str, str]) -> str:
-    plain = " ".join(name.split())
+    plain = read_name(name)
     if not plain:
         problems["name"] = "The integration needs a name; people see it when they are asked for consent."
     elif len(plain) > NAME_LIMIT or not plain.isprintable():

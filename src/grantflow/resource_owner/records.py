@@ -137,6 +137,7 @@ class App:
     name: str
     publisher: str | None = None
     description: str = ""
+    icon: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

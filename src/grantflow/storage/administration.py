@@ -25,7 +25,7 @@ WHERE id = found AND {_IN_THE_ORGANIZATION}
 _PERSON = f"SELECT {PERSON} {_EVERYBODY} AND id = :person_id"
 
 _APP = """
-SELECT i.client_id, i.name, i.description, p.display_name AS publisher
+SELECT i.client_id, i.name, i.icon, i.description, p.display_name AS publisher
 FROM integrations i LEFT JOIN people p ON p.id = i.owner_id
 """
 _ALL_APPS = "WHERE i.name >= ''"
@@ -104,7 +104,13 @@ def _portion(page: int, size: int) -> dict[str, object]:
 
 
 def _app(row: Row) -> App:
-    return App(row["client_id"], row["name"], publisher=row["publisher"], description=row["description"])
+    return App(
+        row["client_id"],
+        row["name"],
+        publisher=row["publisher"],
+        description=row["description"],
+        icon=row["icon"],
+    )
 
 
 def _given(row: Row) -> GivenGrant:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from grantflow.developer_portal.records import PeopleWhoGranted, PersonsGrant
 from grantflow.storage.engine import Engine, Row, Statement, Work
+from grantflow.storage.grants import LAST_USE
 from grantflow.storage.registrations import stored_scopes
 from grantflow.storage.searching import pattern_of
 from grantflow.storage.times import from_milliseconds, milliseconds
@@ -14,6 +15,7 @@ FROM grants g JOIN people p ON p.id = g.person_id
 WHERE g.client_id = :client_id AND g.revoked_at IS NULL AND lower(p.display_name) LIKE :pattern ESCAPE '!'
 """
 _COUNT = f"SELECT count(*) AS total {_LIVING}"
+_LAST_USE = f"SELECT {LAST_USE} AS last_used_at FROM integrations i WHERE i.client_id = :client_id"
 _COUNT_NAMED = f"SELECT count(*) AS total {_NAMED}"
 _SELECT = """
 SELECT g.id, p.display_name, g.scopes, g.created_at, g.last_used_at,
@@ -54,6 +56,11 @@ class GrantedStore:
         rows = await self._engine.read(Statement(_COUNT, {"client_id": client_id}))
         total: int = rows[0]["total"]
         return total
+
+    async def last_use(self, client_id: str) -> datetime | None:
+        rows = await self._engine.read(Statement(_LAST_USE, {"client_id": client_id}))
+        count = rows[0]["last_used_at"] if rows else None
+        return from_milliseconds(count) if count is not None else None
 
     async def page(self, client_id: str, *, search: str, page: int, size: int, now: datetime) -> PeopleWhoGranted:
         values = {

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from grantflow.developer_portal.records import HeldSecret, Integration, MyApp, MyApps
 from grantflow.storage.engine import Engine, Row, Statement
+from grantflow.storage.grants import LAST_USE
 from grantflow.storage.registrations import SELECT_INTEGRATION, integration_of, stored_scopes
 from grantflow.storage.searching import pattern_of
 from grantflow.storage.times import from_milliseconds, milliseconds
@@ -14,7 +15,7 @@ _LIVING = "FROM grants g WHERE g.client_id = i.client_id AND g.revoked_at IS NUL
 _COUNT = f"SELECT count(*) AS total {_MINE}"
 _PAGE = f"""
 SELECT i.client_id, i.name, i.icon, i.scopes,
-       (SELECT count(*) {_LIVING}) AS people, (SELECT max(g.last_used_at) {_LIVING}) AS last_used_at
+       (SELECT count(*) {_LIVING}) AS people, {LAST_USE} AS last_used_at
 FROM integrations i
 WHERE i.client_id IN (SELECT i.client_id {_MINE} ORDER BY i.name LIMIT :size OFFSET :offset) ORDER BY i.name
 """

@@ -30,6 +30,7 @@ WHERE client_id = :client_id AND version = :version
 RETURNING client_id
 """
 _DELETE = "DELETE FROM integrations WHERE client_id = :client_id AND owner_id = :owner_id RETURNING icon"
+_DELETE_ANYONES = "DELETE FROM integrations WHERE client_id = :client_id RETURNING icon"
 _FORGET_REDIRECT_URIS = "DELETE FROM redirect_uris WHERE client_id = :client_id"
 _ADD_ICON = "INSERT INTO icons (digest, type, content) VALUES (:digest, :type, :content) ON CONFLICT DO NOTHING"
 _ICON_OF = "SELECT icon FROM integrations WHERE client_id = :client_id"
@@ -139,8 +140,15 @@ class RegistrationStore:
             return Amendment.NAME_TAKEN
 
     async def delete(self, client_id: str, *, owner_id: str) -> bool:
+        return await self._delete(Statement(_DELETE, {"client_id": client_id, "owner_id": owner_id}))
+
+    async def delete_anyones(self, client_id: str) -> bool:
+        """Whoever owns it: for those who run the platform."""
+        return await self._delete(Statement(_DELETE_ANYONES, {"client_id": client_id}))
+
+    async def _delete(self, deletion: Statement) -> bool:
         def work() -> Work[bool]:
-            rows = yield Statement(_DELETE, {"client_id": client_id, "owner_id": owner_id})
+            rows = yield deletion
             if rows and rows[0]["icon"] is not None:
                 yield Statement(_FORGET_ICON, {"icon": rows[0]["icon"]})
             return bool(rows)
