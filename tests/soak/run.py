@@ -95,7 +95,7 @@ def _say_what_is_shown(proofs: Sequence[Proof], tree: Tree) -> int:
     for proof, is_it in zip(proofs, shown, strict=True):
         journal = journal_of(proof, tree)
         done = f"{len(journal.rounds)} of {proof.rounds} rounds, {journal.found} found"
-        print(f"{'shown' if is_it else 'not shown':<10}{proof.name:<12}{done:<28}{proof.promise}")
+        print(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<28}{proof.promise}")
     return 0 if all(shown) else 1
 
 
