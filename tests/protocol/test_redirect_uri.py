@@ -171,6 +171,8 @@ def test_s02_any_port_matches_for_a_loopback_address_and_nothing_else(
         ("https://a.example/x%2Chttps://b.example/", ["https://a.example/x%2Chttps://b.example/"]),
         ("https://a.example/\r\nmydemoapp://oauth,\n", ["https://a.example/", "mydemoapp://oauth"]),
         (" , ", []),
+        ("\xa0", []),
+        (", ,https://a.example/ , ,", ["https://a.example/"]),
     ],
 )
 def test_w18_a_comma_splits_where_another_address_follows_and_only_there(text: str, uris: list[str]) -> None:

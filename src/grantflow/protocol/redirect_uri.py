@@ -23,6 +23,7 @@ _TAKEN = re.compile(
     re.VERBOSE,
 )
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*")
+_AROUND = re.compile(r"^[\s,]+|[\s,]+$")
 _NEXT_URI = re.compile(r",\s*(?=[A-Za-z][A-Za-z0-9+.\-]*:)")
 #: How an address begins whose scheme was left out; a scheme may look like the name of a host.
 _HOST_AND_PORT = re.compile(r"localhost:|[a-z0-9.\-]+:[0-9]+(?=[/?]|$)", re.IGNORECASE)
@@ -36,7 +37,7 @@ def split_redirect_uris(text: str) -> list[str]:
     ends; a literal comma before something that looks like a scheme is written %2C.
     """
     parts = (part for line in text.splitlines() for part in _NEXT_URI.split(line))
-    return [part.strip().strip(",").strip() for part in parts if part.strip(" ,")]
+    return [uri for part in parts if (uri := _AROUND.sub("", part))]
 
 
 def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[str]:
