@@ -134,10 +134,12 @@ def test_a_bot_is_deleted_once_its_username_was_typed(tmp_path: Path) -> None:
         assert "Type the bot's username" in text_of(wrong)
         assert (await who_is(house, token)).status_code == 200
         done = await browser.send(page, username="LockBot")
-        assert done.headers["location"] == "/my-apps?deleted-bot=lockbot"
+        assert done.headers["location"].startswith("/my-apps?deleted-bot=lockbot&proof=")
         assert (await who_is(house, token)).status_code == 401
         told = text_of(await browser.open(done.headers["location"]))
         assert "The bot was deleted" in told
+        for made_up in ("lockbot", "never", "never&proof=x"):
+            assert "was deleted" not in text_of(await browser.open(f"/my-apps?deleted-bot={made_up}"))
         assert (await browser.open("/my-apps/bots/lockbot")).status_code == 404
 
     run(tmp_path, story)

@@ -12,7 +12,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httpx2
 import pytest
 
+from grantflow import KeyRing
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
+from grantflow.settings import IntegrationSettings, read_settings
 from tests.developer_portal.given import NOW, URL, Browser, House, code_of, run, text_of
 
 
@@ -45,6 +47,33 @@ def test_w19_w05_w06_the_answer_to_the_form_shows_client_id_secret_and_authoriza
         assert f"GRANTFLOW_CLIENT_SECRET={secret}\n" in code_of(answer, ".env")
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("LockBot", "https://lockbot.example/oauth"),
+        ('Ada\'s "Lock" \\ Bot\\', "https://lockbot.example/it's?x='y'&z=(1)"),
+        ('"; touch $(owned) `owned` #', "https://lockbot.example/$(x);y?z=!"),
+        ("Zoë = #1", "https://lockbot.example/%27$x"),
+    ],
+)
+def test_w19_shells_dotenv_libraries_and_grantflow_read_the_same_in_the_downloaded_file(
+    tmp_path: Path, name: str, uri: str
+) -> None:
+    async def story(house: House) -> None:
+        answer = await (await house.signed_in()).create(name=name, redirect_uris=uri)
+        (tmp_path / "x.env").write_text(code_of(answer, ".env"), encoding="utf-8")
+
+    run(tmp_path, story)
+    names = ("GRANTFLOW_NAME", "GRANTFLOW_REDIRECT_URI")
+    shell = 'set -a; . ./x.env; exec "$0" -c "import json, os; print(json.dumps(dict(os.environ)))"'
+    library = "import dotenv, json; print(json.dumps(dotenv.dotenv_values('x.env')))"
+    for command in (["sh", "-c", shell, sys.executable], [sys.executable, "-c", library]):
+        told = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+        assert [told[each] for each in names] == [name, uri], command[0]
+    settings = read_settings(IntegrationSettings, tmp_path / "x.env", key=KeyRing.new_key())
+    assert [settings.name, settings.redirect_uri] == [name, uri]
 
 
 def test_w19_the_downloaded_file_and_the_lines_beside_it_are_all_that_ones_own_pages_need(tmp_path: Path) -> None:

@@ -203,14 +203,20 @@ def test_an_integration_is_deleted_with_all_grants_once_its_name_was_typed(tmp_p
         assert wrong.status_code == 400
         assert "Type the integration's name" in text_of(wrong)
         answer = await browser.send(wrong, name=" lockbot ")
-        assert (answer.status_code, answer.headers["location"]) == (303, f"/my-apps?deleted={client_id}")
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith(f"/my-apps?deleted={client_id}&proof=")
         said = text_of(await browser.open(answer.headers["location"]))
         assert "It was deleted" in said
         assert "Another" in said
         for table in ("integrations", "redirect_uris", "client_secrets", "grants", "access_tokens", "refresh_tokens"):
             left = await house.rows(f"SELECT DISTINCT client_id FROM {table}")
             assert [row["client_id"] for row in left] == [other], table
-        assert "It was deleted" not in text_of(await browser.open(f"/my-apps?deleted={other}"))
+        proof = answer.headers["location"].partition("&proof=")[2]
+        stranger = await house.signed_in(await house.person("Eve Nobody"))
+        for made_up in (client_id, other, f"{other}&proof={proof}", f"Cnever&proof={proof}", "Cnever&proof=%C3%AB"):
+            assert "It was deleted" not in text_of(await browser.open(f"/my-apps?deleted={made_up}"))
+        assert "deleted" not in text_of(await browser.open(f"/my-apps?deleted-bot={client_id}&proof={proof}"))
+        assert "It was deleted" not in text_of(await stranger.open(answer.headers["location"]))
 
     run(tmp_path, story)
 

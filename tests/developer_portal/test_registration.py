@@ -68,6 +68,8 @@ def test_s10_a_public_client_gets_no_secret_and_is_strict() -> None:
         ({"scopes": "people_read"}, "scopes", "looks like spark:people_read"),
         ({"scopes": "openid"}, "scopes", "not registered"),
         ({"scopes": 'spark:people_read"'}, "scopes", "character"),
+        ({"scopes": " ".join(f"spark:{'x' * n}" for n in range(1, 202))}, "scopes", "At most 200 scopes"),
+        ({"scopes": "spark:" + "x" * 95}, "scopes", "of 100 characters each"),
         ({"description": "x" * 1_001}, "description", "at most 1000"),
         ({"description": "a\x1b[2J"}, "description", "control character"),
         ({"contact_email": "nobody"}, "contact_email", "name@example.com"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.developer_portal.given import NEW, House, form_of, png, run, text_of
+from tests.developer_portal.given import FILLED, NEW, ORG, House, form_of, png, run, text_of
 
 EVIL = "\"><script>alert(1)</script><img src=x onerror=alert(1)>'{{7*7}}"
 
@@ -123,3 +123,40 @@ def test_s31_a_shell_that_reads_the_env_file_runs_nothing_of_it(tmp_path: Path) 
         ).replace("&#34;", '"').replace("&amp;", "&")
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize("kind", ["integrations", "bots"])
+def test_nobody_but_an_administrator_registers_without_end(tmp_path: Path, kind: str) -> None:
+    async def story(house: House) -> None:
+        ada = await house.person()
+        admin = await house.person("Grace Hopper", is_admin=True)
+        new, filled = (NEW, FILLED) if kind == "integrations" else ("/my-apps/new/bot", {"name": "B", "username": "b"})
+        for person in (ada, admin):
+            for n in range(999):
+                if kind == "integrations":
+                    await house.save(
+                        kind, client_id=f"{person.id}{n}", name=f"{person.id}{n}", owner_id=person.id, **REGISTERED
+                    )
+                else:
+                    email = f"{person.display_name[0]}{n}@webex.bot"
+                    await house.save(
+                        "people", id=email, email=email, display_name="B", org_id=ORG, type="bot", created_at=0
+                    )
+                    await house.save(kind, person_id=email, username=email, owner_id=person.id)
+        browser = await house.signed_in(ada)
+        last = await browser.send(await browser.open(new), filled)
+        assert last.status_code == 201, text_of(last)
+        more = {**filled, "name": "Another", "username": "another"}
+        refused = await browser.send(await browser.open(new), more)
+        assert refused.status_code == 400
+        assert f"You have registered 1,000 {kind}" in text_of(refused)
+        assert "Another" in refused.text
+        free = await house.signed_in(admin)
+        for n in (1, 2):
+            made = await free.send(await free.open(new), {**filled, "name": f"Free {n}", "username": f"free{n}"})
+            assert made.status_code == 201, text_of(made)
+
+    run(tmp_path, story)
+
+
+REGISTERED = {"profile": "webex", "client_type": "confidential", "scopes": "spark:people_read", "created_at": 0}

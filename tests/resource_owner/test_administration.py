@@ -6,10 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from grantflow.cli.log import redacted
 from grantflow.resource_owner import administration, administration_endings
 from grantflow.resource_owner.records import Person
 from grantflow.storage.administration import AdministrationStore
 from grantflow.storage.connected_apps import ConnectedAppStore
+from grantflow.web.audit import note_all_to_an_app_ended, note_grant_ended, note_token_ended
 from tests.resource_owner.given import NOW, ORG, Browser, House, form_of, run, text_of
 
 
@@ -121,7 +123,7 @@ def test_w02_one_grant_is_taken_away_and_the_other_three_stay(
         assert "LockBot can no longer act for Ada Lovelace , who must grant again" in told
         again = await admin.open(f"/administration/grants/{given[0]}/revocation{origin}")
         assert again.headers["location"] == f"{home}?revoked={given[0]}"
-        line = "grace@sandbox.example revoked what ada@sandbox.example had granted to LockBot"
+        line = f'grace@sandbox.example revoked grant {given[0]}, what ada@sandbox.example had granted to "LockBot"'
         assert caplog.text.count(line) == 1
 
     with caplog.at_level(logging.INFO, logger="grantflow.audit"):
@@ -160,7 +162,7 @@ def test_w02_all_of_one_integration_is_taken_away_and_no_other_s(
         told = await admin.open(done.headers["location"])
         assert "LockBot can no longer act for anybody in your organization" in text_of(told)
         assert (await admin.open(f"{home}/revocation")).headers["location"] == home
-        assert f"granted to LockBot (client {lockbot}, 2 grants)" in caplog.text
+        assert f'revoked all 2 grants to client {lockbot}, called "LockBot"' in caplog.text
 
     with caplog.at_level(logging.INFO, logger="grantflow.audit"):
         run(tmp_path, story)
@@ -322,3 +324,17 @@ def test_integrations_are_shown_to_administrators_with_their_icons(tmp_path: Pat
             assert "app-key" in (await admin.open(path)).text
 
     run(tmp_path, story)
+
+
+def test_no_app_s_name_passes_for_another_part_of_the_line_or_hides_an_id(caplog: pytest.LogCaptureFixture) -> None:
+    name = 'LockBot" (client C0, 9 grants) token: 1" code=2'
+    grant_id, client_id = str(uuid4()), "C" + "ab" * 32
+    with caplog.at_level(logging.INFO, logger="grantflow.audit"):
+        note_grant_ended(by="grace@x.example", person="ada@x.example", app=name, grant_id=grant_id)
+        note_token_ended(by="grace@x.example", person="ada@x.example", app=name, token_id=grant_id)
+        note_all_to_an_app_ended(by="grace@x.example", app=name, client_id=client_id, count=2)
+    one, token, everything = (redacted(record.getMessage()) for record in caplog.records)
+    quoted = r'"LockBot\" (client C0, 9 grants) token: ***" code=***'
+    assert one.startswith(f"grace@x.example revoked grant {grant_id}, what ada@x.example had granted to {quoted}")
+    assert token.startswith(f"grace@x.example revoked access token {grant_id} of ada@x.example for {quoted}")
+    assert everything.startswith(f"grace@x.example revoked all 2 grants to client {client_id}, called {quoted}")

@@ -1,5 +1,6 @@
 """The OAuth Authorization URL of an integration, and what each of its parameters is for (W20)."""
 
+import re
 import shlex
 from urllib.parse import urljoin, urlsplit
 
@@ -25,6 +26,8 @@ def authorization_addresses(integration: Integration, endpoint: str) -> list[tup
     ]
 
 
+_NOT_IN_SINGLE = re.compile(r"['\\]")
+_NOT_IN_DOUBLE = re.compile("[$`]")
 #: In the order of the address.
 PARAMETERS = (
     ("client_id", "Says which integration asks. It is public."),
@@ -46,7 +49,7 @@ def endpoints_elsewhere(authorization_endpoint: str, *, api_url: str) -> dict[st
 def environment_file(
     integration: Integration, secret: Secret | None, *, api_url: str, authorization_endpoint: str
 ) -> str:
-    """A ``.env`` file as Grantflow's library, its command line and many others read it."""
+    """A ``.env`` file as shells, Grantflow's command line and dotenv libraries read it."""
     elsewhere = endpoints_elsewhere(authorization_endpoint, api_url=api_url)
     registration = integration.registration
     redirect_uri = urlsplit(registration.redirect_uris[0])
@@ -60,4 +63,14 @@ def environment_file(
         "GRANTFLOW_PORT": str(redirect_uri.port) if redirect_uri.scheme == "http" and redirect_uri.port else None,
         "GRANTFLOW_SCOPES": str(registration.scopes),
     }
-    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value is not None)
+    return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items() if value is not None)
+
+
+def _quoted(value: str) -> str:
+    """In single quotes shells take all as it stands, dotenv libraries no apostrophe; in double quotes both take it, but
+    shells act on $ and `. Nothing serves both where there are both, and a shell would run what it reads: its way.
+    """
+    if not _NOT_IN_SINGLE.search(value) or _NOT_IN_DOUBLE.search(value):
+        return shlex.quote(value)
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

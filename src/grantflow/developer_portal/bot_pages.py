@@ -21,7 +21,7 @@ from grantflow.developer_portal.form_page import is_stale
 from grantflow.developer_portal.portal import Portal, not_yours, version_of
 from grantflow.developer_portal.ports import Bots
 from grantflow.developer_portal.records import Bot, Session
-from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, NAME_LIMIT, InvalidRegistration
+from grantflow.developer_portal.registration import DESCRIPTION_LIMIT, NAME_LIMIT, InvalidRegistration, check_number
 from grantflow.protocol.secret import Secret
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_form
@@ -47,6 +47,8 @@ class BotPages:
         if stale := is_stale(self.portal, request, fields, session=session, again=paths.NEW_BOT):
             return self._form(request, session, application, errors={"": stale})
         try:
+            owned = await self.bots.count(session.person_id)
+            check_number(owned, "bots, with those that you deleted", is_admin=session.is_admin)
             made = register_bot(application, org_id=session.org_id, now=self.portal.clock(), mint=self.portal.mint)
         except InvalidRegistration as error:
             return self._form(request, session, application, errors=error.problems)
@@ -85,7 +87,8 @@ class BotPages:
         if read_username(fields.get("username", "")) != bot.username:
             return await self._deletion(request, session, bot, typed=fields.get("username", ""))
         await self.bots.delete(bot.id, now=self.portal.clock())
-        return self.portal.redirect(paths.MY_APPS, **{"deleted-bot": bot.username})
+        proof = self.portal.proof(session, f"deleted-bot {bot.username}")
+        return self.portal.redirect(paths.MY_APPS, **{"deleted-bot": bot.username, "proof": proof})
 
     # --- answers -----------------------------------------------------------------------------------------------------
 

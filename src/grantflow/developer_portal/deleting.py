@@ -32,7 +32,8 @@ class Deletion:
         if _plain(typed) != _plain(integration.registration.name):
             return await self._page(request, session, integration, typed=typed)
         await self.registrations.delete(client_id, owner_id=session.person_id)
-        return self.portal.redirect(paths.MY_APPS, deleted=client_id)
+        proof = self.portal.proof(session, f"deleted {client_id}")
+        return self.portal.redirect(paths.MY_APPS, deleted=client_id, proof=proof)
 
     async def _page(
         self, request: Request, session: Session, integration: Integration, *, typed: str | None = None

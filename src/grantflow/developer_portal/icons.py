@@ -4,6 +4,7 @@ Nothing is decoded here. What is read is what bounds the work of the browsers th
 whether it moves. An SVG is a document that may carry scripts, and is refused.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -55,6 +56,10 @@ _KINDS = (
 )
 
 
+#: Among pixels 0xFF is followed by a zero or a restart (JPEG B.1.1.5); the first other marker ends them.
+_AFTER_PIXELS = re.compile(rb"\xff[^\x00\xd0-\xd7]")
+
+
 class _Damaged(Exception):
     """What the format promises is not there."""
 
@@ -80,20 +85,29 @@ def _png(content: bytes) -> tuple[int, int]:
 
 
 def _jpeg(content: bytes) -> tuple[int, int]:
-    """Segments up to the frame header that holds the size (JPEG B.2.2): SOF0 to SOF15, but DHT, JPG and DAC."""
-    position = 2
+    """Segments up to the end; the size is in the one frame header (JPEG B.2.2): SOF0 to SOF15, but DHT, JPG and DAC."""
+    position, size = 2, None
     while True:
         if content[position] != 0xFF:
             raise _Damaged
         marker = content[position + 1]
         if marker == 0xFF:  # a fill byte
             position += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return _number(content, position + 7, 2, "big"), _number(content, position + 5, 2, "big")
-        elif marker in (0xD9, 0xDA):  # the end, or pixels before any size
+            continue
+        if marker in (0xD9, 0xDA) and size is None:  # the end, or pixels before any size
             raise _Damaged
-        else:
-            position += 2 + max(2, _number(content, position + 2, 2, "big"))
+        if marker == 0xD9 and size:
+            return size
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            if size is not None:  # whoever shows it might take the other one
+                raise _Damaged
+            size = _number(content, position + 7, 2, "big"), _number(content, position + 5, 2, "big")
+        position += 2 + max(2, _number(content, position + 2, 2, "big"))
+        if marker == 0xDA:
+            after = _AFTER_PIXELS.search(content, position)
+            if after is None:
+                raise _Damaged
+            position = after.start()
 
 
 def _gif(content: bytes) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """My Webex Apps: what this person has registered, and the choice of what to make next (W17)."""
 
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,16 +39,15 @@ class MyAppsPages:
             total=apps.total,
             search=search,
             listing=listing,
-            deleted=await self._is_gone(request.query_params.get("deleted", ""), session),
-            deleted_bot=await self._is_deleted_bot(request.query_params.get("deleted-bot", "")),
+            deleted=self._is_told(request, session, "deleted"),
+            deleted_bot=self._is_told(request, session, "deleted-bot"),
         )
 
     async def chooser(self, request: Request, session: Session) -> Response:
         return self.portal.page(request, "new_app.html", session, kinds=self.portal.settings.kinds)
 
-    async def _is_gone(self, client_id: str, session: Session) -> bool:
+    def _is_told(self, request: Request, session: Session, what: str) -> bool:
         """Whether the notice is true: a made-up link makes it say nothing that is not so."""
-        return bool(client_id) and await self.mine.find(client_id, owner_id=session.person_id) is None
-
-    async def _is_deleted_bot(self, username: str) -> bool:
-        return bool(username) and await self.bots.find(username) is None
+        query = request.query_params
+        expected = self.portal.proof(session, f"{what} {query.get(what, '')}")
+        return what in query and compare_digest(query.get("proof", "").encode(), expected.encode())

@@ -13,7 +13,7 @@ from grantflow.developer_portal.form_page import all_problems, form_page, icon_t
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import Registrations
 from grantflow.developer_portal.records import Session
-from grantflow.developer_portal.registration import NAME_TAKEN, InvalidRegistration, Registered, register
+from grantflow.developer_portal.registration import NAME_TAKEN, InvalidRegistration, Registered, check_number, register
 from grantflow.protocol.secret import Secret
 from grantflow.web.errors import PageError
 from grantflow.web.forms import read_upload_form
@@ -45,6 +45,8 @@ class NewIntegration:
             raise _made_already(made, typed.name)
         try:
             registered = self._registered(typed, session)
+            owned = await self.registrations.count(session.person_id)
+            check_number(owned, "integrations", is_admin=session.is_admin)
         except InvalidRegistration as error:
             errors = await all_problems(error, typed, self.registrations)
             return self._page(request, session, typed, form_id=form_id, errors=errors, status=400)

@@ -84,6 +84,10 @@ class Portal:
         """Let a form of this session pass, or raise the page that says why not."""
         self.guard.check(request, form, binding=session_binding(session.token_hash), again=again)
 
+    def proof(self, session: Session, what: str) -> str:
+        """Stands in an address beside what a page is to tell: nobody else can make it say what is not so."""
+        return self.guard.token(session_binding(session.token_hash, what))
+
     def redirect(self, path: str, **query: str | None) -> Response:
         return self.pages.redirect(with_query(path, **query))
 

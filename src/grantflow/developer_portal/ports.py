@@ -38,6 +38,8 @@ class Registrations(Protocol):
         (its digest) has made one already.
         """
 
+    async def count(self, owner_id: str) -> int: ...
+
     async def made_by(self, form: bytes, *, owner_id: str) -> str | None:
         """The client ID of what this form has made."""
 
@@ -108,6 +110,9 @@ class Bots(Protocol):
 
     async def of_owner(self, owner_id: str, *, search: str, limit: int) -> Sequence[Bot]:
         """In the order of their usernames."""
+
+    async def count(self, owner_id: str) -> int:
+        """With those that are deleted: their usernames stay taken."""
 
     async def replace_token(self, bot_id: str, token: NewBotToken, *, version: int | None = None) -> bool:
         """The token before ends in the same moment. False where there is no such bot, or ``version`` is another."""

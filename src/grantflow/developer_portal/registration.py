@@ -23,6 +23,10 @@ NAME_LIMIT = 120
 DESCRIPTION_LIMIT = 1_000
 EMAIL_LIMIT = 254
 REDIRECT_URI_LIMIT = 50
+SCOPES_LIMIT = 200
+SCOPE_LENGTH_LIMIT = 100
+#: Integrations, and bots, that one person may have registered; administrators are not bound.
+REGISTERED_LIMIT = 1_000
 _SECRET_BYTES = 32
 _SCOPE = re.compile(r"[A-Za-z][A-Za-z-]*:[A-Za-z_]+")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
@@ -210,6 +214,17 @@ def _check_redirect_uris(
             problems["redirect_uris"] = "\n".join(wrong)
 
 
+def check_number(registered: int, what: str, *, is_admin: bool) -> None:
+    """Before another is registered: ``registered`` is how many this person has, ``what`` they are.
+
+    Raises:
+        InvalidRegistration: they are enough.
+    """
+    if registered >= REGISTERED_LIMIT and not is_admin:
+        problem = f"You have registered {REGISTERED_LIMIT:,} {what}, and nobody may have more but an administrator."
+        raise InvalidRegistration({"": f"{problem} Delete one that you do not need."})
+
+
 def _quoted(uri: str) -> str:
     """As it may be repeated to whoever typed it, on a page or in a terminal."""
     plain = printable(uri)
@@ -240,6 +255,11 @@ def _scopes(text: str, problems: dict[str, str]) -> Scopes:
         return Scopes()
     if not scopes:
         problems["scopes"] = "At least one scope is needed; it says what the integration may do."
+    elif len(scopes) > SCOPES_LIMIT or any(len(scope) > SCOPE_LENGTH_LIMIT for scope in scopes):
+        problems["scopes"] = (
+            f"At most {SCOPES_LIMIT} scopes can be registered, of {SCOPE_LENGTH_LIMIT} characters each; ask for those "
+            "that the integration uses."
+        )
     elif not all(_SCOPE.fullmatch(scope) for scope in scopes):
         problems["scopes"] = "A scope looks like spark:people_read; OpenID Connect's scopes are not registered."
     elif any(scope.startswith("spark:") for scope in scopes):

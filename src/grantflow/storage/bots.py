@@ -44,6 +44,7 @@ _OF_OWNER = f"""
 {_SELECT} AND b.owner_id = :owner_id AND lower(p.display_name) LIKE :pattern ESCAPE '!'
 ORDER BY b.username LIMIT :limit
 """
+_COUNT = "SELECT count(*) AS total FROM bots WHERE owner_id = :owner_id"
 _COUNT_ROOMS = "SELECT count(*) AS total FROM memberships WHERE person_id = :id"
 _DELETE = "UPDATE people SET deleted_at = :now WHERE id = :id AND type = 'bot' AND deleted_at IS NULL RETURNING id"
 _GROUP_ROOMS = """
@@ -83,6 +84,10 @@ class BotStore:
     async def of_owner(self, owner_id: str, *, search: str, limit: int) -> Sequence[Bot]:
         values = {"owner_id": owner_id, "pattern": pattern_of(search), "limit": limit}
         return [_bot(row) for row in await self._engine.read(Statement(_OF_OWNER, values))]
+
+    async def count(self, owner_id: str) -> int:
+        (row,) = await self._engine.read(Statement(_COUNT, {"owner_id": owner_id}))
+        return int(row["total"])
 
     async def replace_token(self, bot_id: str, token: NewBotToken, *, version: int | None = None) -> bool:
         def work() -> Work[None]:

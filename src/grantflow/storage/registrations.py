@@ -21,6 +21,7 @@ VALUES
 ON CONFLICT DO NOTHING
 RETURNING client_id
 """
+_COUNT = "SELECT count(*) AS total FROM integrations WHERE owner_id = :owner_id"
 _MADE_BY = "SELECT client_id FROM integrations WHERE form_hash = :form_hash AND owner_id = :owner_id"
 _AMEND = """
 UPDATE integrations
@@ -89,6 +90,10 @@ class RegistrationStore:
             return True
 
         return await self._engine.write(work())
+
+    async def count(self, owner_id: str) -> int:
+        (row,) = await self._engine.read(Statement(_COUNT, {"owner_id": owner_id}))
+        return int(row["total"])
 
     async def made_by(self, form: bytes, *, owner_id: str) -> str | None:
         rows = await self._engine.read(Statement(_MADE_BY, {"form_hash": form, "owner_id": owner_id}))
