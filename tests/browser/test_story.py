@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -198,6 +198,28 @@ def post(page: Page, text: str) -> None:
     page.get_by_label("Message").fill(text)
     page.get_by_role("button", name="Post message").click()
     expect(page.locator("main")).to_contain_text(text)
+
+
+def test_w24_at_1280_by_800_all_that_matters_is_seen_before_anybody_answers(platform: Up, browser: Browser) -> None:
+    redirect_uri, scopes = "http://localhost:8471/oauth", "spark:people_read spark:rooms_read spark:messages_write"
+    app = platform.register("Three Scopes", redirect_uri, scopes=scopes)
+    asked = {"client_id": app["client_id"], "response_type": "code", "redirect_uri": redirect_uri, "scope": scopes}
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{platform.api_url}/authorize?{urlencode(asked | {'state': 'x'})}")
+    page.get_by_label("Email").fill(platform.ada["email"])
+    page.get_by_label("Password", exact=True).fill(platform.ada["password"])
+    page.get_by_role("button", name="Sign in").click()
+    answers = page.locator(".form-answered-below > .actions").bounding_box()
+    heading, destination = (
+        page.locator(selector).bounding_box() for selector in ("h1", "dd:has-text('localhost:8471')")
+    )
+    page.close()
+    assert answers is not None
+    assert heading is not None
+    assert destination is not None
+    assert heading["y"] > 0
+    assert destination["y"] + destination["height"] <= answers["y"], "the bar of answers covers where they lead"
+    assert answers["y"] + answers["height"] <= 800
 
 
 def test_the_readmes_picture_shows_these_pages(browser: Browser) -> None:
