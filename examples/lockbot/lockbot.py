@@ -1,6 +1,7 @@
 """Lockbot: everybody sees their own spaces, and locks and unlocks them, from any browser."""
 
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -64,9 +65,13 @@ async def lock(request: Request) -> Response:
         raise HTTPException(403, "This form was sent from another site.")
     if "charset" in request.headers.get("content-type", "").lower():  # Starlette would take any codec, slow ones too
         raise HTTPException(415, "Forms are read as UTF-8 here.")
+    if not 0 < int(request.headers.get("content-length", 0)) <= 10_000:
+        raise HTTPException(413, "This form is too long.")
     grant = await whose(request)
     async with request.form() as form:
-        room_id, is_locked = str(form["room"]), form["lock"] == "yes"
+        room_id, is_locked = str(form.get("room")), form.get("lock") == "yes"
+    if "room" not in form or "lock" not in form or not re.fullmatch("[A-Za-z0-9_=-]+", room_id):  # it becomes a path
+        raise HTTPException(400, "Name a space by its id, and whether to lock it.")
     async with integration.client_for(grant.person_id) as webex:
         room = (await webex.get(f"rooms/{room_id}")).raise_for_status().json()
         answer = await webex.put(f"rooms/{room_id}", json={"title": room["title"], "isLocked": is_locked})

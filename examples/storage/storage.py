@@ -1,12 +1,11 @@
 """A storage service: who stores a file, or comments on one, tells a Webex space in their own name."""
 
 import asyncio
-import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import uvicorn
@@ -21,7 +20,7 @@ from starlette.templating import Jinja2Templates
 from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, SqliteVault, Status
 from grantflow.client.pages import About, Link, integration_pages
 
-FILES, COMMENTS, TOLD = Path("files"), ".comments", ".told"
+FILES, COMMENTS, TOLD, LARGEST_BODY = Path("files"), ".comments", ".told", 10_000_000
 SPACE = os.environ["STORAGE_SPACE"]
 
 integration = AsyncIntegration(
@@ -39,19 +38,22 @@ templates = Jinja2Templates(Path(__file__).parent)
 
 
 def folder_of(grant: Grant) -> Path:
-    folder = FILES / (grant.email or grant.person_id).replace("/", "_")
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder := FILES / quote(grant.person_id, safe="").replace(".", "%2E")).mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def is_name(name: str) -> bool:
+    fits = name.isprintable() and len(name.encode()) <= 100  # on one line of a message, a page and TOLD
+    return fits and "/" not in name and not name.startswith(".") and not name.endswith(COMMENTS)
 
 
 def stored_in(folder: Path) -> dict[str, list[str]]:
     """Each file with the comments on it, which lie beside it, one a line."""
-    names = sorted(file.name for file in folder.iterdir())
-    return {name: lines(folder / (name + COMMENTS)) for name in names if not name.endswith(COMMENTS)}
+    return {name: lines(folder / (name + COMMENTS)) for name in sorted(os.listdir(folder)) if is_name(name)}
 
 
 def lines(file: Path) -> list[str]:
-    return file.read_text("utf-8").splitlines() if file.exists() else []
+    return file.read_text("utf-8", errors="replace").rstrip("\n").split("\n") if file.exists() else []
 
 
 def news_of(folder: Path) -> Iterator[tuple[str, str]]:
@@ -61,12 +63,9 @@ def news_of(folder: Path) -> Iterator[tuple[str, str]]:
         yield from ((f"{name}/{number}", f"On {name}: {words}") for number, words in enumerate(comments))
 
 
-async def tell_news(grant: Grant) -> None:
-    folder = folder_of(grant)
-    told = folder.with_name(folder.name + TOLD)
-    known = lines(told)
-    news = [(name, words) for name, words in news_of(folder) if name not in known]
-    if not news:
+async def tell_news(grant: Grant, folder: Path) -> None:
+    known = lines(told := folder / TOLD)
+    if not (news := [(name, words) for name, words in news_of(folder) if name not in known]):
         return
     async with integration.client_for(grant.person_id) as webex:
         rooms = (await webex.get("rooms", params={"max": 1000})).raise_for_status().json()["items"]
@@ -79,37 +78,38 @@ async def tell_news(grant: Grant) -> None:
 
 async def watch() -> None:
     while True:
-        for grant in await integration.grants():
+        for grant in [each for each in await integration.grants() if each.status is not Status.REVOKED]:
             try:
-                if grant.status is not Status.REVOKED:
-                    await tell_news(grant)
-            except (GrantflowError, httpx2.HTTPError, OSError, KeyError) as error:  # still new in the next round
-                logging.getLogger("storage").warning("%s: %r", grant.called, error)
+                await tell_news(grant, folder_of(grant))
+            except (GrantflowError, httpx2.HTTPError, OSError, KeyError, ValueError) as error:  # new in the next round
+                print(f"{grant.called!r}: {error!r}", flush=True)
         await asyncio.sleep(1)
 
 
 async def files(request: Request) -> Response:
-    grant = await pages.grant(request)
-    if grant is None or grant.status is Status.REAUTHORIZATION_REQUIRED:
+    if (grant := await pages.grant(request)) is None or grant.status is Status.REAUTHORIZATION_REQUIRED:
         return RedirectResponse("/", status_code=303)
+    folder = folder_of(grant)
     if request.method == "POST":
         if request.headers.get("origin") != f"{HOME.scheme}://{HOME.netloc}":
             raise HTTPException(403, "This form was sent from another site.")
+        if not 0 < int(request.headers.get("content-length", 0)) <= LARGEST_BODY:
+            raise HTTPException(413, "A file may have ten megabytes.")
         if "charset" in request.headers.get("content-type", "").lower():  # Starlette would take any codec, even slow
             raise HTTPException(415, "Forms are read as UTF-8 here.")
         async with request.form() as form:
-            await store(form, folder_of(grant))
+            await store(form, folder)
         return RedirectResponse("/files", status_code=303)
-    shown = {"stored": stored_in(folder_of(grant)), "name": grant.called, "space": SPACE}
+    shown = {"stored": stored_in(folder), "folder": folder, "name": grant.called, "space": SPACE}
     return templates.TemplateResponse(request, "files.html", shown)
 
 
 async def store(form: FormData, folder: Path) -> None:
     """A new file, or a comment on one that is there: never outside the person's own folder."""
-    file, name, comment = form.get("file"), form.get("name"), " ".join(str(form.get("comment", "")).split())
+    file, name, comment = form.get("file"), form.get("name"), " ".join(str(form.get("comment", ""))[:1000].split())
     if isinstance(file, UploadFile) and file.filename:
-        if "/" in file.filename or file.filename.startswith(".") or file.filename.endswith(COMMENTS):
-            raise HTTPException(400, "Choose another name for this file.")
+        if not is_name(file.filename):
+            raise HTTPException(400, "Choose another name: short, on one line, without / or a leading dot.")
         (folder / file.filename).write_bytes(await file.read())
     elif comment and name in stored_in(folder):
         with (folder / f"{name}{COMMENTS}").open("a", encoding="utf-8") as comments:

@@ -95,3 +95,21 @@ def test_a_stranger_sees_no_spaces_and_another_site_locks_none(platform: Up, loc
         headers = {"origin": "https://elsewhere.example", "cookie": cookies}
         answer = httpx2.post(f"{lockbot}/spaces", data=sent, headers=headers, trust_env=False)
         assert answer.status_code == 403
+
+
+def test_a_form_that_names_no_space_is_refused_before_anything_is_called(platform: Up, lockbot: str) -> None:
+    with connected(platform.ada, at=lockbot) as ada:
+        room = ada.page.forms[0].fields["room"]
+        wrong = [
+            {"lock": "no"},
+            {"room": room},
+            *({"room": r, "lock": "no"} for r in ("../people/me", "x?y#z", "", "/")),
+        ]
+        for sent in wrong:
+            answer = ada._http.post(f"{lockbot}/spaces", data=sent, headers={"origin": lockbot})
+            assert (answer.status_code, "Name a space" in answer.text) == (400, True), sent
+        kind = "application/x-www-form-urlencoded; charset=punycode"
+        headers = {"origin": lockbot, "content-type": kind}
+        assert ada._http.post(f"{lockbot}/spaces", content=b"room=a", headers=headers).status_code == 415
+        headers["content-type"] = kind.partition(";")[0]
+        assert ada._http.post(f"{lockbot}/spaces", content=b"a" * 10_001, headers=headers).status_code == 413
