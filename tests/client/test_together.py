@@ -283,6 +283,20 @@ def test_a_process_killed_in_the_middle_of_a_refresh_is_noticed_and_repaired_or_
     assert integration.grants()[0].status is Status.ACTIVE
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which process is which")
+def test_nobody_waits_for_the_lease_of_a_process_that_is_dead(world: World) -> None:
+    """It would last for 45 seconds."""
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    with workers(world, 1, callers=1, dies_before_saving=True) as made:
+        made.begin()
+        assert made.ends() == {"killed": 1}
+    begun = time.monotonic()
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    assert time.monotonic() - begun < 10
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("rotates", [False, True])
 def test_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_the_platform_has_not_swapped(

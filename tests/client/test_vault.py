@@ -1,8 +1,11 @@
 """The vault on real SQLite files."""
 
+import multiprocessing
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +21,7 @@ from grantflow import KeyRing, MissingKey, SqliteVault, Tampered, VaultNotOpened
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
 from grantflow.client.vault import sqlite
+from grantflow.client.vault.process import is_gone, this_process
 from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
@@ -198,6 +202,54 @@ def test_one_has_the_lease_until_it_ends_or_is_given_back(vault: SqliteVault) ->
     threading.Event().wait(0.1)
     assert vault.take_lease("g-ada", generation=1, holder="three", seconds=30) is not None
     assert vault.take_lease("g-ada", generation=2, holder="four", seconds=30) is None
+
+
+def ended_process() -> int:
+    """The id of a process that has ended and that nobody awaits any more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_lease_of_a_dead_process_is_free_and_of_one_that_cannot_be_seen_is_not(
+    vault: SqliteVault, path: Path
+) -> None:
+    """A container has process ids of its own, and so has each machine and each boot of it."""
+    vault.enter(stored())
+    here = this_process()
+    if here is None:
+        pytest.skip("the system does not tell which process is which")
+    boot, namespace, own = here.split(":")
+    gone = ended_process()
+    for process, free in [
+        (f"{boot}:{namespace}:{gone}", True),
+        (f"{boot}:{namespace}:{own}", False),
+        (f"{boot}:{namespace}:1", False),
+        (f"{boot}:{int(namespace) + 1}:{gone}", False),
+        (f"another-boot:{namespace}:{gone}", False),
+        (None, False),
+    ]:
+        vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
+        told = "NULL" if process is None else f"'{process}'"
+        change(path, f"UPDATE grants SET lease_process = {told}")
+        taken = vault.take_lease("g-ada", generation=1, holder="two", seconds=30)
+        assert (taken is not None) is free, process
+        change(path, "UPDATE grants SET lease_holder = NULL, lease_until = NULL")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_after_a_fork_the_lease_is_the_childs_own(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    lease = {"grant_id": "g-ada", "generation": 1, "holder": "child", "seconds": 30}
+    child = multiprocessing.get_context("fork").Process(target=vault.take_lease, kwargs=lease)
+    child.start()
+    child.join()
+    connection = sqlite3.connect(path)
+    holder, process = connection.execute("SELECT lease_holder, lease_process FROM grants").fetchone()
+    connection.close()
+    assert holder == "child"
+    assert is_gone(process) is (this_process() is not None)
 
 
 def test_nobody_gets_the_lease_of_a_grant_that_is_dead(vault: SqliteVault) -> None:

@@ -1,6 +1,7 @@
 """The start page: what it says before the grant, and after."""
 
 import re
+import time
 
 import pytest
 
@@ -235,6 +236,30 @@ def test_a_renewal_that_waits_is_told_on_the_start_page(sample: Sample) -> None:
         page = visitor.open(sample.url)
         assert "Connected as Ada" in page.words
         assert "cannot be reached right now" in page.words
+
+
+def test_no_page_waits_long_for_whoever_refreshes_the_grant(serve: Serve) -> None:
+    """Another machine, stopped in the middle, may hold the lease for 45 seconds."""
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        token = next(iter(visitor.open(sample.url).forms)).fields["form_token"]
+        sample.world.platform.expire_access_tokens()
+        vault = sample.elsewhere()._parts.vault
+        (grant,) = sample.elsewhere().grants()
+        assert vault.take_lease(grant.id, generation=1, holder="elsewhere", seconds=45)
+        for _ in range(2):
+            begun = time.monotonic()
+            page = visitor.open(sample.url)
+            assert time.monotonic() - begun < 8
+            assert "Connected as Ada" in page.words
+            assert "unharmed. Try again in 5 seconds" in page.words
+        fields = {"form_token": token, "space": "any", "text": "Half an hour's work"}
+        answer = visitor._http.post(f"{sample.url}/messages", data=fields)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert "Half an hour&#39;s work" in answer.text
+        vault.release(grant.id, holder="elsewhere", unanswered_since=None)
+        assert "cannot be reached" not in visitor.open(sample.url).words
 
 
 def test_a_person_in_no_space_is_told_what_to_do(serve: Serve) -> None:

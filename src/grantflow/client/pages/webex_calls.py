@@ -1,5 +1,6 @@
 """The few calls that the pages make in the person's name (developer.webex.com: People, Rooms, Messages)."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,11 @@ await webex.post("messages", json={
     "text": "Hello from Grantflow",
 })"""
 _SPACES = 100
+#: Of one operation of a call: connect, send, read.
 _PATIENCE_SECONDS = 10.0
+#: The most that a page waits for all that it asks for. Whoever refreshes the grant just now, here or in another
+#: process, may take up to the deadline of the token endpoint, and goes on when the page does not wait any more.
+_PAGE_WAITS_SECONDS = 5.0
 
 
 class CallFailed(Exception):
@@ -34,25 +39,35 @@ class Space:
 
 
 class WebexCalls:
-    """Raises CallFailed where the API fails, and whatever the client raises where the grant does."""
+    """What one page asks for. Raises CallFailed where the API fails, and whatever the client raises where the grant
+    does."""
 
     def __init__(self, client: AsyncGrantClient) -> None:
         self._client = client
         client.timeout = _PATIENCE_SECONDS
+        self._until = asyncio.get_running_loop().time() + _PAGE_WAITS_SECONDS
 
     async def display_name(self) -> str:
         """What `people/me` calls the person; empty where it does not."""
-        return _text(await self._ask("GET", "people/me"), "displayName")
+        return _text(await self._look("people/me"), "displayName")
 
     async def spaces(self) -> list[Space]:
         """The person's spaces, the liveliest first."""
-        items = (await self._ask("GET", "rooms", params={"max": _SPACES, "sortBy": "lastactivity"})).get("items")
+        items = (await self._look("rooms", params={"max": _SPACES, "sortBy": "lastactivity"})).get("items")
         named = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
         return [Space(_text(item, "id"), _text(item, "title") or "(no title)") for item in named]
 
     async def post(self, space: str, *, text: str) -> str:
         """Post the text; the id of the new message."""
         return _text(await self._ask("POST", "messages", json={"roomId": space, "text": text}), "id")
+
+    async def _look(self, path: str, **options: Any) -> dict[str, Any]:
+        """A call that changes nothing, so it can be given up."""
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._ask("GET", path, **options)
+        except TimeoutError:
+            raise CallFailed(f"GET {path} had no answer while the page could wait") from None
 
     async def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:

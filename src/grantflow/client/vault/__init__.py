@@ -44,8 +44,8 @@ class Vault(Protocol):
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         """Become the one who refreshes this grant, and note that a request is about to be sent.
 
-        Returns the record as it was before that note; None where another holds the lease, the generation has passed,
-        or calls may not be made on the grant any more.
+        Returns the record as it was before that note; None where another holds the lease (and is not known to be dead),
+        the generation has passed, or calls may not be made on the grant any more.
         """
 
     def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:

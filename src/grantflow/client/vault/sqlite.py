@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
+from grantflow.client.vault.process import is_gone, this_process
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
     COLUMNS,
@@ -154,16 +155,16 @@ class SqliteVault:
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as connection:
             row = connection.execute(
-                f"SELECT * FROM grants WHERE id = ? AND generation = ? AND {_ALIVE} "  # noqa: S608
-                f"AND (lease_until IS NULL OR lease_until <= {_CLOCK})",
+                f"SELECT *, lease_until > {_CLOCK} AS held FROM grants "  # noqa: S608
+                f"WHERE id = ? AND generation = ? AND {_ALIVE}",
                 (grant_id, generation),
             ).fetchone()
-            if row is None:
+            if row is None or (row["held"] and not is_gone(row["lease_process"])):
                 return None
             connection.execute(
-                f"UPDATE grants SET lease_holder = ?, lease_until = {_CLOCK} + ?, "  # noqa: S608
+                f"UPDATE grants SET lease_holder = ?, lease_process = ?, lease_until = {_CLOCK} + ?, "  # noqa: S608
                 f"unanswered_since = COALESCE(unanswered_since, {_CLOCK}) WHERE id = ?",
-                (holder, seconds, grant_id),
+                (holder, this_process(), seconds, grant_id),
             )
         return read_record(row, self._sealing)
 
