@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from os import urandom
 from pathlib import Path
 
+import pytest
+
 from grantflow.app import Storage
 from grantflow.authorization_server.client_authentication import authenticate
 from grantflow.data_directory import DataDirectory
@@ -19,6 +21,7 @@ from grantflow.seeding import APP_NAME, PEOPLE, ROOMS, App, Sandbox, furnish, ke
 from grantflow.storage.engine import Statement, Work
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+pytestmark = pytest.mark.slow  # four passwords are hashed and checked at each start
 HERE, THERE = "http://localhost:8000/oauth", "http://localhost:8123/oauth"
 OWN_HERE, OWN_THERE = "http://localhost:8001/oauth", "http://localhost:8124/oauth"
 

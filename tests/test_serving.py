@@ -168,6 +168,7 @@ def test_a_request_names_its_host_once(head: bytes, status: bytes) -> None:
         assert connection.recv(1_000).split(b" ")[1] == status
 
 
+@pytest.mark.slow
 def test_a_connection_may_rest_between_requests_and_a_slow_answer_is_no_slow_head() -> None:
     with served() as (_, port, _other), httpx2.Client(trust_env=False) as browser:
         for wait in (0, 2.5, 0):

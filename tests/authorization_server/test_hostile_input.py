@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ TOKEN_NAMES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 def test_s31_whatever_is_asked_nobody_is_sent_to_an_unregistered_address_and_nothing_breaks(tmp_path: Path) -> None:
     async def prepare(server: Server) -> tuple[Browser, Browser, str]:
         app = await server.integration()

@@ -194,6 +194,7 @@ def test_what_nobody_expected_shows_its_traceback_for_debug_alone_and_no_secret(
     assert "s3cret" not in loud.err.split("RuntimeError")[-1]
 
 
+@pytest.mark.slow
 def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> None:
     without = "import sys; sys.modules['uvicorn'] = None; from grantflow.cli import main; main()"
     ended = subprocess.run([sys.executable, "-c", without, "up"], capture_output=True, text=True, check=False)

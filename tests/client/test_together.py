@@ -66,6 +66,7 @@ def run_together(world: World, number: int, *, callers: int) -> Counter[str]:
         return made.ends()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotates", [False, True])
 def test_eight_processes_with_25_callers_each_make_one_refresh(world: World, rotates: bool) -> None:
     world.grant(world.integration())
@@ -76,6 +77,7 @@ def test_eight_processes_with_25_callers_each_make_one_refresh(world: World, rot
     assert world.platform.counts["refresh"] == 1
 
 
+@pytest.mark.slow
 def test_processes_share_a_final_refusal(world: World) -> None:
     world.grant(world.integration())
     world.platform.wait = 0.2
@@ -84,6 +86,7 @@ def test_processes_share_a_final_refusal(world: World) -> None:
     assert world.platform.counts["refresh"] == 1
 
 
+@pytest.mark.slow
 def test_processes_share_a_transient_failure(world: World) -> None:
     world.grant(world.integration())
     world.platform.expire_access_tokens()
@@ -246,6 +249,7 @@ def test_an_interrupted_thread_hands_the_refresh_to_the_next_caller_at_once(worl
     assert time.monotonic() - begun < 20, "the lease was given back"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("rotates", [False, True])
 def test_a_process_killed_in_the_middle_of_a_refresh_is_noticed_and_repaired_or_told(
@@ -297,6 +301,7 @@ def test_nobody_waits_for_the_lease_of_a_process_that_is_dead(world: World) -> N
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("rotates", [False, True])
 def test_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_the_platform_has_not_swapped(
@@ -326,6 +331,7 @@ def test_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_th
     assert integration.grants()[0].status is Status.ACTIVE
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="SIGSTOP is POSIX's")
 def test_a_holder_that_was_stopped_past_its_deadline_changes_nothing_when_it_comes_back(world: World) -> None:
     integration = world.integration(deadline=2.0, _lease_margin=1.0)

@@ -148,6 +148,7 @@ def test_placeholders_of_the_readme_are_asked_for_and_once_filled_in_its_lines_s
     assert "https://webexapis.com/v1" in shown[2]
 
 
+@pytest.mark.slow
 def test_whatever_else_is_pasted_is_told_without_a_traceback_and_what_is_not_set_by_its_name(tmp_path: Path) -> None:
     given = {"CLIENT_ID": "C1", "CLIENT_SECRET": "s", "REDIRECT_URI": "http://localhost:1/oauth"}
     complete = {f"GRANTFLOW_{name}": value for name, value in given.items()} | {"GRANTFLOW_KEY": KeyRing.new_key()}

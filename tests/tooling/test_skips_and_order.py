@@ -9,6 +9,8 @@ import pytest
 
 from tests.parts import ROOT
 
+pytestmark = pytest.mark.slow  # each starts pytest anew
+
 CASES = """
 import pytest
 
