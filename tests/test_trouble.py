@@ -38,6 +38,7 @@ SCOPES = "spark:people_read spark:rooms_read spark:rooms_write spark:messages_wr
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 EMAIL, PASSWORD = "ada@example.com", "a sentence of many words"
+PASSWORD_HASH = hash_password(Secret(PASSWORD), mint=secrets.token_bytes)
 FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 
 Asking = Callable[[], Awaitable[httpx2.Response]]
@@ -59,8 +60,7 @@ class House:
 
     async def furnish(self) -> None:
         person = new_person(EMAIL, "Ada", org_id=secrets.token_hex(16), now=NOW, mint=secrets.token_bytes)
-        kept = hash_password(Secret(PASSWORD), mint=secrets.token_bytes)
-        await self.storage.people.add(person, password_hash=kept)
+        await self.storage.people.add(person, password_hash=PASSWORD_HASH)
         for profile in Profile:
             application = Application(f"App {profile}", (REDIRECT_URI,), SCOPES, profile=profile)
             made = register(application, now=NOW, mint=secrets.token_bytes, sandbox=True)
