@@ -181,6 +181,7 @@ def test_healthz_is_503_while_writes_fail_and_200_again_once_they_succeed(
     with_platform(tmp_path, look)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_database_that_is_taken_away_is_noticed_within_a_second_told_once_and_written_no_more(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, replaced: bool

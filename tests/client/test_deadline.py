@@ -181,6 +181,7 @@ def body(connection: socket.socket) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("speak", [lines, early_hints, body])
 def test_an_answer_that_drips_is_given_up_at_the_deadline(

@@ -508,6 +508,7 @@ def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, r
     vault.close()
 
 
+@pytest.mark.slow
 def test_a_vault_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(path: Path) -> None:
     vault = SqliteVault(path, keys=KEYS)
     path.rename(path.with_name("kept.db"))

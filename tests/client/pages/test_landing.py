@@ -238,6 +238,7 @@ def test_a_renewal_that_waits_is_told_on_the_start_page(sample: Sample) -> None:
         assert "cannot be reached right now" in page.words
 
 
+@pytest.mark.slow
 def test_no_page_waits_long_for_whoever_refreshes_the_grant(serve: Serve) -> None:
     """Another machine, stopped in the middle, may hold the lease for 45 seconds."""
     sample = serve(pages={"try_it": True})
