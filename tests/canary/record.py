@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, TextIO, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 from urllib.parse import unquote_plus
 
 import httpx2
@@ -76,7 +76,7 @@ class Record:
     process: str
     known: set[str] = field(default_factory=set)
     harmless: set[str] = field(default_factory=set)
-    files: dict[str, TextIO] = field(default_factory=dict)
+    files: dict[str, BinaryIO] = field(default_factory=dict)
     made: Counter[type] = field(default_factory=Counter)
 
     def learn(self, text: str, kind: str) -> None:
@@ -102,8 +102,9 @@ class Record:
         if name not in self.files:
             path = self.folder / f"{name}.{self.process}.{ending}"
             path.touch(mode=0o600)
-            self.files[name] = path.open("a", encoding="utf-8")
-        self.files[name].write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+            # Without a buffer: threads write here too, and a process that is killed leaves all that it has written.
+            self.files[name] = path.open("ab", buffering=0)
+        self.files[name].write(text.encode("utf-8", "backslashreplace") + b"\n")
 
     def print(self, value: object) -> None:
         count = self.made[type(value)] = self.made[type(value)] + 1

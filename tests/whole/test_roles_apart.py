@@ -1,5 +1,6 @@
 """The roles in processes of their own, which meet by redirect and by the store alone; each can be away."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlencode, urlsplit
@@ -123,10 +124,12 @@ def test_w03_without_the_authorization_server_calls_go_on_and_a_revoked_token_st
     try:
         assert status_of_a_call(house, person_id) == 200
         revoke(house, ada)
-        with pytest.raises(TransientTokenError):  # refused by the API; nobody is there to say that the grant is gone
+        # Refused by the API; nobody is there to say that the grant is gone.
+        with pytest.raises(TransientTokenError) as delayed:
             status_of_a_call(house, person_id)
     finally:
         house.begin_role("authorization-server")
+    time.sleep(delayed.value.retry_after)
     with pytest.raises(ReauthorizationRequired):
         status_of_a_call(house, person_id)
 
