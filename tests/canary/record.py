@@ -45,8 +45,13 @@ _PARAMETER = re.compile(rf"(?:^|[?&])({_NAMES})=([^&\s#]+)")
 #: serves once and in one browser. The product holds both as a `Secret` on its way to a digest.
 _HARMLESS = re.compile(r"[?&](?:request|state)=([^&\s#\"']+)")
 #: Where the product makes a `Secret` of what is none: of an email or client id as somebody typed it, so that no more
-#: than its digest is kept; and of the state, together with a verifier that is known again when it is sent.
-_NO_SECRETS = {"grantflow.web.throttle._digest", "grantflow.client.flows.starting._pending"}
+#: than its digest is kept; and of the state, where it is made together with a verifier that is known again when it is
+#: sent, and where it comes back.
+_NO_SECRETS = {
+    "grantflow.web.throttle._digest",
+    "grantflow.client.flows.starting._pending",
+    "grantflow.client.flows.answers.open_pending",
+}
 #: What tests send for a secret and is known to all the world: RFC 7636's example, hostile markup, plain words.
 _PUBLIC = re.compile(
     r"""

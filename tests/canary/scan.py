@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.canary.record import SHORTEST, read_secrets
@@ -26,11 +27,17 @@ KEPT_ON_PURPOSE = {
     "sandbox.json": "grantflow up: the passwords, credentials and keys that it made up",
     "running.json": "grantflow up: what it told on its start, while it runs",
 }
-#: What is not ours to keep private.
+#: What is not ours to keep private, by the pattern of its name.
 OF_OTHERS = {
     "tokens.db": "the document's own app in examples/flask_walkthrough, whose README says that tokens lie readable",
     "env": "a browser's download of what the portal shows once, in tests/browser",
-    "notice-board.env": "the same in tests/docs",
+    "*.env": "the same elsewhere",
+    "environment.json": "what Newman is given by tests/docs, the client secret and a code among it",
+    "report.json": "what Newman says of its requests",
+    "*.strace": "the system calls of a platform, with all that it was sent and answered",
+    "codes.txt": "what the benchmarks' load generator sends",
+    "refresh.txt": "the same",
+    "access.txt": "the same",
 }
 #: Programs that others wrote and a test installed.
 INSTALLED = {".git", ".tools", ".venv", "venv", "__pycache__", "node_modules"}
@@ -105,7 +112,9 @@ def scan(folder: Path) -> Scan:
     ours = {_digest(file.read_bytes()) for file in committed_files()}
     for file in sorted(_left_behind(folder)):
         content = file.read_bytes()
-        if file.name in OF_OTHERS or _digest(content) in ours:  # the latter in a checkout that a test made
+        if (
+            any(fnmatch(file.name, pattern) for pattern in OF_OTHERS) or _digest(content) in ours
+        ):  # the latter in a checkout that a test made
             continue
         done.places[_place(file)] += 1
         done.size += len(content)
