@@ -44,6 +44,8 @@ def begin():
     return [serving.Listener(Starlette(routes=[Route("/", who)], lifespan=lifespan), sockets)]
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
+if "--steady" in sys.argv:
+    workers.STEADY_SECONDS = 0
 sockets = serving.bind("127.0.0.1", 0)
 try:
     ended_by = workers.run(2, begin, on_ready=lambda: print(serving.port_of(sockets), flush=True))
@@ -173,6 +175,36 @@ def test_where_a_replacement_cannot_begin_the_others_serve_on_and_it_is_tried_ag
             "the next try is in 1 s",
             "the next try is in 2 s",
         ]
+
+
+def test_one_that_ends_again_and_again_soon_after_it_began_is_replaced_after_ever_longer_pauses() -> None:
+    with served() as (parent, port):
+        dying, other = those_who_answer(port)
+        for pause in (0, 1, 2):
+            os.kill(dying, signal.SIGKILL)
+            killed_at = time.monotonic()
+            (after,) = those_who_answer(port, but=dying) - {other}
+            assert time.monotonic() - killed_at >= pause
+            dying = after
+        parent.terminate()
+        _, log = parent.communicate(timeout=20)
+        assert log.count("ended by itself (signal 9); another takes its place") == 1
+        assert [line[-22:] for line in log.split("\n") if "soon after it began (signal 9)" in line] == [
+            "the next try is in 1 s",
+            "the next try is in 2 s",
+        ]
+
+
+def test_one_that_had_served_for_long_is_replaced_at_once_whatever_ended_before() -> None:
+    with served("--steady") as (parent, port):
+        dying, other = those_who_answer(port)
+        for _ in range(4):
+            os.kill(dying, signal.SIGKILL)
+            (dying,) = those_who_answer(port, but=dying) - {other}
+        parent.terminate()
+        _, log = parent.communicate(timeout=20)
+        assert log.count("ended by itself (signal 9); another takes its place") == 4
+        assert "the next try" not in log
 
 
 def test_where_all_have_died_they_are_begun_again_until_they_can(tmp_path: Path) -> None:

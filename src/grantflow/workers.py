@@ -25,8 +25,10 @@ log = logging.getLogger("grantflow.workers")
 #: Seconds until a worker that was told to end, and has not, is killed: what is under way has its grace, and closing
 #: what was opened takes a moment more.
 END_SECONDS = serving.GRACE + 4
-#: Seconds until the next try where a replacement could not begin: 1, 2, 4, and so on up to this.
+#: Seconds until the next try where a replacement could not begin, or ended soon: 1, 2, 4, and so on up to this.
 LONGEST_PAUSE = 30
+#: Seconds that a worker must have served for its end to be an accident, after which another begins at once.
+STEADY_SECONDS = 10
 
 Handler: TypeAlias = Callable[[int, FrameType | None], object] | int
 
@@ -46,8 +48,8 @@ def run(count: int, begin: Callable[[], Sequence[Listener]], *, on_ready: Callab
     survive a fork, and neither do threads.
 
     Raises:
-        WorkerFailed: one could not begin at the start; none runs any more. Later, one that cannot begin is tried again
-            after a pause, while the others serve on.
+        WorkerFailed: one could not begin at the start; none runs any more. Later, one that cannot begin, or ends soon
+            after, is tried again after a pause, while the others serve on.
     """
     with _signals() as signals:
         workers = _Workers(count, begin, signals)
@@ -112,11 +114,20 @@ class _Worker:
     process: int
     ready: int | None
     """The pipe that brings one byte once it answers requests, and ends without if it never will; None once read."""
-    has_begun: bool = False
+    began_at: float | None = None
+    """On the monotonic clock; None until it answers requests."""
+
+    @property
+    def has_begun(self) -> bool:
+        return self.began_at is not None
+
+    @property
+    def was_steady(self) -> bool:
+        return self.began_at is not None and time.monotonic() - self.began_at >= STEADY_SECONDS
 
     def hear(self) -> None:
         if self.ready is not None:
-            self.has_begun = os.read(self.ready, 1) != b""
+            self.began_at = time.monotonic() if os.read(self.ready, 1) else None
             os.close(self.ready)
             self.ready = None
 
@@ -129,7 +140,7 @@ class _Workers:
     running: list[_Worker] = field(default_factory=list)
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     tries: int = 0
-    """How often in a row those that are missing were begun, and none of them answered yet."""
+    """How often in a row those that are missing were begun, and ended before they had served for long."""
     next_try: float = 0.0
     """On the monotonic clock: none is begun before."""
 
@@ -180,10 +191,14 @@ class _Workers:
                 until = None
 
     def _tell_why(self, worker: _Worker, how: str) -> None:
-        if worker.has_begun:
-            log.error("worker %d ended by itself (%s); another takes its place", worker.process, how)
-        else:
+        if worker.was_steady:
+            self.tries, self.next_try = 0, 0.0
+        if not worker.has_begun:
             self._pause(f"worker {worker.process} could not begin ({how})")
+        elif self.tries:
+            self._pause(f"worker {worker.process} ended by itself soon after it began ({how})")
+        else:
+            log.error("worker %d ended by itself (%s); another takes its place", worker.process, how)
 
     def _replace(self) -> None:
         self.tries += 1
@@ -208,20 +223,15 @@ class _Workers:
         starting = {worker.ready: worker for worker in self.running if worker.ready is not None}
         for pipe in select.select([self.signals.pipe, *starting], [], [], seconds)[0]:
             if pipe in starting:
-                self._hear(starting[pipe])
+                starting[pipe].hear()
         return self.signals.next()
-
-    def _hear(self, worker: _Worker) -> None:
-        worker.hear()
-        if worker.has_begun:
-            self.tries = 0
 
     def _ended(self) -> list[tuple[_Worker, int]]:
         """Those that are no more, and their exit status."""
         looked_at = [(worker, *os.waitpid(worker.process, os.WNOHANG)) for worker in self.running]
         gone = [(worker, status) for worker, process, status in looked_at if process]
         for worker, _ in gone:
-            self._hear(worker)
+            worker.hear()
             self.running.remove(worker)
         return gone
 
