@@ -133,6 +133,11 @@ class Server:
     async def strict_integration(self) -> App:
         return await self.integration("Strict app", "https://app.example/oauth", profile=Profile.STRICT)
 
+    async def integration_in(self, profile: str) -> App:
+        """Of a kind that is told apart at the token endpoint: `webex`, `strict`, or `public`, which is strict too."""
+        made = {"webex": self.integration, "strict": self.strict_integration, "public": self.public_integration}
+        return await made[profile]()
+
     async def another_secret(self, app: App, *, others_expire_at: datetime | None = None) -> App:
         secret, kept = new_secret(now=self.now, mint=secrets.token_bytes)
         store = RegistrationStore(self.engine)

@@ -46,7 +46,7 @@ def test_w02_a_grant_taken_away_while_it_is_refreshed_stays_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         person = await server.person()
         tokens = await server.tokens(app, person)
         interrupt(monkeypatch, TokenStore, "refresh_token", lambda: server.disconnect(person))

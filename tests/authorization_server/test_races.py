@@ -107,7 +107,7 @@ def test_s67_of_fifty_refreshes_at_two_workers_all_succeed_and_one_generation_li
     tmp_path: Path, profile: str
 ) -> None:
     async def story(server: Server, addresses: Sequence[str]) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         tokens = await server.tokens(app, await server.person())
         for _ in range(ROUNDS):
             refresh_token, rotates = tokens["refresh_token"], profile == "strict"

@@ -47,7 +47,7 @@ async def use_at_the_api(server: Server, access_token: str) -> None:
 @pytest.mark.parametrize("profile", ["webex", "strict"])
 def test_w33_the_answer_to_a_refresh_has_the_same_four_fields(tmp_path: Path, profile: str) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         first = await server.tokens(app, await server.person())
         server.wait(days=3)
         second = (await server.refresh(app, first[REFRESH])).json()
@@ -59,10 +59,10 @@ def test_w33_the_answer_to_a_refresh_has_the_same_four_fields(tmp_path: Path, pr
     run(tmp_path, story)
 
 
-@pytest.mark.parametrize("profile", ["webex", "strict"])
+@pytest.mark.parametrize("profile", ["webex", "strict", "public"])
 def test_s67_fifty_refreshes_at_once_all_succeed_and_one_generation_lives(tmp_path: Path, profile: str) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         first = await server.tokens(app, await server.person())
         answers = await asyncio.gather(*(server.refresh(app, first[REFRESH]) for _ in range(50)))
         assert [answer.status_code for answer in answers] == [200] * 50
@@ -81,7 +81,7 @@ def test_s67_fifty_refreshes_at_once_all_succeed_and_one_generation_lives(tmp_pa
 @pytest.mark.parametrize("profile", ["webex", "strict"])
 def test_w08_w34_s63_ninety_days_unused_end_it_and_each_use_begins_them_anew(tmp_path: Path, profile: str) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         tokens = await server.tokens(app, await server.person())
         for _ in range(5):
             server.wait(days=89, hours=23)
@@ -99,7 +99,7 @@ def test_w08_w34_s63_ninety_days_unused_end_it_and_each_use_begins_them_anew(tmp
 @pytest.mark.parametrize("profile", ["webex", "strict"])
 def test_w02_w34_a_person_who_takes_access_away_ends_every_token_at_once(tmp_path: Path, profile: str) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         ada, grace = await server.person(), await server.person("grace@sandbox.example")
         hers, other = await server.tokens(app, ada), await server.tokens(app, grace)
         await server.disconnect(ada)
@@ -121,7 +121,7 @@ def test_s60_a_refresh_token_is_bound_to_its_client_and_anothers_use_is_logged(
     caplog.set_level("INFO", logger="grantflow")
 
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         other = await server.integration("Other")
         tokens = await server.tokens(app, await server.person())
         answer = await server.refresh(other, tokens[REFRESH])
@@ -148,7 +148,7 @@ def test_s60_s65_a_refresh_may_ask_for_less_never_for_more_and_the_refresh_token
     tmp_path: Path, profile: str, scope: str | None, status: int, given: str
 ) -> None:
     async def story(server: Server) -> None:
-        app = await (server.integration() if profile == "webex" else server.strict_integration())
+        app = await server.integration_in(profile)
         tokens = await server.tokens(app, await server.person())
         answer = await server.refresh(app, tokens[REFRESH], scope=scope)
         assert answer.status_code == status
@@ -176,7 +176,7 @@ def test_w34_a_token_that_was_never_issued_is_an_invalid_grant(tmp_path: Path, t
 # --- the webex profile ---------------------------------------------------------------------------------------------
 
 
-def test_w08_in_the_webex_profile_the_refresh_token_stays_and_old_access_tokens_live_on(tmp_path: Path) -> None:
+def test_w08_s61_in_the_webex_profile_the_refresh_token_stays_and_old_access_tokens_live_on(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         first = await server.tokens(app, await server.person())
@@ -187,6 +187,22 @@ def test_w08_in_the_webex_profile_the_refresh_token_stays_and_old_access_tokens_
         server.wait(days=4)
         assert not await server.lives(first[ACCESS])
         assert await server.lives(second[ACCESS])
+
+    run(tmp_path, story)
+
+
+def test_s67_in_the_webex_profile_a_lost_answer_costs_nothing_whenever_the_client_asks_again(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        tokens = await server.tokens(app, await server.person())
+        lost = (await server.refresh(app, tokens[REFRESH])).json()
+        await use_at_the_api(server, tokens[ACCESS])
+        for days in (0, 1, 89):
+            server.wait(days=days)
+            found = await server.refresh(app, tokens[REFRESH])
+            assert found.status_code == 200
+            assert await server.lives(found.json()[ACCESS])
+        assert found.json()[REFRESH] == lost[REFRESH] == tokens[REFRESH]
 
     run(tmp_path, story)
 
@@ -210,15 +226,32 @@ def test_the_countdown_is_reported_where_it_is_set_and_the_true_deadline_slides_
 # --- the strict profile --------------------------------------------------------------------------------------------
 
 
-def test_s61_in_the_strict_profile_each_refresh_brings_a_new_refresh_token(tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["strict", "public"])
+def test_s61_the_refresh_tokens_of_public_and_strict_clients_rotate(tmp_path: Path, profile: str) -> None:
     async def story(server: Server) -> None:
-        app = await server.strict_integration()
+        app = await server.integration_in(profile)
         tokens = await server.tokens(app, await server.person())
         seen = {tokens[REFRESH]}
         for _ in range(4):
             tokens = (await server.refresh(app, tokens[REFRESH])).json()
             seen.add(tokens[REFRESH])
         assert len(seen) == 5
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("profile", ["strict", "public"])
+def test_s62_whoever_replays_a_rotated_token_ends_all_its_successors(tmp_path: Path, profile: str) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration_in(profile)
+        first = await server.tokens(app, await server.person())
+        second = (await server.refresh(app, first[REFRESH])).json()
+        third = (await server.refresh(app, second[REFRESH])).json()
+        server.wait(minutes=2)
+        assert error_of(await server.refresh(app, first[REFRESH])) == (400, "invalid_grant")
+        for tokens in (second, third):
+            assert error_of(await server.refresh(app, tokens[REFRESH])) == (400, "invalid_grant")
+            assert not await server.lives(tokens[ACCESS])
 
     run(tmp_path, story)
 
@@ -238,6 +271,41 @@ def test_s67_an_answer_that_was_lost_is_given_again_until_its_successor_is_used(
         assert found["expires_in"] == lost["expires_in"] - passed
         assert found["refresh_token_expires_in"] == lost["refresh_token_expires_in"] - passed
         assert (await server.refresh(app, found[REFRESH])).status_code == 200
+
+    run(tmp_path, story)
+
+
+ALL = "spark:people_read spark:messages_write spark:kms"
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "status"),
+    [
+        (None, ALL, 200),
+        (ALL, "spark:kms spark:messages_write spark:people_read", 200),
+        ("spark:people_read", "spark:people_read", 200),
+        (None, "spark:people_read", 400),
+        ("spark:people_read", None, 400),
+        ("spark:people_read", "spark:messages_write", 400),
+        ("spark:people_read", "spark:rooms_read", 400),
+    ],
+)
+def test_s60_s67_a_lost_answer_is_given_again_for_its_own_scope_alone_and_asking_for_another_harms_nothing(
+    tmp_path: Path, first: str | None, again: str | None, status: int
+) -> None:
+    async def story(server: Server) -> None:
+        app = await server.strict_integration()
+        tokens = await server.tokens(app, await server.person())
+        lost = (await server.refresh(app, tokens[REFRESH], scope=first)).json()
+        answer = await server.refresh(app, tokens[REFRESH], scope=again)
+        assert answer.status_code == status
+        if status == 400:
+            assert answer.json()["error"] == "invalid_scope"
+        found = (await server.refresh(app, tokens[REFRESH], scope=first)).json()
+        assert (found[ACCESS], found[REFRESH], found["scope"]) == (lost[ACCESS], lost[REFRESH], lost["scope"])
+        assert (await server.refresh(app, found[REFRESH], scope=again)).status_code == (
+            400 if again == "spark:rooms_read" else 200
+        )
 
     run(tmp_path, story)
 

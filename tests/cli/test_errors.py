@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -246,6 +247,28 @@ def test_colour_is_where_it_is_wanted(environ: dict[str, str], terminal: bool, c
 )
 def test_s94_secrets_are_struck_out_of_whatever_is_logged(text: str) -> None:
     assert "SECRET" not in redacted(text)
+
+
+TOKEN = f"{'Token0==' * 8}_LG01_0b6f2a30-6d8e-4a37-9d0e-3f1f0f1f2f3f"
+
+
+@pytest.mark.parametrize("secret", [TOKEN, "ab" * 32, "gfk_SECRET", "code=SECRET", "client_secret: SECRET"])
+@pytest.mark.parametrize("percent", ["%", "%25", "%2525"])
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_s94_a_secret_that_is_percent_encoded_in_an_address_is_struck_out_too(
+    secret: str, percent: str, case: Callable[[str], str]
+) -> None:
+    spelled = [case(f"{percent}{ord(letter):02x}") for letter in secret]
+    for every in (1, 2, 7):
+        path = "".join(letter if at % every else spelled[at] for at, letter in enumerate(secret))
+        shown = redacted(f":9000 GET /v1/people/{path.replace(' ', '')} 404 1.2 ms")
+        assert shown.startswith(":9000 GET /v1/people/")
+        assert shown.endswith("*** 404 1.2 ms")
+        assert "SECRET" not in shown
+
+
+def test_an_encoded_newline_or_slash_of_an_address_stays_encoded_in_the_log() -> None:
+    assert redacted("GET /a%0Ab%2Fc%00%7F%25%c3%a9 404") == "GET /a%0Ab%2Fc%00%7F%25%c3%a9 404"
 
 
 def test_s94_whoever_logs_a_secret_logs_stars(grantflow: CommandLine) -> None:

@@ -129,7 +129,7 @@ def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_form() -> None:
         ("http://127.0.0.1:8000/oauth", False),
     ],
 )
-def test_w11_s07_what_webex_allows_is_registered_with_a_warning(uri: str, warned: bool) -> None:
+def test_w11_s04_s07_what_webex_allows_is_registered_with_a_warning(uri: str, warned: bool) -> None:
     made = register(replace(APPLICATION, redirect_uris=(uri,)), now=NOW, mint=secrets.token_bytes, sandbox=True)
     assert bool(made.warnings) is warned
 

@@ -45,7 +45,7 @@ CALLS = [
 ]
 
 
-def test_w09_a_call_outside_the_token_s_scopes_is_refused_and_with_its_scope_it_is_not(tmp_path: Path) -> None:
+def test_w09_s91_a_call_outside_the_token_s_scopes_is_refused_and_with_its_scope_it_is_not(tmp_path: Path) -> None:
     async def story(platform: Platform) -> None:
         everything = set(SCOPES.split())
         for method, path, needed in CALLS:
@@ -97,12 +97,16 @@ def test_s92_a_token_in_the_query_or_the_body_is_not_looked_at(tmp_path: Path) -
         nobody = platform.caller(None)
         assert (await nobody.get("people/me", access_token=ada.token)).status_code == 401
         assert (await nobody.post("rooms", title="x", access_token=ada.token)).status_code == 401
+        form = {"headers": {"content-type": "application/x-www-form-urlencoded"}}
+        answer = await nobody.send("POST", "rooms", content=f"title=x&access_token={ada.token}".encode(), **form)
+        assert answer.status_code == 401
+        assert (await platform.caller(ada).get("people/me", access_token="nonsense")).status_code == 200
 
     run(tmp_path, story)
 
 
 @pytest.mark.parametrize("token", ["None", "x", "é", "a b", "A" * 8_000])
-def test_w31_a_token_that_nobody_issued_is_refused_with_the_invalid_token_error(tmp_path: Path, token: str) -> None:
+def test_w31_s93_a_token_that_nobody_issued_is_refused_with_the_invalid_token_error(tmp_path: Path, token: str) -> None:
     async def story(platform: Platform) -> None:
         header = f"Bearer {token}".encode()
         answer = await platform.caller(None).send("GET", "people/me", headers=[(b"authorization", header)])
@@ -112,7 +116,7 @@ def test_w31_a_token_that_nobody_issued_is_refused_with_the_invalid_token_error(
     run(tmp_path, story)
 
 
-def test_w07_w31_a_token_is_refused_by_itself_from_the_second_of_its_end_on(tmp_path: Path) -> None:
+def test_w07_w31_s91_a_token_is_refused_by_itself_from_the_second_of_its_end_on(tmp_path: Path) -> None:
     async def story(platform: Platform) -> None:
         ada = platform.caller(await platform.person("Ada"))
         platform.now = NOW + timedelta(seconds=1_209_599)
@@ -142,6 +146,35 @@ def test_s91_w31_a_token_is_refused_on_the_call_after_it_or_its_grant_was_revoke
         assert (await ada.get("people/me")).status_code == 200
         await platform.change(revocation)
         assert refused(await ada.get("people/me")) == (401, INVALID_TOKEN_MESSAGE)
+
+    run(tmp_path, story)
+
+
+def test_s91_s93_every_call_refuses_a_token_that_has_expired_or_was_revoked(tmp_path: Path) -> None:
+    async def story(platform: Platform) -> None:
+        ada = await platform.person("Ada", scopes="spark:all identity:tokens_read identity:tokens_write", is_admin=True)
+        has_expired = await platform.token(ada.uuid, grant_id=ada.grant, expires_at=milliseconds(NOW))
+        was_revoked = await platform.token(ada.uuid, grant_id=ada.grant, revoked_at=1)
+        for token in (has_expired, was_revoked):
+            for method, path, _ in CALLS:
+                answer = await platform.caller(None, authorization=f"Bearer {token}").send(method, path)
+                assert refused(answer) == (401, INVALID_TOKEN_MESSAGE), (method, path)
+                challenge = answer.headers["www-authenticate"]
+                assert challenge.startswith('Bearer realm="grantflow", error="invalid_token"')
+
+    run(tmp_path, story)
+
+
+def test_s91_a_token_is_for_the_platform_that_issued_it_and_for_no_other(tmp_path: Path) -> None:
+    async def story(platform: Platform) -> None:
+        ada = await platform.person("Ada")
+        (tmp_path / "elsewhere").mkdir()
+        engine = SqliteEngine.open(tmp_path / "elsewhere" / "platform.db")
+        other = Platform(engine)
+        await other.person("Ada")
+        assert refused(await other.caller(ada).get("people/me")) == (401, INVALID_TOKEN_MESSAGE)
+        assert (await platform.caller(ada).get("people/me")).status_code == 200
+        await engine.close()
 
     run(tmp_path, story)
 

@@ -119,8 +119,7 @@ Not shown by a test yet: {missing}.
 
 ## Where the `webex` profile departs
 
-Each integration has a profile at the platform. `strict` keeps to every statement. `webex`, the default, is as Webex is,
-and its access tokens are bearer tokens that live 14 days (W07), where OAuth 2.1 recommends short-lived ones.
+Each integration has a profile at the platform. `strict` keeps to every statement; `webex`, the default, is as Webex is.
 """
 
 

@@ -1,5 +1,7 @@
 """docs/conformance.md says what is so: every statement, and the tests that show it."""
 
+import re
+
 import pytest
 
 from tests.tooling.conformance import PAGE, Statements, all_tests, numbers_of, read_tests, write_page
@@ -28,6 +30,29 @@ def test_every_statement_is_shown_by_a_test_that_always_runs_or_says_why_not_yet
 
 def test_what_is_shown_is_no_longer_said_to_be_missing() -> None:
     assert SHOWN & set(STATEMENTS.not_yet) == set(), "take these off not_yet in tests/conformance.toml"
+
+
+def test_each_number_has_its_place_on_the_page_with_its_tests_or_the_reason_why_there_are_none() -> None:
+    places = re.split(r"^### ([WS][0-9]+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    texts = dict(zip(places[::2], places[1::2], strict=True))
+    assert list(texts) == list(STATEMENTS.says)
+    for number, text in texts.items():
+        reason = STATEMENTS.not_yet.get(number)
+        assert ("\n- [" in text) is (reason is None), number
+        assert reason is None or f"**Not shown yet.** {reason}" in text, number
+
+
+def test_what_does_not_apply_yet_are_these_statements_about_parts_that_are_not_there() -> None:
+    assert set(STATEMENTS.not_yet) == {"S58", "S73", "S74", "S110"} | {f"S{number}" for number in range(77, 88)}
+    assert all(reason.endswith(" yet.") for reason in STATEMENTS.not_yet.values())
+
+
+def test_each_exception_of_the_webex_profile_is_named_by_number_and_shown_by_a_test_too() -> None:
+    assert list(STATEMENTS.webex) == ["W07", "S04", "S07", "S42", "S61"]
+    head = PAGE.read_text(encoding="utf-8").partition("### ")[0]
+    for number, exception in STATEMENTS.webex.items():
+        assert f"- [{number}](#{number.lower()}): {exception}" in head
+        assert number in SHOWN
 
 
 @pytest.mark.parametrize(

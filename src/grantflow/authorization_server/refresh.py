@@ -46,7 +46,7 @@ def refresh(
     Raises:
         InvalidGrant: the token is dead, unknown or another client's.
         ReuseDetected: a rotated token came back too late.
-        InvalidScope: more than the grant holds was asked for.
+        InvalidScope: more than the grant holds was asked for, or other than what a lost answer was for.
     """
     if token is None:
         raise InvalidGrant("The refresh token is unknown or long expired; send the person through the grant again.")
@@ -60,7 +60,7 @@ def refresh(
     if token.expires_at <= now:
         raise InvalidGrant("The refresh token has expired unused; send the person through the grant again.")
     if token.successor is not None:
-        return _again(token, token.successor, settings=settings, now=now)
+        return _again(asked, token, token.successor, settings=settings, now=now)
     scopes = _narrow(asked.scope, token.scopes)
     pair = _next_pair(token, asked.refresh_token, client=client, scopes=scopes, settings=settings, now=now, mint=mint)
     if client.strict:
@@ -68,10 +68,15 @@ def refresh(
     return Renewal(token, pair, now)
 
 
-def _again(token: RefreshToken, successor: Successor, *, settings: Settings, now: datetime) -> Replay:
+def _again(asked: Refresh, token: RefreshToken, successor: Successor, *, settings: Settings, now: datetime) -> Replay:
     latest = successor.replaced_at + settings.replay_window
     closed_at = min(successor.first_used_at or latest, latest)
     if successor.first_used_at is None and now <= closed_at and successor.pair is not None:
+        if set(_narrow(asked.scope, token.scopes)) != set(successor.pair.scopes):
+            raise InvalidScope(
+                f"The refresh token was used already, with the scope '{successor.pair.scopes}'; ask for that once "
+                "more, and for another scope with the refresh token that the answer brings."
+            )
         return Replay(token, successor.pair)
     if now <= closed_at + settings.straggler_grace:
         raise InvalidGrant("The refresh token was replaced, and its successor is in use; take that one.")
