@@ -81,6 +81,7 @@ class Server:
 
     engine: SqliteEngine
     settings: Settings
+    pages: Pages = PAGES
     app: Starlette = field(init=False)
     now: datetime = NOW
     issued: list[str] = field(default_factory=list)
@@ -91,12 +92,12 @@ class Server:
             requests=AuthorizationRequestStore(self.engine),
             tokens=TokenStore(self.engine),
             failures=FailuresInMemory(),
-            pages=PAGES,
+            pages=self.pages,
             clock=lambda: self.now,
             mint=secrets.token_bytes,
         )
         self.app = Starlette(
-            routes=own, exception_handlers=error_handlers(PAGES, new_reference=lambda: secrets.token_hex(8))
+            routes=own, exception_handlers=error_handlers(self.pages, new_reference=lambda: secrets.token_hex(8))
         )
 
     def wait(self, **duration: float) -> None:
@@ -294,16 +295,16 @@ def challenge_of(verifier: str) -> str:
 
 
 @asynccontextmanager
-async def serving(path: Path, **settings: Any) -> AsyncIterator[Server]:
+async def serving(path: Path, *, pages: Pages = PAGES, **settings: Any) -> AsyncIterator[Server]:
     engine = SqliteEngine.open(path / "platform.db")
     try:
-        yield Server(engine, Settings(ISSUER, **settings))
+        yield Server(engine, Settings(ISSUER, **settings), pages)
     finally:
         await engine.close()
 
 
 def run(path: Path, story: Callable[[Server], Awaitable[None]], **settings: Any) -> None:
-    """Play a story at a server of its own."""
+    """Play a story at a server of its own, with these settings, or ``pages``."""
 
     async def play() -> None:
         async with serving(path, **settings) as server:

@@ -1,12 +1,15 @@
 """The token endpoint: who asks, how, and what the answers look like."""
 
+import asyncio
 import base64
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -64,6 +67,18 @@ def test_w07_w08_w27_s54_the_answer_has_the_four_fields_and_webexs_lifetimes(tmp
             "token_type": "Bearer",
             "scope": f"{SCOPES} spark:kms",
         }
+
+    run(tmp_path, story)
+
+
+def test_s54_the_answer_names_the_scope_that_was_given_where_another_was_asked_for(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        code = await server.code(app, await server.person(), scope="spark:people_read")
+        tokens = (await server.exchange(app, code)).json()
+        assert tokens["scope"] == "spark:people_read spark:kms", "kms came by itself"
+        narrowed = await server.refresh(app, tokens["refresh_token"], scope="spark:kms")
+        assert narrowed.json()["scope"] == "spark:kms"
 
     run(tmp_path, story)
 
@@ -167,6 +182,21 @@ def test_w05_w06_w12_w26_s27_each_wrong_or_missing_parameter_gets_its_own_error_
     run(tmp_path, story)
 
 
+def test_s27_the_password_grant_is_refused_however_the_client_authenticates(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, public = await server.integration(), await server.public_integration()
+        assert app.client_secret
+        asked = {"grant_type": "password", "username": "ada@sandbox.example", "password": "right or wrong"}
+        for answer in (
+            await server.token({**app.credentials, **asked}),
+            await server.token(asked, headers=basic(app.client_id, app.client_secret)),
+            await server.token({**public.credentials, **asked}),
+        ):
+            assert "password grant is not offered" in refused(answer, 400, "unsupported_grant_type")
+
+    run(tmp_path, story)
+
+
 def test_w06_s66_a_confidential_client_must_authenticate_for_each_grant_type(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
@@ -193,13 +223,24 @@ def test_s49_the_secret_may_come_in_the_header_or_the_body(tmp_path: Path) -> No
     run(tmp_path, story)
 
 
-@pytest.mark.parametrize("name", ["client_secret", "refresh_token", "code", "token", "code_verifier"])
+@pytest.mark.parametrize(
+    "name", ["client_secret", "client%5Fsecret", "refresh_token", "code", "token", "code_verifier"]
+)
 def test_s49_a_secret_in_the_address_is_refused_and_never_read(tmp_path: Path, name: str) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         for path in ("/v1/access_token", "/v1/revoke"):
             answer = await server.post(f"{path}?{name}=x", data={**app.credentials, "grant_type": "refresh_token"})
             assert "in the address" in refused(answer, 400, "invalid_request")
+
+    run(tmp_path, story)
+
+
+def test_s49_what_stands_in_the_address_is_never_read(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        answer = await server.post(f"/v1/access_token?client_id={app.client_id}&grant_type=refresh_token", headers=FORM)
+        assert "'client_id' is missing" in refused(answer, 400, "invalid_request")
 
     run(tmp_path, story)
 
@@ -214,6 +255,9 @@ def test_s50_one_method_of_authentication_a_request(tmp_path: Path) -> None:
         assert "authenticated twice" in refused(twice, 400, "invalid_request")
         other = await server.token({**fields, "client_id": "C" + "1" * 64}, headers=header)
         assert "differs" in refused(other, 400, "invalid_request")
+        headers = [*header.items(), *header.items(), *FORM.items()]
+        headers_twice = await server.post("/v1/access_token", content=b"grant_type=refresh_token", headers=headers)
+        assert "more than once" in refused(headers_twice, 400, "invalid_request")
 
     run(tmp_path, story)
 
@@ -308,11 +352,54 @@ def test_s51_a_thousand_wrong_secrets_are_slowed_and_the_right_client_elsewhere_
     run(tmp_path, story)
 
 
+WITH_SECRET = {
+    "a code": ("/v1/access_token", {"grant_type": "authorization_code", "code": "x", "redirect_uri": "http://x/"}),
+    "a refresh": ("/v1/access_token", {"grant_type": "refresh_token", "refresh_token": "x"}),
+    "a revocation": ("/v1/revoke", {"token": "x"}),
+}
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("kind", WITH_SECRET)
+def test_s51_wherever_a_secret_is_taken_guesses_are_slowed_also_those_sent_all_at_once_and_count_together(
+    tmp_path: Path, kind: str, at_once: bool
+) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        path, fields = WITH_SECRET[kind]
+        guesses = [
+            server.post(path, data={**app.credentials, **fields, "client_secret": f"{n:064}"}) for n in range(50)
+        ]
+        answers = await asyncio.gather(*guesses) if at_once else [await guess for guess in guesses]
+        assert Counter(answer.status_code for answer in answers) == {401: 10, 429: 40}
+        for other_path, others in WITH_SECRET.values():
+            lucky = await server.post(other_path, data={**app.credentials, **others})
+            assert lucky.status_code == 429, "a guess that is right is not looked at either"
+            elsewhere = await server.post(other_path, data={**app.credentials, **others}, address="203.0.113.9")
+            assert elsewhere.status_code == (200 if other_path == "/v1/revoke" else 400)
+
+    run(tmp_path, story)
+
+
+def test_s51_guessing_at_one_client_slows_no_other_from_the_same_address(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app, other = await server.integration(), await server.integration("Other")
+        for guess in range(50):
+            await server.refresh(App(app.client_id, f"{guess:064}", ""), "x")
+        refused(await server.refresh(app, "x"), 429, "temporarily_unavailable")
+        refused(await server.refresh(other, "x"), 400, "invalid_grant")
+
+    run(tmp_path, story)
+
+
 def test_s51_dead_grants_are_no_guesses_and_slow_nobody(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         for _ in range(50):
             refused(await server.refresh(app, "no such token"), 400, "invalid_grant")
+            refused(await server.exchange(app, "no such code"), 400, "invalid_grant")
+            refused(await server.token({**app.credentials, "grant_type": "password"}), 400, "unsupported_grant_type")
+            refused(await server.token({**app.credentials}), 400, "invalid_request")
 
     run(tmp_path, story)
 
@@ -374,6 +461,66 @@ def test_w26_s59_a_body_that_is_no_honest_form_is_refused_and_told_what_to_send(
     run(tmp_path, story)
 
 
+CODE_FIELDS = ["grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier"]
+REFRESH_FIELDS = ["grant_type", "client_id", "client_secret", "refresh_token", "scope"]
+REVOKE_FIELDS = ["client_id", "client_secret", "token", "token_type_hint"]
+EACH_FIELD = [
+    *(("/v1/access_token", CODE_FIELDS, name) for name in [*CODE_FIELDS, "unknown"]),
+    *(("/v1/access_token", REFRESH_FIELDS, name) for name in [*REFRESH_FIELDS, "unknown"]),
+    *(("/v1/revoke", REVOKE_FIELDS, name) for name in [*REVOKE_FIELDS, "unknown"]),
+]
+
+
+async def filled_in(server: Server, app: App, names: list[str]) -> dict[str, str]:
+    """A request with these fields that would succeed."""
+    person = await server.person()
+    right = {**app.credentials, "redirect_uri": app.redirect_uri, "scope": SCOPES, "token_type_hint": "refresh_token"}
+    if "code" in names:
+        code = await server.code(app, person, **PKCE)
+        right |= {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    else:
+        token = (await server.tokens(app, person))["refresh_token"]
+        right |= {"grant_type": "refresh_token", "refresh_token": token, "token": token}
+    return {name: right[name] for name in names}
+
+
+@pytest.mark.parametrize(("path", "names", "name"), EACH_FIELD)
+def test_w26_s59_each_field_that_is_repeated_is_refused_by_its_name_and_spends_nothing(
+    tmp_path: Path, path: str, names: list[str], name: str
+) -> None:
+    async def story(server: Server) -> None:
+        fields = await filled_in(server, await server.integration(), names)
+        for again in (fields.get(name, "x"), "another"):
+            twice = urlencode([*({"unknown": "x"} | fields).items(), (name, again)])
+            answer = await server.post(path, content=twice.encode(), headers=FORM)
+            assert f"The parameter '{name}' occurs more than once" in refused(answer, 400, "invalid_request")
+        assert (await server.post(path, data=fields)).status_code == 200
+
+    run(tmp_path, story)
+
+
+OPTIONAL = {"scope", "token_type_hint", "unknown"}
+
+
+@pytest.mark.parametrize(("path", "names", "name"), EACH_FIELD)
+def test_w26_s59_each_field_that_is_empty_counts_as_missing_and_spends_nothing(
+    tmp_path: Path, path: str, names: list[str], name: str
+) -> None:
+    async def story(server: Server) -> None:
+        fields = await filled_in(server, await server.integration(), names)
+        empty, absent = fields | {name: ""}, {each: value for each, value in fields.items() if each != name}
+        if name in OPTIONAL:
+            assert (await server.post(path, data=empty)).status_code == 200
+            return
+        answers = [await server.post(path, data=each) for each in (empty, absent)]
+        words = {refused(answer, answer.status_code, answer.json()["error"]) for answer in answers}
+        assert len(words) == 1
+        assert re.search(rf"'?{name}'? is missing", words.pop())
+        assert (await server.post(path, data=fields)).status_code == 200
+
+    run(tmp_path, story)
+
+
 @pytest.mark.parametrize("charset", ["", "; charset=UTF-8", ";charset=utf-8"])
 def test_w26_s59_forms_of_real_clients_are_read_and_unknown_parameters_ignored(tmp_path: Path, charset: str) -> None:
     async def story(server: Server) -> None:
@@ -389,13 +536,16 @@ def test_w26_s59_forms_of_real_clients_are_read_and_unknown_parameters_ignored(t
     run(tmp_path, story)
 
 
-def test_w26_json_is_served_where_the_platform_is_set_so(tmp_path: Path) -> None:
+def test_w26_s59_json_is_served_where_the_platform_is_set_so(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         fields = {**app.credentials, "grant_type": "refresh_token"}
         token = (await server.tokens(app, await server.person()))["refresh_token"]
         answer = await server.post("/v1/access_token", json={**fields, "refresh_token": token})
         assert answer.status_code == 200
+        twice = json.dumps({**fields, "refresh_token": token})[:-1] + ', "refresh_token": "x"}'
+        answer = await server.post("/v1/access_token", content=twice, headers={"content-type": "application/json"})
+        assert "'refresh_token' occurs more than once" in refused(answer, 400, "invalid_request")
         hostile: list[Mapping[str, object]] = [
             {**fields, "refresh_token": 7},
             {**fields, "refresh_token": "\ud800"},

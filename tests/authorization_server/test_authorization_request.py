@@ -91,7 +91,7 @@ def test_w23_s09_an_unknown_client_is_shown_with_reason_and_fix_and_never_redire
         "<b>markup</b>",
     ],
 )
-def test_w23_s01_any_redirect_uri_but_the_registered_one_is_shown_and_never_redirected_to(
+def test_w23_s01_s03_s04_s09_any_redirect_uri_but_the_registered_one_is_shown_and_never_redirected_to(
     tmp_path: Path, presented: str
 ) -> None:
     async def story(server: Server) -> None:
@@ -126,8 +126,13 @@ def test_s02_a_loopback_address_may_have_any_port_and_nothing_else_may_differ(
 ) -> None:
     async def story(server: Server) -> None:
         app = await server.integration("App", registered)
-        answer = await server.browser().authorize(app, redirect_uri=presented)
-        assert answer.status_code == (303 if trusted else 400)
+        browser = await server.signed_in(await server.person())
+        answer = await browser.authorize(app, redirect_uri=presented)
+        if not trusted:
+            assert "not registered" in shown(answer)
+            return
+        answer = await browser.accept(answer)
+        assert answer.headers["location"].startswith(f"{presented}?code="), "at the very port that was asked for"
 
     run(tmp_path, story)
 
@@ -223,7 +228,7 @@ REFUSED: list[tuple[dict[str, str | None], str, str]] = [
 
 
 @pytest.mark.parametrize(("changed", "error", "words"), REFUSED)
-def test_w23_s25_s26_s45_s46_all_else_goes_to_the_redirect_uri_with_error_words_state_and_iss(
+def test_w23_s12_s25_s26_s45_s46_s47_all_else_goes_to_the_redirect_uri_with_error_words_state_and_iss(
     tmp_path: Path, changed: dict[str, str | None], error: str, words: str
 ) -> None:
     async def story(server: Server) -> None:
@@ -315,6 +320,10 @@ def test_w10_w23_s28_state_is_optional_and_comes_back_exactly(tmp_path: Path, st
         app = await server.integration()
         query = httpx2.QueryParams(app.request(state=None))
         assert (await granted(server, app, f"{query}{sent_as}")).get("state") == state
+        browser = await server.signed_in(await server.person("grace@sandbox.example"))
+        declined = await browser.decline(await browser.open(f"/v1/authorize?{query}{sent_as}"))
+        wrong = await browser.open(f"/v1/authorize?{query}{sent_as}&prompt=maybe")
+        assert [parameters_of(answer).get("state") for answer in (declined, wrong)] == [state, state]
 
     run(tmp_path, story)
 

@@ -88,6 +88,22 @@ def test_s34_a_valid_repeat_within_ten_seconds_harms_nothing_and_a_later_one_rev
     run(tmp_path, story)
 
 
+@pytest.mark.parametrize(("verifier", "revoked"), [(VERIFIER, True), (VERIFIER[:-1] + "x", False), (None, False)])
+def test_s34_s35_repeats_that_differ_in_the_verifier_alone_revoke_with_the_right_one_alone(
+    tmp_path: Path, verifier: str | None, revoked: bool
+) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        code = await server.code(app, await server.person(), **PKCE)
+        tokens = (await server.exchange(app, code, code_verifier=VERIFIER)).json()
+        server.wait(minutes=1)
+        assert error_of(await server.exchange(app, code, code_verifier=verifier)) == (400, "invalid_grant")
+        assert await server.lives(tokens["access_token"]) is not revoked
+        assert (await server.refresh(app, tokens["refresh_token"])).status_code == (400 if revoked else 200)
+
+    run(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -1,15 +1,16 @@
 """Whatever is sent to the endpoints, nobody is led astray and nothing breaks (S31)."""
 
 import asyncio
+import re
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grantflow.protocol.authorization import PARAMETERS
-from tests.authorization_server.given import REDIRECT_URI, Browser, Server, serving
+from tests.authorization_server.given import REDIRECT_URI, Browser, Server, run, serving
 
 EXAMPLES = settings(max_examples=150, deadline=None)
 WORDS = st.sampled_from(
@@ -95,3 +96,87 @@ def test_s31_whatever_is_posted_the_answer_is_a_refusal_in_one_shape(tmp_path: P
 
         post()
         runner.run(serving_it.__aexit__(None, None, None))
+
+
+INJECTED = [
+    "x'; DROP TABLE people; --",
+    "' OR '1'='1",
+    '" UNION SELECT token_hash FROM access_tokens --',
+    "\r\nSet-Cookie: stolen=1\r\n\r\n<script>alert(1)</script>",
+    "\nLocation: https://evil.example/",
+    '"><script>alert(1)</script>',
+    "{{ request }}<img src=x onerror=alert(1)>",
+    "\0\ufeff\u202e",
+]
+
+
+@pytest.mark.parametrize("injected", INJECTED, ids=ascii)
+@pytest.mark.parametrize("parameter", ["state", "scope", "login_hint", "nonce", "redirect_uri", "client_id", "request"])
+def test_s31_what_is_injected_into_an_authorization_request_changes_no_header_page_or_row(
+    tmp_path: Path, parameter: str, injected: str
+) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        kept = await everything(server)
+        browser = server.browser()
+        answer = await browser.authorize(app, **{parameter: injected})
+        if answer.status_code == 303:
+            await browser.sign_in(person)
+            answer = await browser.come_back(answer)
+        assert "set-cookie" not in answer.headers
+        target = answer.headers.get("location", REDIRECT_URI)
+        assert target.startswith((REDIRECT_URI, "/consent?request="))
+        assert target.isprintable()
+        assert not re.search("<script>alert|<img src=x|[\0\u202e]", answer.text)
+        if target.startswith(f"{REDIRECT_URI}?") and parameter == "state":
+            assert parse_qs(urlsplit(target).query)["state"] == [injected]
+        assert await everything(server) == kept
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("injected", INJECTED, ids=ascii)
+@pytest.mark.parametrize("parameter", ["client_id", "client_secret", "code", "refresh_token", "redirect_uri", "token"])
+def test_s31_what_is_injected_into_a_token_request_finds_nothing_and_changes_no_header_or_row(
+    tmp_path: Path, parameter: str, injected: str
+) -> None:
+    async def story(server: Server) -> None:
+        app, person = await server.integration(), await server.person()
+        await server.tokens(app, person)
+        kept = await everything(server)
+        for path, grant_type in (
+            ("/v1/access_token", "authorization_code"),
+            ("/v1/access_token", "refresh_token"),
+            ("/v1/revoke", "none"),
+        ):
+            fields = {**app.credentials, "grant_type": grant_type, "code": "x", "refresh_token": "x", "token": "x"}
+            answer = await server.post(path, data={**fields, parameter: injected})
+            unknown_token = path == "/v1/revoke" and parameter not in app.credentials
+            assert answer.status_code == (200 if unknown_token else 401 if parameter in app.credentials else 400)
+            assert "set-cookie" not in answer.headers
+            assert answer.text.isascii()
+            assert "alert(1)" not in answer.text
+        assert await everything(server) == kept
+
+    run(tmp_path, story)
+
+
+async def everything(server: Server) -> dict[str, int]:
+    """How many rows each table has but that of waiting requests."""
+    tables = [row["name"] for row in await server.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    counted = {name: await server.rows(f"SELECT count(*) AS n FROM {name}") for name in tables}
+    return {name: rows[0]["n"] for name, rows in counted.items() if name not in ("authorization_requests", "sessions")}
+
+
+def test_s31_the_name_of_an_integration_is_text_wherever_it_leads(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        person = await server.person()
+        for name in ("x'; DROP TABLE people; --", '"><script>alert(1)</script>', "{{ 7 * 7 }}"):
+            app = await server.integration(name)
+            tokens = await server.tokens(app, person)
+            assert await server.lives(tokens["access_token"])
+        assert len(await server.rows("SELECT 1 FROM people")) == 1
+        names = await server.rows("SELECT name FROM integrations ORDER BY created_at, name")
+        assert {row["name"] for row in names} >= {"x'; DROP TABLE people; --", "{{ 7 * 7 }}"}
+
+    run(tmp_path, story)

@@ -7,13 +7,17 @@ import pytest
 from grantflow.authorization_server import Settings
 from grantflow.protocol.metadata import metadata_url, read_metadata
 from grantflow.protocol.scope import KMS
+from grantflow.web.pages import Pages
+from grantflow.web.site import Site
 from tests.authorization_server.given import BASE_URL, ISSUER, PKCE, Server, parameters_of, request_of, run
 from tests.authorization_server.test_access_token import basic
 
 PATH = "/.well-known/oauth-authorization-server/v1"
 
 
-def test_s75_the_document_lies_where_rfc_8414_puts_it_and_names_the_issuer_it_was_fetched_for(tmp_path: Path) -> None:
+def test_s30_s75_the_document_lies_where_rfc_8414_puts_it_and_names_the_issuer_it_was_fetched_for(
+    tmp_path: Path,
+) -> None:
     async def story(server: Server) -> None:
         assert metadata_url(ISSUER) == BASE_URL + PATH
         answer = await server.browser().open(PATH)
@@ -56,6 +60,17 @@ def test_s30_the_iss_of_an_answer_is_the_issuer_byte_for_byte(tmp_path: Path) ->
         assert granted["iss"] == refused["iss"] == issuer
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_s04_the_metadata_and_a_banner_tell_a_sandbox_which_may_relax_the_rules(tmp_path: Path, sandbox: bool) -> None:
+    async def story(server: Server) -> None:
+        browser = server.browser()
+        assert (await browser.open(PATH)).json().get("sandbox", False) is sandbox
+        page = await browser.open("/v1/authorize")
+        assert ('aria-label="Sandbox"' in page.text) is sandbox
+
+    run(tmp_path, story, pages=Pages(Site("Grantflow", BASE_URL, sandbox=sandbox)))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +117,7 @@ def test_s76_each_member_is_one_of_those_that_these_tests_hold_to_what_works(tmp
             "token_endpoint_auth_methods_supported",
             "revocation_endpoint_auth_methods_supported",
             "authorization_response_iss_parameter_supported",
+            "sandbox",
         }
 
     run(tmp_path, story)

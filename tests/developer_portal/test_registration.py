@@ -10,6 +10,8 @@ from grantflow.developer_portal.registration import Application, InvalidRegistra
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET, ClientType, Profile
 from grantflow.storage.registrations import RegistrationStore
 from tests.authorization_server.given import NOW, Server, run
+from tests.developer_portal.given import FILLED, NEW, House, form_of, text_of
+from tests.developer_portal.given import run as play
 
 APPLICATION = Application("LockBot", ("https://app.example/oauth",), "spark:people_read")
 PUBLIC = ClientType.PUBLIC
@@ -44,6 +46,21 @@ def test_s10_a_public_client_gets_no_secret_and_is_strict() -> None:
     assert made.integration.registration.profile is Profile.STRICT
 
 
+def test_s11_nobody_chooses_a_client_id_least_of_all_a_persons_id(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        ada = await house.person()
+        browser = await house.signed_in(ada)
+        assert not CLIENT_ID.fullmatch(ada.id), "the two spaces have no text in common"
+        form = form_of(await browser.open(NEW))
+        sent = {**form.fields, **FILLED, "client_id": ada.id, "id": ada.id, "kind": "webex"}
+        made = await browser.client.post(form.action, data=sent)
+        assert made.status_code in (200, 201), text_of(made)
+        (row,) = await house.rows("SELECT client_id FROM integrations")
+        assert CLIENT_ID.fullmatch(row["client_id"])
+
+    play(tmp_path, story)
+
+
 @pytest.mark.parametrize(
     ("changed", "field", "words"),
     [
@@ -55,6 +72,7 @@ def test_s10_a_public_client_gets_no_secret_and_is_strict() -> None:
         ({"redirect_uris": ("https://a.example/o",) * 2}, "redirect_uris", "twice"),
         ({"redirect_uris": tuple(f"https://a.example/{n}" for n in range(51))}, "redirect_uris", "At most 50"),
         ({"redirect_uris": ("app.example",)}, "redirect_uris", "absolute"),
+        ({"redirect_uris": ("https://app.example",)}, "redirect_uris", "no path"),
         ({"redirect_uris": ("https://app.example/oauth#here",)}, "redirect_uris", "no fragment"),
         ({"redirect_uris": ("http://app.example/oauth",)}, "redirect_uris", "loopback only"),
         ({"redirect_uris": ("javascript:alert(1)",)}, "redirect_uris", "never a redirect URI"),

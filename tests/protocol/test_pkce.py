@@ -11,7 +11,7 @@ VERIFIER = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-def test_s39_the_vector_of_rfc_7636_appendix_b() -> None:
+def test_s39_s47_the_vector_of_rfc_7636_appendix_b() -> None:
     assert challenge_of(VERIFIER) == CHALLENGE
     check_verifier(VERIFIER, challenge=CHALLENGE)
 
@@ -28,7 +28,7 @@ def test_s39_the_vector_of_rfc_7636_appendix_b() -> None:
         (CHALLENGE[:-1] + "=", "S256"),
     ],
 )
-def test_s45_s46_a_malformed_challenge_or_another_method_is_an_invalid_request(
+def test_s45_s46_s47_a_malformed_challenge_or_another_method_is_an_invalid_request(
     challenge: str | None, method: str | None
 ) -> None:
     with pytest.raises(InvalidRequest):
@@ -46,7 +46,7 @@ def test_s45_s46_a_malformed_challenge_or_another_method_is_an_invalid_request(
         (Secret("é" * 43), CHALLENGE),
     ],
 )
-def test_s43_s44_a_verifier_that_does_not_answer_its_challenge_is_an_invalid_grant(
+def test_s43_s44_s47_a_verifier_that_does_not_answer_its_challenge_is_an_invalid_grant(
     verifier: Secret | None, challenge: str | None
 ) -> None:
     with pytest.raises(InvalidGrant):

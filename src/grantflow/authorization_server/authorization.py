@@ -134,7 +134,7 @@ def check(asked: Asked, registration: Registration) -> CheckedRequest:
     if asked.repeated is not None:
         raise asked.repeated
     if request.request is not None:
-        raise RequestNotSupported("Request objects are not supported; send the parameters themselves.")
+        raise RequestNotSupported("request is not supported (request objects); send the parameters themselves.")
     if request.request_uri is not None:
         raise RequestUriNotSupported("request_uri is not supported; send the parameters themselves.")
     _check_response_type(request.response_type)
@@ -151,7 +151,7 @@ def _check_response_type(response_type: str | None) -> None:
     if _IMPLICIT & set(response_type.split()):
         raise UnsupportedResponseType("The implicit grant is not offered (RFC 9700 2.1.2); response_type must be code.")
     if response_type != "code":
-        raise UnsupportedResponseType("response_type must be code.")
+        raise UnsupportedResponseType("response_type is none that is offered here; it must be code.")
 
 
 def _check_scope(scope: str | None, registered: Scopes) -> Scopes:
@@ -167,7 +167,10 @@ def _check_scope(scope: str | None, registered: Scopes) -> Scopes:
         raise InvalidScope("The parameter 'scope' names no scope; name at least one registered scope.")
     beyond = asked.beyond(registered)
     if any(token in OPENID_SCOPES for token in beyond):
-        raise InvalidScope("OpenID Connect (openid, email, profile, phone, address) is not offered here.")
+        raise InvalidScope(
+            "The scope asks for OpenID Connect (openid, email, profile, phone, address), which is not offered here; "
+            "leave that out."
+        )
     if beyond:
         raise InvalidScope(
             f"The scope goes beyond what is registered for this integration: {_named(beyond)}. Ask for less, "
@@ -187,9 +190,9 @@ def _named(beyond: Scopes) -> str:
 def _prompts(prompt: str | None) -> frozenset[str]:
     prompts = frozenset((prompt or "").split())
     if not prompts <= PROMPTS:
-        raise InvalidRequest("prompt must be none, login, consent or select_account.")
+        raise InvalidRequest("prompt must be none, login, consent or select_account; any other word is unknown here.")
     if NONE in prompts and len(prompts) > 1:
-        raise InvalidRequest("prompt=none cannot be combined with other prompts.")
+        raise InvalidRequest("prompt=none cannot be combined with other prompts; send none alone, or leave it out.")
     return prompts
 
 
@@ -198,5 +201,5 @@ def _max_age(max_age: str | None) -> timedelta | None:
     if max_age is None:
         return None
     if not (max_age.isascii() and max_age.isdecimal() and len(max_age) <= 9):
-        raise InvalidRequest("max_age must be a whole number of seconds.")
+        raise InvalidRequest("max_age is no time; it must be a whole number of seconds, of nine digits at most.")
     return timedelta(seconds=int(max_age))

@@ -188,7 +188,7 @@ def _refuse_secrets_in_address(request: HttpRequest) -> None:
         raise InvalidRequest("A secret was sent in the address; send all parameters in the body, and renew the secret.")
 
 
-def metadata_endpoint(settings: Settings) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
+def metadata_endpoint(settings: Settings, *, sandbox: bool) -> Callable[[HttpRequest], Awaitable[HttpResponse]]:
     """Authorization server metadata (RFC 8414), the same for everybody."""
     metadata = ServerMetadata(
         issuer=settings.issuer,
@@ -197,6 +197,7 @@ def metadata_endpoint(settings: Settings) -> Callable[[HttpRequest], Awaitable[H
         revocation_endpoint=settings.revocation_endpoint,
         iss_announced=True,
         scopes=tuple(MEANINGS),
+        sandbox=sandbox,
     )
     body = json.dumps(write_metadata(metadata)).encode()
     headers = {"content-type": JSON, "cache-control": "public, max-age=300", **CORS}

@@ -39,7 +39,8 @@ def routes(
     person = AuthorizationEndpoint(settings, requests, pages, clock, mint)
     throttle = Throttle(failures, what="client", free=FREE_FAILURES, longest=LONGEST_WAIT)
     client = TokenEndpoints(settings, tokens, throttle, clock, mint)
-    found: list[BaseRoute] = [Route(urlsplit(metadata_url(settings.issuer)).path, metadata_endpoint(settings))]
+    metadata = metadata_endpoint(settings, sandbox=pages.site.sandbox)
+    found: list[BaseRoute] = [Route(urlsplit(metadata_url(settings.issuer)).path, metadata)]
     for prefix in PREFIXES:
         found += [
             Route(f"{prefix}/authorize", AnyMethod(person.authorize)),

@@ -15,6 +15,7 @@ class ServerMetadata:
     revocation_endpoint: str | None = None
     iss_announced: bool = False
     scopes: tuple[str, ...] = ()
+    sandbox: bool = False
 
 
 def metadata_url(issuer: str) -> str:
@@ -35,6 +36,8 @@ def write_metadata(metadata: ServerMetadata) -> dict[str, Any]:
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": metadata.iss_announced,
     }
+    if metadata.sandbox:
+        members["sandbox"] = True  # a member of our own: here plain http on localhost may be registered
     if metadata.scopes:
         members["scopes_supported"] = list(metadata.scopes)
     if metadata.revocation_endpoint:
@@ -68,4 +71,5 @@ def read_metadata(members: dict[str, Any], *, issuer: str) -> ServerMetadata:
         revocation_endpoint=revocation if isinstance(revocation, str) else None,
         iss_announced=members.get("authorization_response_iss_parameter_supported") is True,
         scopes=tuple(s for s in scopes if isinstance(s, str)) if isinstance(scopes, list) else (),
+        sandbox=members.get("sandbox") is True,
     )

@@ -31,7 +31,9 @@ def check_challenge(challenge: str | None, method: str | None) -> None:
     if method != S256:
         raise InvalidRequest("code_challenge_method must be S256; plain is not supported (RFC 7636).")
     if not _CHALLENGE.fullmatch(challenge):
-        raise InvalidRequest("code_challenge must be the 43 base64url characters of a SHA-256 (RFC 7636 4.2).")
+        raise InvalidRequest(
+            "code_challenge is malformed; it must be the 43 base64url characters of a SHA-256 (RFC 7636 4.2)."
+        )
 
 
 def check_verifier(verifier: Secret | None, *, challenge: str | None) -> None:

@@ -71,9 +71,12 @@ def check_registrable(uri: str, *, strict: bool, sandbox: bool = True) -> list[s
     if any(segment in {".", ".."} for segment in parts.path.replace("%2e", ".").replace("%2E", ".").split("/")):
         raise InvalidRequest("A redirect URI has no '.' or '..' path segments; write the path they lead to.")
     if scheme == "https":
-        return _check_host(host)
+        _check_host(host)
+        _check_path(parts)
+        return []
     if scheme == "http":
         _check_http(host, strict=strict, sandbox=sandbox)
+        _check_path(parts)
         return [] if sandbox else ["Plain http serves development on this machine only; production needs https."]
     return _check_private_use(scheme, strict=strict)
 
@@ -104,10 +107,18 @@ def _split(uri: str) -> SplitResult:
     return parts
 
 
-def _check_host(host: str) -> list[str]:
+def _check_host(host: str) -> None:
     if not host:
         raise InvalidRequest("The redirect URI has no host; write https://host/path.")
-    return []
+
+
+def _check_path(parts: SplitResult) -> None:
+    # A host alone reads as if all below it were meant; what counts is the whole address.
+    if not parts.path:
+        raise InvalidRequest(
+            f"The redirect URI has no path; register it whole (RFC 8252 section 8.4), at least with a slash: "
+            f"{parts.scheme}://{parts.netloc}/"
+        )
 
 
 def _check_http(host: str, *, strict: bool, sandbox: bool) -> None:

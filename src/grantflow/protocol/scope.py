@@ -56,7 +56,9 @@ def read_scopes(text: str) -> Scopes:
     tokens = text.split()
     for token in tokens:
         if not all("!" <= c <= "~" and c not in '"\\' for c in token):
-            raise InvalidScope("A scope holds a character that RFC 6749 section 3.3 does not allow.")
+            raise InvalidScope(
+                "A scope holds a character that RFC 6749 section 3.3 does not allow; write it in ASCII without quotes."
+            )
     return Scopes.of(*tokens)
 
 

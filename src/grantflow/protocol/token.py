@@ -5,7 +5,7 @@ Side by side: ``exchange_request`` / ``refresh_request`` and ``read_token_reques
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from grantflow.protocol.http import (
     Response,
     read_basic_credentials,
     read_form,
+    shown,
     write_basic_credentials,
     write_form,
 )
@@ -34,6 +35,7 @@ from grantflow.protocol.secret import Secret
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
 BEARER = "Bearer"
+Members = Callable[[list[tuple[str, Any]]], dict[str, Any]]
 _PAGES = {"text/html", "application/xhtml+xml"}
 #: The most that a token may hold, in characters. The standard sets no bound; an access token travels in a header, where
 #: servers take 8 to 16 KiB in all, so whatever is longer could be kept and never be used.
@@ -195,12 +197,22 @@ def read_body(request: Request, *, accept_json: bool = False) -> dict[str, str]:
 
 
 def _read_json_fields(body: bytes) -> dict[str, str]:
-    fields = read_json_object(body)
+    fields = read_json_object(body, members=_once)
     if fields is None:
         raise InvalidRequest("The body is not a JSON object.")
     if not all(isinstance(value, str) for value in fields.values()):
         raise InvalidRequest("Every member of the JSON body must be a string.")
     return {name: value for name, value in fields.items() if value}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A repeated member is an error, as in a form: readers differ in which one they take."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise InvalidRequest(f"The parameter {shown(name)} occurs more than once; send it once.")
+        members[name] = value
+    return members
 
 
 def read_credentials(request: Request, fields: Mapping[str, str]) -> ClientCredentials:
@@ -349,13 +361,15 @@ def _whole_number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
-def read_json_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in a body, or None where there is none (HTML, a list, nothing, nonsense)."""
+def read_json_object(body: bytes, *, members: Members | None = None) -> dict[str, Any] | None:
+    """The JSON object in a body, or None where there is none (HTML, a list, nothing, nonsense). ``members`` makes an
+    object of its pairs; as JSON's readers do, the last of a name counts.
+    """
     try:
-        members = json.loads(body)
+        read = json.loads(body, object_pairs_hook=members)
     except (ValueError, RecursionError):
         return None
-    return members if isinstance(members, dict) else None
+    return read if isinstance(read, dict) else None
 
 
 def error_response(error: OAuthError, *, tracking_id: str, webex_only: bool = False) -> Response:
