@@ -67,7 +67,8 @@ def icon_route(hub: AppHubPort) -> Route:
         digest = str(request.path_params["digest"])
         found = await hub.icon(digest) if DIGEST.fullmatch(digest) else None
         if found is None:
-            return Response("There is no such icon.\n", status_code=404, media_type="text/plain")
+            headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+            return Response("There is no such icon.\n", status_code=404, media_type="text/plain", headers=headers)
         return Response(found.content, headers={**_ICON_HEADERS, "Content-Type": found.type})
 
     return Route(f"{UPLOADED}/{{digest}}", icon, methods=["GET"])

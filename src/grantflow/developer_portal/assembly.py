@@ -75,7 +75,7 @@ def routes(
         own(paths.deletion(one), deletion.confirm, deletion.deleted),
         own(paths.people(one), people.overview),
         own(paths.revocation(one, grant), people.confirm, people.revoked),
-        Route(paths.expiry(one, grant), portal.signed_in(people.expired), methods=["POST"]),
+        Route(paths.expiry(one, grant), portal.signed_in(people.expired, form_at=paths.people(one)), methods=["POST"]),
         Route(paths.APP_HUB, hub.overview, methods=["GET"]),
         Route(paths.hub_entry(one), hub.entry, methods=["GET"]),
         Route(paths.SCOPES, hub.scopes, methods=["GET"]),

@@ -43,15 +43,19 @@ class Portal:
         sent = Cookies(self.pages.site).read(request, SESSION)
         return await self.sessions.find(Secret(sent).digest(), now=self.clock()) if sent else None
 
-    def signed_in(self, shown: OwnPage, submitted: OwnPage | None = None) -> Endpoint:
-        """The endpoint of a page for whoever is signed in; everybody else signs in first and comes back to it."""
+    def signed_in(self, shown: OwnPage, submitted: OwnPage | None = None, *, form_at: str = "") -> Endpoint:
+        """The endpoint of a page for whoever is signed in; everybody else signs in first and comes back to it.
+
+        ``form_at`` is the path of the page whose form leads here, with the same parameters, where nothing shows at
+        this one.
+        """
 
         async def page(request: Request) -> Response:
             session = await self.session(request)
             if session is not None:
                 return await (submitted if submitted and request.method == "POST" else shown)(request, session)
             if request.method == "POST":
-                raise _signed_out(self._sign_in(request))
+                raise _signed_out(self._sign_in(request, form_at.format_map(request.path_params)))
             return self.pages.redirect(self._sign_in(request))
 
         return page
@@ -100,9 +104,9 @@ class Portal:
         """Below the prefix that the app is mounted at."""
         return request.url.path.removeprefix(self.pages.site.prefix)
 
-    def _sign_in(self, request: Request) -> str:
-        here = self.settings.seen_from_sign_in + self._path(request) + own_query(request)
-        return with_query(self.settings.sign_in, next=here)
+    def _sign_in(self, request: Request, form_at: str = "") -> str:
+        here = form_at or self._path(request) + own_query(request)
+        return with_query(self.settings.sign_in, next=self.settings.seen_from_sign_in + here)
 
 
 def _signed_out(sign_in: str) -> PageError:
