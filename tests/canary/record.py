@@ -128,14 +128,15 @@ class Record:
 _record: Record | None = None
 
 
-def begin(folder: Path, process: str) -> Record:
-    """From here on, until the process ends."""
+def begin(folder: Path, process: str, *, values: bool = True) -> Record:
+    """From here on, until the process ends. Printing ``values`` as they are made is what costs most."""
     global _record  # noqa: PLW0603
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _record = Record(folder, process)
     _watch_secrets(_record)
     _watch_wire(_record)
-    _watch_values(_record)
+    if values:
+        _watch_values(_record)
     logging.getLogger().addHandler(_Log(_record))
     return _record
 

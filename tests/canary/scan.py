@@ -107,8 +107,8 @@ class Scan:
     size: int = 0
 
 
-def scan(folder: Path) -> Scan:
-    wanted, done = Wanted(read_secrets(folder)), Scan()
+def scan(folder: Path, secrets: Mapping[str, str]) -> Scan:
+    wanted, done = Wanted(secrets), Scan()
     ours = {_digest(file.read_bytes()) for file in committed_files()}
     for file in sorted(_left_behind(folder)):
         content = file.read_bytes()
@@ -149,13 +149,13 @@ def _digest(content: bytes) -> bytes:
 
 
 def main(folder: Path) -> int:
-    began, secrets = time.monotonic(), len(read_secrets(folder))
-    done = scan(folder)
+    began, secrets = time.monotonic(), read_secrets(folder)
+    done = scan(folder, secrets)
     for finding in done.findings:
         print(finding, file=sys.stderr)
     places = ", ".join(f"{count} {place}" for place, count in done.places.most_common(8))
     print(
-        f"{secrets} secrets, {sum(done.places.values())} files ({places}), {done.size / 1e6:.0f} MB, "
+        f"{len(secrets)} secrets, {sum(done.places.values())} files ({places}), {done.size / 1e6:.0f} MB, "
         f"{time.monotonic() - began:.0f} s, {len(done.findings)} found",
         file=sys.stderr,
     )

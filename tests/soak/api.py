@@ -16,6 +16,7 @@ import httpx2
 
 from grantflow import Integration, KeyRing, SqliteVault
 from grantflow.protocol.scope import MEANINGS
+from tests.soak.looking import Logs, watched
 from tests.soak.proof import Play, Proof
 from tests.whole.apart import Process, free_port
 from tests.whole.person import Person
@@ -31,6 +32,8 @@ PROGRAM = "GRANTFLOW_SOAK_SCHEMATHESIS"
 
 @contextmanager
 def api(folder: Path) -> Iterator[Play]:
+    watched()
+    logs = Logs(folder)
     port, data = free_port(), ("--data", str(folder / "state"))
     adding = ("platform", "person", "add", ADMIN["email"], "--name", "Ada", "--admin", "--password-stdin")
     grantflow(*adding, *data, stdin=ADMIN["password"])
@@ -45,6 +48,7 @@ def api(folder: Path) -> Iterator[Play]:
             me = httpx2.get(f"{url}/people/me", headers={"authorization": f"Bearer {token}"}, trust_env=False)
             assert me.status_code == 200, "the token died, and most of what was answered was 401"
             calls += _checked(url, token, seed=seed, folder=folder, only_ending=True)
+            logs.check()
             return {"schemathesis_seed": seed, "calls": calls}
 
         yield play

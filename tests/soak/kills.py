@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ import httpx2
 
 from grantflow import Integration, KeyRing, SqliteVault, TransientTokenError
 from grantflow.client.errors import GrantflowError
+from tests.soak.looking import Logs, left_behind, watched
 from tests.soak.proof import Play, Proof
 from tests.whole.apart import ADA, SCOPES, Process, free_port
 from tests.whole.person import Person
@@ -158,6 +160,8 @@ def loaded(work: Callable[[random.Random], None], *, threads: int, chance: rando
 
 @contextmanager
 def platform(folder: Path) -> Iterator[Play]:
+    watched()
+    logs = Logs(folder)
     with house(folder) as own:
 
         def work(chance: random.Random) -> None:
@@ -184,6 +188,7 @@ def platform(folder: Path) -> Iterator[Play]:
                 integration.refresh(person_id)
             for profile in PROFILES:
                 check(own.folder / f"{profile}.db", half_written={})
+            logs.check()
             return {"ends": dict(ends), "waited": round(waited, 3)}
 
         yield play
@@ -195,6 +200,8 @@ def platform(folder: Path) -> Iterator[Play]:
 @contextmanager
 def integration(folder: Path) -> Iterator[Play]:
     """One node calls for Ada, whose access token is dead; at another Grace grants. Both are killed at one moment."""
+    watched()
+    logs = Logs(folder)
     with up(folder / "state") as running, ExitStack() as houses:
         nodes, graces = {}, {}
         for profile in PROFILES:
@@ -217,6 +224,7 @@ def integration(folder: Path) -> Iterator[Play]:
                 time.sleep(chance.uniform(0.0, 0.6))
                 caller.kill()
                 served.kill()
+            calls = _ended(caller)
             end(caller)
             own.begun.remove(caller)
             check(own.vault, half_written={})
@@ -227,9 +235,18 @@ def integration(folder: Path) -> Iterator[Play]:
                 for grant in library.grants():
                     waited = max(waited, call_succeeds(library, grant.person_id))
             check(running.folder / "platform.db", half_written=HALF_WRITTEN)
-            return {"profile": profile, "ends": dict(ends), "waited": round(waited, 3)}
+            logs.check()
+            return {"profile": profile, "ends": dict(ends), "calls": calls, "waited": round(waited, 3)}
 
         yield play
+
+
+def _ended(caller: subprocess.Popen[str]) -> Mapping[str, int]:
+    """How the calls ended that a killed node has told of; the last line may have been cut off."""
+    assert caller.stdout is not None
+    ends = Counter(caller.stdout.read().split("\n")[:-1])
+    assert not any(end.startswith("5") for end in ends), ends
+    return dict(sorted(ends.items()))
 
 
 def _grant(own: Nodes, grace: Person) -> None:
@@ -247,6 +264,20 @@ def _is_served(own: Nodes, grace: Person) -> None:
 
 
 KILLS = [
-    Proof("kill-platform", "S101: no grant is lost where the platform is killed under load", 200, platform),
-    Proof("kill-integration", "S101: no grant is lost where the integration is killed under load", 200, integration),
+    Proof(
+        "kill-platform",
+        "S101: no grant is lost where the platform is killed under load",
+        200,
+        platform,
+        look=left_behind,
+        lanes=2,
+    ),
+    Proof(
+        "kill-integration",
+        "S101: no grant is lost where the integration is killed under load",
+        200,
+        integration,
+        look=left_behind,
+        lanes=2,
+    ),
 ]

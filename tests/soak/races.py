@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -24,12 +24,15 @@ from tests.authorization_server.test_races import (
     refresh_of,
     workers,
 )
+from tests.soak.looking import Logs, left_behind, watched
 from tests.soak.proof import Play, Proof
 from tests.walkthrough.both_halves import ADA, REDIRECT_URI, BothHalves, both_halves
 from tests.whole.person import Person
 from tests.whole.running import up
-from tests.whole.test_many_callers import call_from_eight_processes
+from tests.whole.test_many_callers import REDIRECT_URI as EIGHT_REDIRECT_URI
+from tests.whole.test_many_callers import call_at_once, eight_processes, register
 
+PROFILES = ("webex", "strict")
 Race: TypeAlias = Callable[[Server, Sequence[str], int, random.Random], Awaitable[Mapping[str, object]]]
 
 
@@ -204,13 +207,23 @@ def _counted(halves: BothHalves, client_id: str, client_secret: str, ends: Seque
 
 @contextmanager
 def processes(folder: Path) -> Iterator[Play]:
-    with up(folder / "state") as platform:
+    """The eight go on from round to round; the grant, the vault, its key and their integrations are new each time."""
+    watched()
+    logs = Logs(folder)
+    with ExitStack() as stack:
+        platform = stack.enter_context(up(folder / "state"))
+        all_call = stack.enter_context(eight_processes())
+        apps = {profile: register(platform, profile, "Eight processes") for profile in PROFILES}
+        people = {
+            profile: stack.enter_context(Person(platform.ada, stops=(EIGHT_REDIRECT_URI,))) for profile in PROFILES
+        }
 
         def play(number: int, chance: random.Random) -> Mapping[str, object]:
-            profile = chance.choice(["webex", "strict"])
+            profile = chance.choice(PROFILES)
             own = folder / str(number)
             own.mkdir()
-            call_from_eight_processes(platform, profile, own, name=f"Eight processes, {number}")
+            call_at_once(platform, apps[profile], own, ada=people[profile], all_call=all_call)
+            logs.check()
             return {"profile": profile}
 
         yield play
@@ -227,5 +240,11 @@ RACES = [
         at_two_servers(regenerate),
     ),
     Proof("consent", "W25: of many answers to one consent page, one counts", 100, consent_twice),
-    Proof("processes", "W32: 25 callers in each of eight processes make one refresh", 100, processes),
+    Proof(
+        "processes",
+        "W32: 25 callers in each of eight processes make one refresh",
+        100,
+        processes,
+        look=left_behind,
+    ),
 ]

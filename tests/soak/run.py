@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 from tests.soak.api import API
@@ -69,8 +70,10 @@ def _prove(proof: Proof, tree: Tree, options: argparse.Namespace) -> bool:
 
 
 def _folders(top: Path) -> Callable[[], Path]:
+    numbers = count()
+
     def another() -> Path:
-        folder = top / str(len(list(top.iterdir())))
+        folder = top / str(next(numbers))
         folder.mkdir()
         return folder
 

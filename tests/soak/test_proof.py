@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -9,19 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.proof import Bounds, Journal, Play, Proof, Tree, is_shown, journal_of, prove
+from tests.soak.proof import Bounds, Journal, Look, Play, Proof, Tree, is_shown, journal_of, prove
 
 TREE = Tree("0123456789abcdef")
 PLENTY = Bounds(rounds=10, seconds=60)
 
 
-def proof_of(round_: Callable[[int, random.Random], Mapping[str, object]], *, rounds: int = 10) -> Proof:
+def proof_of(
+    round_: Callable[[int, random.Random], Mapping[str, object]],
+    *,
+    rounds: int = 10,
+    look: Look | None = None,
+    lanes: int = 1,
+) -> Proof:
     @contextmanager
     def begin(folder: Path) -> Iterator[Play]:
         assert not list(folder.iterdir())
         yield round_
 
-    return Proof("horses", "they run", rounds, begin)
+    return Proof("horses", "they run", rounds, begin, look=look, lanes=lanes)
 
 
 def draw(number: int, chance: random.Random) -> Mapping[str, object]:
@@ -85,6 +92,50 @@ def test_a_proof_ends_at_its_bounds(tmp_path: Path, bounds: Bounds, rounds: int)
         raise ConnectionError("no horse answers")
 
     assert len(played(proof_of(fall), tmp_path, bounds=bounds).rounds) == rounds
+
+
+def test_lanes_play_each_round_once_with_the_chances_that_it_has_anyway(tmp_path: Path) -> None:
+    meeting = threading.Barrier(2)
+
+    def meet(number: int, chance: random.Random) -> Mapping[str, object]:
+        meeting.wait(20)  # which one lane alone would never get past
+        return draw(number, chance)
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, two = played(proof_of(draw), tmp_path / "a"), played(proof_of(meet, lanes=2), tmp_path / "b")
+    assert sorted((one["round"], one["drawn"]) for one in two.rounds) == [(r["round"], r["drawn"]) for r in one.rounds]
+
+
+def test_a_look_at_what_is_left_behind_is_part_of_the_proof(tmp_path: Path) -> None:
+    def draw_and_leave(folder: Path) -> Mapping[str, object]:
+        return {"files": len(list(folder.iterdir()))}
+
+    proof = proof_of(draw, look=draw_and_leave)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    journal = played(proof, tmp_path / "a")
+    assert [one["files"] for one in journal.around] == [0]
+    assert is_shown(proof, TREE, results=tmp_path / "a/results")
+    played(proof_of(draw), tmp_path / "b")
+    assert not is_shown(proof, TREE, results=tmp_path / "b/results"), "nobody has looked"
+
+
+def test_what_a_look_or_a_setting_up_finds_is_written_down_and_nothing_is_shown(tmp_path: Path) -> None:
+    def find(folder: Path) -> Mapping[str, object]:
+        raise AssertionError("a horse left its saddle")
+
+    @contextmanager
+    def fall(folder: Path) -> Iterator[Play]:
+        raise ConnectionError("no stable answers")
+        yield draw
+
+    for number, proof in enumerate((proof_of(draw, look=find), Proof("horses", "they run", 10, fall))):
+        (tmp_path / str(number)).mkdir()
+        journal = played(proof, tmp_path / str(number))
+        assert journal.found
+        assert any("saddle" in one["found"] or "stable" in one["found"] for one in journal.around)
+        assert not is_shown(proof, TREE, results=tmp_path / str(number) / "results")
 
 
 def test_nothing_is_shown_for_a_source_that_nobody_else_can_have(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -19,6 +21,8 @@ from tests.whole.running import Up, up
 
 REDIRECT_URI = "http://127.0.0.1:8765/oauth"
 PROCESSES, CALLERS = 8, 25
+#: In seconds: for all processes to begin, and for all calls of a round.
+PATIENCE = 90.0
 pytestmark = pytest.mark.slow
 
 
@@ -49,38 +53,60 @@ def address_with_code(platform: Up, url: str) -> str:
         return ada.grant(url)
 
 
-def call_often(start: Barrier, results: Any, person_id: str, *of: Any, **keywords: Any) -> None:
-    """One process: many threads with one integration, all at once."""
-    mine = integration(*of, **keywords)
-    start.wait()
-    with mine, mine.client_for(person_id) as client, ThreadPoolExecutor(CALLERS) as threads:
-        answers = list(threads.map(lambda _: client.get("people/me").status_code, range(CALLERS)))
-    results.put(answers)
+def call_often(start: Barrier, orders: Connection) -> None:
+    """One process. Each order names the person, and what the integration is made of; then many threads call with one
+    integration, all at once and at once with the other processes. None ends it."""
+    while (order := orders.recv()) is not None:
+        person_id, of, keywords = order
+        mine = integration(*of, **keywords)
+        start.wait(PATIENCE)
+        with mine, mine.client_for(person_id) as client, ThreadPoolExecutor(CALLERS) as threads:
+            answers = list(threads.map(lambda _: client.get("people/me").status_code, range(CALLERS)))
+        orders.send(answers)
 
 
-def call_from_eight_processes(platform: Up, profile: str, folder: Path, *, name: str = "Eight processes") -> None:
+#: Plays once: all call for the person of that id, with an integration that is made of the rest; how each call ended.
+AllCall: TypeAlias = Callable[..., list[int]]
+
+
+@contextmanager
+def eight_processes() -> Iterator[AllCall]:
+    """They are started once and may play often: to start them takes longer than all else."""
+    processes = get_context("spawn")
+    start = processes.Barrier(PROCESSES)
+    pipes = [processes.Pipe() for _ in range(PROCESSES)]
+    workers = [processes.Process(target=call_often, args=(start, theirs)) for _, theirs in pipes]
+    for worker in workers:
+        worker.start()
+
+    def all_call(person_id: str, *of: Any, **keywords: Any) -> list[int]:
+        for ours, _ in pipes:
+            ours.send((person_id, of, keywords))
+        for ours, _ in pipes:
+            assert ours.poll(PATIENCE), f"a process has not answered for {PATIENCE} s"
+        return [status for ours, _ in pipes for status in ours.recv()]
+
+    try:
+        yield all_call
+        for ours, _ in pipes:
+            ours.send(None)
+        for worker in workers:
+            worker.join(timeout=30)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+def call_at_once(platform: Up, app: dict[str, Any], folder: Path, *, ada: Person, all_call: AllCall) -> None:
     """One grant whose access token is dead, and 25 callers in each of eight processes: one refresh, and all succeed."""
-    app = register(platform, profile, name)
     of: dict[str, Any] = {"vault": folder / "vault.db", "key": KeyRing.new_key()}
     with integration(platform, app, **of) as mine:
         begun = mine.authorization_request()
-        address = address_with_code(platform, begun.url)
-        grant = mine.complete_authorization(address, {begun.cookie.name: begun.cookie.value})
+        grant = mine.complete_authorization(ada.grant(begun.url), {begun.cookie.name: begun.cookie.value})
     platform.expire_access_tokens()
 
-    processes = get_context("spawn")
-    start, results = processes.Barrier(PROCESSES), processes.Queue()
-    workers = [
-        processes.Process(target=call_often, args=(start, results, grant.person_id, platform, app), kwargs=of)
-        for _ in range(PROCESSES)
-    ]
-    for worker in workers:
-        worker.start()
-    answers = [status for _ in workers for status in results.get(timeout=90)]
-    for worker in workers:
-        worker.join(timeout=30)
-
-    assert answers == [200] * (PROCESSES * CALLERS)
+    assert all_call(grant.person_id, platform, app, **of) == [200] * (PROCESSES * CALLERS)
     living = "SELECT count(*) FROM access_tokens WHERE client_id = ? AND expires_at > 1"
     assert platform.sql(living, app["client_id"]) == [(1,)], "the one refresh issued one token"
 
@@ -89,7 +115,9 @@ def call_from_eight_processes(platform: Up, profile: str, folder: Path, *, name:
 def test_w32_eight_processes_of_25_callers_make_one_refresh_and_all_succeed(
     platform: Up, profile: str, tmp_path: Path
 ) -> None:
-    call_from_eight_processes(platform, profile, tmp_path)
+    app = register(platform, profile, "Eight processes")
+    with Person(platform.ada, stops=(REDIRECT_URI,)) as ada, eight_processes() as all_call:
+        call_at_once(platform, app, tmp_path, ada=ada, all_call=all_call)
 
 
 def renew_and_die(person_id: str, *of: Any, **keywords: Any) -> None:

@@ -90,14 +90,16 @@ class Nodes:
             "person_id": person_id,
             "calls": calls,
         }
-        node = subprocess.Popen(
-            [sys.executable, "-m", "tests.whole.node", json.dumps(options)],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with (self.folder / "caller.stderr").open("a") as errors:
+            node = subprocess.Popen(
+                [sys.executable, "-m", "tests.whole.node", json.dumps(options)],
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         self.begun.append(node)
         assert said(node) == "ready"
         return node
