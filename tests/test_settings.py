@@ -107,10 +107,16 @@ def test_a_wrong_setting_is_named_with_where_it_is_set_and_what_is_wrong(
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [("[platform]\nprot = 1\n", "there is no such setting"), ("[platform\n", "it is not valid TOML")],
+    [
+        ("[platform]\nprot = 1\n", "there is no such setting"),
+        ("[platform\n", "it is not valid TOML"),
+        ("platform = 5\n", "write its settings below a line [platform]"),
+        ("[[platform]]\n", "write its settings below a line [platform]"),
+        ("[platform]\nhost = 'caf\xe9'\n", "it is not text"),
+    ],
 )
 def test_a_mistake_in_the_file_is_named_with_the_file(tmp_path: Path, content: str, what: str) -> None:
-    (tmp_path / "grantflow.toml").write_text(content)
+    (tmp_path / "grantflow.toml").write_text(content, encoding="latin-1")
     with pytest.raises(SettingsError, match=r"grantflow\.toml") as refused:
         read_settings(PlatformSettings)
     assert what in str(refused.value)

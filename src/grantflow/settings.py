@@ -19,9 +19,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
-    PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
 )
 
@@ -106,6 +106,8 @@ RoleNames = Annotated[tuple[RoleName, ...], NoDecode, BeforeValidator(split_word
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="forbid", frozen=True)
 
+    #: Of the file's table that holds them.
+    heading: ClassVar[str]
     #: What to do about a setting that is missing.
     remedies: ClassVar[Mapping[str, str]] = {}
 
@@ -118,7 +120,7 @@ class _Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, PyprojectTomlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_table(cls.heading))
 
 
 class PlatformSettings(_Settings):
@@ -131,7 +133,8 @@ class PlatformSettings(_Settings):
     ``workers`` is how many processes share the port.
     """
 
-    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_", pyproject_toml_table_header=("platform",))
+    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_PLATFORM_")
+    heading: ClassVar[str] = "platform"
 
     host: Text = "127.0.0.1"
     port: Port = 9000
@@ -163,7 +166,8 @@ class IntegrationSettings(_Settings):
     side, and ``connected_apps_url`` its page where a person revokes a grant.
     """
 
-    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_", pyproject_toml_table_header=("integration",))
+    model_config = SettingsConfigDict(env_prefix="GRANTFLOW_")
+    heading: ClassVar[str] = "integration"
     remedies: ClassVar[Mapping[str, str]] = {
         "client_id": "the Client ID that the platform gave the integration, when it was registered",
         "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else",
@@ -199,7 +203,7 @@ class IntegrationSettings(_Settings):
             if path := values.get(f"{name}_file"):
                 if name in values:
                     raise SettingsError({_variable(cls, name): f"set it, or {_variable(cls, name)}_FILE, not both"})
-                values = {**values, name: _read_secret(Path(str(path)), where=_variable(cls, f"{name}_file"))}
+                values = {**values, name: _read_text(Path(str(path)), where=_variable(cls, f"{name}_file"))}
         return values
 
 
@@ -218,8 +222,6 @@ def read_settings(kind: type[S], env_file: Path | None = None, /, **flags: objec
         return kind(**(lines | flags))
     except ValidationError as error:
         raise SettingsError(dict(_explain(kind, details, flags) for details in error.errors())) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError({str(config_file()): f"it is not valid TOML: {error}"}) from None
 
 
 def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
@@ -229,7 +231,7 @@ def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
         SettingsError: it cannot be read, or holds a line of another kind.
     """
     found: dict[str, object] = {}
-    for number, line in enumerate(_read_secret(path, where="--env-file").splitlines(), start=1):
+    for number, line in enumerate(_read_text(path, where="--env-file").splitlines(), start=1):
         try:
             words = shlex.split(line, comments=True)
         except ValueError:
@@ -243,6 +245,24 @@ def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
         if name in fields and value and not os.environ.get(name):
             found[fields[name]] = value
     return found
+
+
+def _read_table(heading: str) -> dict[str, Any]:
+    """What the file says under the heading.
+
+    Raises:
+        SettingsError: it cannot be read, is no TOML, or has something else than settings there.
+    """
+    file = config_file()
+    if not file.exists():
+        return {}
+    try:
+        table = tomllib.loads(_read_text(file, where=f"[{heading}]")).get(heading, {})
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError({str(file): f"it is not valid TOML: {error}"}) from None
+    if not isinstance(table, dict):
+        raise SettingsError({f"{file}: {heading}": f"it must be a table; write its settings below a line [{heading}]"})
+    return table
 
 
 def config_file() -> Path:
@@ -277,7 +297,7 @@ def _variable(kind: type[_Settings], name: str) -> str:
     return f"{kind.model_config.get('env_prefix', '')}{name}".upper()
 
 
-def _read_secret(path: Path, *, where: str) -> str:
+def _read_text(path: Path, *, where: str) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
