@@ -10,7 +10,7 @@ from tests.parts import ROOT, require
 
 #: How thoroughly the property tests look: by default in ./dev check, else in ./dev soak (--hypothesis-profile soak).
 settings.register_profile("quick", max_examples=60, deadline=None)
-settings.register_profile("soak", max_examples=2_000, deadline=None)
+settings.register_profile("soak", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 
 

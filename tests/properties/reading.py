@@ -4,7 +4,7 @@ How many examples each test takes is the profile's: `quick` by default, `soak` i
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from hypothesis import strategies as st
@@ -20,6 +20,19 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4),
     max_leaves=12,
 )
+
+#: Anything like a URI, with the traps of each of its parts.
+URIS = st.text(st.sampled_from("aZ09:/?#[]@!$&'()*+,;=%.-_~ \\é\n"), max_size=40) | st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["http", "https", "HTTPS", "mydemoapp", "com.example", "javascript", "ftp"]),
+    st.sampled_from(["host", "127.0.0.1", "[::1]", "[", "localhost:0", "u:p@host", "host:99999", "127.0.0.1:8000", ""]),
+    st.sampled_from(["", "/", "/..", "/%2e%2e/x", "/a,b"]),
+    st.sampled_from(["", "?code=1", "?&&", "#", "?state=%zz"]),
+)
+
+UUIDS = st.uuids().map(str)
+#: To the millisecond, as times are kept and written.
+MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda count: datetime.fromtimestamp(count / 1000, UTC))
 
 #: Texts that look like a time, at the ends of what times there are too.
 TIMES = st.builds(

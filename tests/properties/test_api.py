@@ -1,6 +1,7 @@
 """What calls bring to the API: queries, bodies and their fields, ids, cursors, mentions."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,19 +12,20 @@ from hypothesis import strategies as st
 from grantflow.protocol.bearer import ApiError
 from grantflow.protocol.errors import InvalidRequest
 from grantflow.protocol.http import JSON, Request, read_form
+from grantflow.protocol.scope import Scopes
+from grantflow.resource_server.api import Call
 from grantflow.resource_server.fields import Body, read_body, read_choice, read_flag, read_max, read_query, read_time
 from grantflow.resource_server.ids import Kind, read_id, read_membership_id, write_id, write_membership_id
 from grantflow.resource_server.memberships import read_name, read_person
-from grantflow.resource_server.mentions import MENTIONS_LIMIT, read_mentions
+from grantflow.resource_server.mentions import MENTIONS_LIMIT, read_mentioned, read_mentions
+from grantflow.resource_server.messages import LENGTH_LIMIT, read_parent, read_target, read_words
 from grantflow.resource_server.paging import next_url, read_cursor, write_cursor
 from grantflow.resource_server.people import IDS_LIMIT, read_ids
-from grantflow.resource_server.records import Cursor, RoomType
+from grantflow.resource_server.records import Access, Cursor, Person, RoomType
 from grantflow.resource_server.rooms import read_wish
-from tests.properties.reading import ANY_TEXT, JSON_VALUES, TEXT, TIMES, read_or_refused
+from tests.properties.reading import ANY_TEXT, JSON_VALUES, MOMENTS, TEXT, TIMES, UUIDS, read_or_refused
 
-UUIDS = st.uuids().map(str)
 KINDS = st.sampled_from(Kind)
-MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda count: datetime.fromtimestamp(count / 1000, UTC))
 IDS = ANY_TEXT | UUIDS | st.builds(write_id, KINDS, UUIDS | TEXT)
 
 
@@ -61,6 +63,31 @@ def test_any_member_of_a_body_is_of_its_type_or_refused(members: dict[str, Any])
     assert read_or_refused(lambda: body.flag("isLocked"), ApiError) in (None, True, False)
     read_or_refused(lambda: read_wish(body), ApiError)
     read_or_refused(lambda: read_person(body, person_id="personId", email="personEmail"), ApiError)
+
+
+MESSAGE_MEMBERS = ["text", "markdown", "parentId", "roomId", "toPersonEmail", "toPersonId", "files"]
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+ADA = Person("8b1d7f52-52c5-4f0a-9a3c-0f6f4b1f8c11", "ada@example.com", "Ada", None, None, None, "o", "person", NOW)
+CALL = Call(Access(ADA, Scopes.of(), NOW, is_revoked=False), Request("POST", "/v1/messages"), {}, NOW)
+
+
+@given(st.dictionaries(st.sampled_from(MESSAGE_MEMBERS), JSON_VALUES | IDS))
+def test_w04_any_body_of_a_message_says_something_to_somebody_or_is_refused(members: dict[str, Any]) -> None:
+    body = Body(members)
+    words = read_or_refused(lambda: read_words(body), ApiError)
+    assert words is None or 0 < len(words.text.encode()) <= LENGTH_LIMIT
+    read_or_refused(lambda: read_target(body, call=CALL), ApiError)
+    parent_id = read_or_refused(lambda: read_parent(body), ApiError)
+    assert parent_id is None or len(parent_id) == 36
+
+
+@given(st.none() | st.just("me") | IDS, st.sampled_from(RoomType), st.booleans())
+def test_w04_any_text_names_whose_mentions_are_listed_or_is_refused(
+    text: str | None, room_type: RoomType, is_bot: bool
+) -> None:
+    viewer = replace(ADA, type="bot" if is_bot else "person")
+    who = read_or_refused(lambda: read_mentioned(text, viewer, room_type=room_type), ApiError)
+    assert who in (None, viewer.id)
 
 
 @given(KINDS, UUIDS)

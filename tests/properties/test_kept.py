@@ -1,6 +1,6 @@
 """What is kept and read again: sealed values, the vault's records, the cookie of a pending authorization."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +16,13 @@ from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import MalformedKey, SealingError, Tampered, seal_under, unseal_under
 from grantflow.storage.sealed_answers import seal_answer, unseal_answer
-from tests.properties.reading import ANY_TEXT, NONEMPTY, TEXT, read_or_refused
+from tests.properties.reading import ANY_TEXT, MOMENTS, NONEMPTY, TEXT, read_or_refused
 
 KEYS, OTHER_KEYS = KeyRing(KeyRing.new_key()), KeyRing(KeyRing.new_key())
 COOKIES = PendingCookies(KEYS, "C1", "https://app/oauth")
 CONTEXTS = st.lists(TEXT, max_size=4).map(tuple)
 OPTIONAL = st.none() | NONEMPTY
 SCOPES = st.lists(st.sampled_from(["a", "b", "spark:kms"])).map(lambda tokens: Scopes.of(*tokens))
-MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda count: datetime.fromtimestamp(count / 1000, UTC))
 MAYBE = st.none() | MOMENTS
 SECRETS = NONEMPTY.map(Secret)
 GRANTS = st.builds(

@@ -43,19 +43,11 @@ from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.timestamp import read_timestamp, write_timestamp
 from grantflow.protocol.token import TokenRefusal, error_response, read_token_request, read_tokens
-from tests.properties.reading import ANY_TEXT, JSON_VALUES, NONEMPTY, TEXT, TIMES, read_or_refused
+from tests.properties.reading import ANY_TEXT, JSON_VALUES, NONEMPTY, TEXT, TIMES, URIS, read_or_refused
 
 PAIRS = st.lists(st.tuples(st.sampled_from([*PARAMETERS, "unknown", "é"]), TEXT), max_size=14)
 QUERIES = st.binary(max_size=400) | PAIRS.map(write_form)
 MEDIA_TYPES = st.sampled_from([FORM, JSON, f"{FORM}; charset=utf-8", "", "text/html"]) | TEXT
-#: Anything like a URI, with the traps of each of its parts.
-URIS = st.text(st.sampled_from("aZ09:/?#[]@!$&'()*+,;=%.-_~ \\é\n"), max_size=40) | st.builds(
-    "{}://{}{}{}".format,
-    st.sampled_from(["http", "https", "HTTPS", "mydemoapp", "com.example", "javascript", "ftp"]),
-    st.sampled_from(["host", "127.0.0.1", "[::1]", "[", "localhost:0", "u:p@host", "host:99999", "127.0.0.1:8000", ""]),
-    st.sampled_from(["", "/", "/..", "/%2e%2e/x", "/a,b"]),
-    st.sampled_from(["", "?code=1", "?&&", "#", "?state=%zz"]),
-)
 
 
 @given(QUERIES)

@@ -13,7 +13,7 @@ from tests.parts import ROOT
 from tests.soak.proof import Play, Proof
 
 COMMAND = [
-    *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "hypothesis"),
+    *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "-m", "hypothesis"),
     *("--hypothesis-profile", "soak", "--tb", "short"),
 ]
 
@@ -39,5 +39,5 @@ def properties(folder: Path) -> Iterator[Play]:
 
 
 PROPERTIES = [
-    Proof("properties", "every reader takes or refuses whatever comes, and reads what was written", 5, properties)
+    Proof("properties", "every reader takes or refuses whatever comes, and reads what was written", 3, properties)
 ]
