@@ -76,9 +76,17 @@ async def tell_news(grant: Grant, folder: Path) -> None:
                 file.write(f"{name}\n")
 
 
+async def standing_grants() -> list[Grant]:
+    try:
+        return [each for each in await integration.grants() if each.status is not Status.REVOKED]
+    except GrantflowError as error:  # the vault cannot be read just now
+        print(f"Nobody's news can be told: {error}", flush=True)
+        return []
+
+
 async def watch() -> None:
     while True:
-        for grant in [each for each in await integration.grants() if each.status is not Status.REVOKED]:
+        for grant in await standing_grants():
             try:
                 await tell_news(grant, folder_of(grant))
             except (GrantflowError, httpx2.HTTPError, OSError, KeyError, ValueError) as error:  # new in the next round

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation, Status
     from grantflow.client.integration import AsyncIntegration, Integration
     from grantflow.client.vault.sqlite import SqliteVault
+    from grantflow.migrations import SchemaTooNew
     from grantflow.sealing import KeyRing, MalformedKey, MissingKey, SealingError, Tampered, WrongKey
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "RefreshOutcomeUnknown",
     "ReusedState",
     "Revocation",
+    "SchemaTooNew",
     "SealingError",
     "SqliteVault",
     "Status",
@@ -78,6 +80,7 @@ _HOMES = {
     "grantflow.client.grant": ["CompletedGrant", "Grant", "Person", "Revocation", "Status"],
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],
     "grantflow.client.vault.sqlite": ["SqliteVault"],
+    "grantflow.migrations": ["SchemaTooNew"],
     "grantflow.sealing": ["KeyRing", "MalformedKey", "MissingKey", "SealingError", "Tampered", "WrongKey"],
 }
 

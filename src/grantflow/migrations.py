@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
+from grantflow.protocol.errors import GrantflowError
+
 __all__ = ["SQLITE", "BrokenSchema", "Engine", "SchemaTooNew", "migrate"]
 
 
@@ -22,8 +24,10 @@ class Connection(Protocol):
     def execute(self, statement: Any, parameters: Any = ..., /) -> Any: ...
 
 
-class SchemaTooNew(RuntimeError):
+class SchemaTooNew(GrantflowError, RuntimeError):
     """The database was written by a newer Grantflow than this one; nothing was touched."""
+
+    code = "schema_too_new"
 
 
 class BrokenSchema(RuntimeError):

@@ -1,5 +1,6 @@
 """An integration against a foreign platform over a socket, with a real vault and a clock that can be moved."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, Sq
 from grantflow.client.integration import _Made
 from grantflow.protocol.secret import Secret
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
+from tests.client.shells import Kinds
 
 REDIRECT_URI = "http://localhost:8000/oauth"
 SCOPES = "spark:people_read spark:rooms_read"
@@ -92,3 +94,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
         for integration in world.made:
             integration.close()
+
+
+@pytest.fixture(params=["blocking", "awaiting"])
+def either(world: World, request: pytest.FixtureRequest) -> Iterator[Kinds]:
+    """Makes an integration of one kind, then of the other: the promise holds in both."""
+    with asyncio.Runner() as runner:
+        kinds = Kinds(world, awaits=request.param == "awaiting", runner=runner)
+        yield kinds
+        kinds.close()

@@ -4,11 +4,12 @@ import base64
 import hashlib
 import json
 import secrets
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
@@ -38,6 +39,8 @@ class Answer:
     wait: float = 0.0
     after_work: bool = False
     """The request is served first, and its answer lost."""
+    speak: Callable[[socket.socket], None] | None = None
+    """Says on the bare connection whatever it likes, and then hangs up."""
 
 
 Refusal: TypeAlias = tuple[int, dict[str, Any]]
@@ -65,6 +68,8 @@ class Platform:
         self.people_me_status = 200
         self.person_members: dict[str, object] = {}
         self.api_answers: list[Answer] = []
+        self.revocation_answers: list[Answer] = []
+        self.on_whoami: Callable[[], None] = lambda: None
         self.on_refresh: Callable[[], Refusal | None] = lambda: None
 
     # --- what a person does in the browser ----------------------------------------------------------------------
@@ -180,7 +185,10 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/v1/revoke":
             self.platform.counts["revoke"] += 1
             self.platform.bodies.append(body)
-            self._answer(self.platform.revocation_status, b"")
+            if self.platform.revocation_answers:
+                self._scripted(self.platform.revocation_answers.pop(0))
+            else:
+                self._answer(self.platform.revocation_status, b"")
         else:
             self._api(path, body)
 
@@ -210,6 +218,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _scripted(self, answer: Answer) -> None:
         time.sleep(answer.wait)
+        if answer.speak is not None:
+            with suppress(OSError):  # the other side has gone
+                answer.speak(self.connection)
         if answer.status == 0:
             self.close_connection = True
             return
@@ -224,6 +235,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.platform.api_answers:
             self._scripted(self.platform.api_answers.pop(0))
         elif path == "/v1/people/me":
+            self.platform.on_whoami()
             members = {"id": f"id-{person}", "displayName": person.title(), "emails": [f"{person}@example.org"]}
             self._json(self.platform.people_me_status, {**members, **self.platform.person_members})
         elif path == "/v1/away":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 import grantflow
-from grantflow import GrantflowError, sealing
+from grantflow import GrantflowError, migrations, sealing
 from grantflow.client import errors
 from grantflow.client.grant import Grant, Status
 from grantflow.protocol.scope import Scopes
@@ -43,12 +43,13 @@ MADE = [
     errors.ForeignOrigin("words"),
     errors.BodyNotReplayable("words"),
 ]
-SEALING = [
+ELSEWHERE = [
     sealing.SealingError("words"),
     sealing.MissingKey("words"),
     sealing.MalformedKey("words"),
     sealing.WrongKey("aaaa", known=["bbbb"]),
     sealing.Tampered(),
+    migrations.SchemaTooNew("words"),
 ]
 
 
@@ -57,7 +58,7 @@ def test_the_table_is_complete() -> None:
     assert {type(error) for error in MADE} == kinds - {GrantflowError}
 
 
-@pytest.mark.parametrize("error", [*MADE, *SEALING], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [*MADE, *ELSEWHERE], ids=lambda error: type(error).__name__)
 def test_an_error_survives_a_task_queue_whole(error: GrantflowError) -> None:
     error.return_to = "/home"
     copy = pickle.loads(pickle.dumps(error))
@@ -68,16 +69,16 @@ def test_an_error_survives_a_task_queue_whole(error: GrantflowError) -> None:
     assert copy.return_to == "/home"
 
 
-@pytest.mark.parametrize("error", [*MADE, *SEALING], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [*MADE, *ELSEWHERE], ids=lambda error: type(error).__name__)
 def test_an_error_is_public_and_has_a_code_of_its_own(error: GrantflowError) -> None:
     assert getattr(grantflow, type(error).__name__) is type(error)
-    assert [type(each) for each in [*MADE, *SEALING] if each.code == error.code] == [type(error)]
+    assert [type(each) for each in [*MADE, *ELSEWHERE] if each.code == error.code] == [type(error)]
 
 
 def test_the_tree_is_drawn_as_it_is() -> None:
     drawn = [line for line in (errors.__doc__ or "").splitlines() if "──" in line]
     depth = {line.split("── ")[1].split()[0]: line.index("──") // 4 for line in drawn}
-    assert {type(error).__name__ for error in [*MADE, *SEALING]} == set(depth)
+    assert {type(error).__name__ for error in [*MADE, *ELSEWHERE]} == set(depth)
     top = depth["TokenEndpointError"]
-    for error in [*MADE, *SEALING]:
+    for error in [*MADE, *ELSEWHERE]:
         assert type(error).__mro__.index(GrantflowError) - 1 == depth[type(error).__name__] - top

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
+from grantflow.client.shells.awaiting import WRITERS
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Refusal
 from tests.parts import ROOT
@@ -191,6 +193,34 @@ def test_the_wait_for_a_locked_vault_does_not_stop_the_event_loop(world: World) 
 
     asyncio.run(call())
     assert ticks == 30
+
+
+def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(world: World) -> None:
+    """Asyncio's own few threads also look up names and read files for whoever shares the event loop."""
+    people = [f"p{number}" for number in range(WRITERS + 8)]
+    for person in people:
+        world.grant(world.integration(), person=person)
+    other = sqlite3.connect(world.path, isolation_level=None)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        async with world.async_integration() as integration:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = [asyncio.create_task(integration.refresh(f"id-{person}")) for person in people]
+            await asyncio.sleep(0.05)
+            assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 0.2) == "free"
+            ours = [thread for thread in threading.enumerate() if thread.name.startswith("grantflow-vault")]
+            assert 1 < len(ours) <= WRITERS
+            assert not any(each.done() for each in waiting)
+            other.close()
+            assert {each.status for each in await asyncio.gather(*waiting)} == {Status.ACTIVE}
+
+    asyncio.run(story())
+    for thread in threading.enumerate():
+        if thread.name.startswith("grantflow-vault"):
+            thread.join(10)
+            assert not thread.is_alive(), "they go with the integration"
 
 
 def test_a_refresh_outlives_the_caller_who_began_it(world: World) -> None:

@@ -17,7 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from grantflow import KeyRing, MissingKey, SqliteVault, Tampered, VaultNotOpened, VaultUnavailable, WrongKey
+from grantflow import (
+    GrantflowError,
+    KeyRing,
+    MissingKey,
+    SqliteVault,
+    Tampered,
+    VaultNotOpened,
+    VaultUnavailable,
+    WrongKey,
+)
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
 from grantflow.client.vault import sqlite
@@ -151,8 +160,9 @@ def test_a_vault_in_memory_is_refused() -> None:
 
 def test_a_newer_schema_is_refused(vault: SqliteVault, path: Path) -> None:
     change(path, "UPDATE grantflow_schema SET version = 99")
-    with pytest.raises(SchemaTooNew):
+    with pytest.raises(SchemaTooNew, match=r"newer one has written it\. Upgrade this installation") as caught:
         SqliteVault(path, keys=KEYS)
+    assert isinstance(caught.value, GrantflowError)
 
 
 def test_every_write_is_on_disk_when_it_returns(vault: SqliteVault) -> None:

@@ -94,6 +94,20 @@ def test_w04_files_and_comments_of_two_people_are_told_in_each_ones_own_name(she
         assert shelf.told(by=ada, at_least=3)[2:] == ["I stored note-h.txt."]
 
 
+def test_while_the_vault_cannot_be_read_the_watcher_says_so_and_then_goes_on(shelf: Shelf) -> None:
+    with shelf.connected(shelf.platform.ada) as ada:
+        folder = shelf.folder / folder_shown_to(ada, shelf)
+        vault, away, said = shelf.folder / "storage.db", shelf.folder / "away.db", shelf.folder / "said.txt"
+        vault.rename(away)
+        end = time.monotonic() + PATIENCE
+        while "Nobody's news can be told: The vault" not in said.read_text() and time.monotonic() < end:
+            time.sleep(0.1)
+        (folder / "meanwhile.txt").write_text("new")
+        away.rename(vault)
+        assert shelf.told(by=shelf.platform.ada, at_least=1) == ["I stored meanwhile.txt."]
+        assert "Nobody's news can be told: The vault" in said.read_text()
+
+
 def folder_shown_to(person: Person, shelf: Shelf) -> str:
     (folder,) = re.findall("<code>(.+)</code>", person.open(f"{shelf.url}/files").text)
     return str(folder)

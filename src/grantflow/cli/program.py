@@ -11,7 +11,6 @@ from grantflow.cli import log
 from grantflow.cli.help import command_in
 from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted, write_no_more
 from grantflow.data_directory import BrokenFile
-from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.errors import GrantflowError
 from grantflow.storage.engine import StorageUnavailable
 
@@ -86,7 +85,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         return Failure(f"The database cannot be used: {error.reason}.", fix="Try again, or use another --data.")
     if isinstance(error, BrokenFile):
         return Failure(str(error), fix="Restore it from a backup, or delete it: what it held is then made up anew.")
-    if isinstance(error, SchemaTooNew | GrantflowError):
+    if isinstance(error, GrantflowError):
         return Failure(str(error))
     if isinstance(error, OSError) and error.filename:
         return Failure(f"{error.filename} cannot be used: {error.strerror}.", fix="Name another place with --data DIR.")

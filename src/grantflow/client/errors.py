@@ -19,6 +19,7 @@
     │   └── RefreshOutcomeUnknown      because an answer was lost on the way
     ├── VaultUnavailable               the grants cannot be read or written just now: locked, full, ...; `retry_after`
     │   └── VaultNotOpened             because the file cannot be opened or made; an OSError too
+    ├── SchemaTooNew                   a newer Grantflow has written the vault; a RuntimeError too
     ├── SealingError                   of `grantflow.sealing`, which says more
     │   ├── MissingKey                 no key was given
     │   ├── MalformedKey               what was given is not a key

@@ -228,7 +228,8 @@ class Integration(_Made):
         It renews an expired or revoked access token and tries the call once more. Its calls raise
         ReauthorizationRequired, TransientTokenError, IntegrationRefused, ForeignOrigin, BodyNotReplayable. Where the
         API itself does not answer, or not readably, they raise what any call of that library raises:
-        `httpx2.RequestError` (ConnectError, ReadTimeout, DecodingError, ...).
+        `httpx2.RequestError` (ConnectError, ReadTimeout, DecodingError, ...). `get` and its like read an answer whole;
+        for one that may be large there is `client.stream`.
         """
         return self._client(self._call(person_id, owner))
 

@@ -42,7 +42,7 @@ def judge(refusal: TokenRefusal) -> Verdict:
     invalid_grant speaks of one grant whatever 4xx carries it (docs/decisions/0009).
     """
     status = refusal.status
-    if status in {408, 425, 429} or status >= 500 or 200 <= status < 300 or refusal.is_html:
+    if is_passing(status) or 200 <= status < 300 or refusal.is_html:
         return Verdict.TRANSIENT
     if refusal.error == "invalid_grant" and told_clearly(refusal):
         return Verdict.FINAL
@@ -51,6 +51,11 @@ def judge(refusal: TokenRefusal) -> Verdict:
     if refusal.error is not None:
         return Verdict.FINAL if _is_webexs_invalid_grant(refusal) else Verdict.INTEGRATION
     return Verdict.FINAL if refusal.webex_shape else Verdict.TRANSIENT
+
+
+def is_passing(status: int) -> bool:
+    """Whether a server says so that it has not judged: it is busy or out of order."""
+    return status in {408, 425, 429} or status >= 500
 
 
 def _is_webexs_invalid_grant(refusal: TokenRefusal) -> bool:

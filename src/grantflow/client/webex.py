@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from grantflow.client import rules
 from grantflow.client.grant import Person
 from grantflow.protocol.bearer import write_bearer
-from grantflow.protocol.http import JSON, Request, Response
+from grantflow.protocol.http import JSON, Request, Response, is_page
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import read_json_object
 
@@ -24,6 +25,12 @@ def whoami_request(api_url: str, access_token: Secret) -> Request:
     """Ask whose token it is; needs the scope spark:people_read (W29)."""
     headers = {"accept": JSON, "authorization": write_bearer(access_token)}
     return Request("GET", f"{api_url}/people/me", headers)
+
+
+def is_away(response: Response) -> bool:
+    """Whether the API said nothing of the person: it is out of order, or something on the way answered for it."""
+    unreadable = 200 <= response.status < 300 and read_json_object(response.body) is None
+    return rules.is_passing(response.status) or is_page(response) or unreadable
 
 
 def read_person(response: Response) -> Person | None:

@@ -26,7 +26,7 @@
     └── TemporarilyUnavailable    503 with Retry-After
 
 Beside it `GrantflowError`, which an integration's author catches; its tree is drawn in ``grantflow.client.errors``. It
-stands here because sealing raises some of that tree and knows nothing else.
+stands here because sealing and migrations raise some of that tree and know nothing else.
 """
 
 from collections.abc import Mapping

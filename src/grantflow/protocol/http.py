@@ -12,6 +12,7 @@ from grantflow.protocol.secret import Secret
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+_PAGES = {"text/html", "application/xhtml+xml"}
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 #: The most that a form may hold, in bytes: sixteen times the largest honest one.
@@ -49,6 +50,21 @@ class Response:
 def media_type(headers: Mapping[str, str]) -> str:
     """The content type without parameters, lower case; empty where none was sent."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_page(response: Response) -> bool:
+    """Whether it is a page for people: the word of a proxy or a login wall. By the body too: those are careless with
+    headers."""
+    return response.media_type in _PAGES or response.body.lstrip()[:1] == b"<"
+
+
+def retry_after(response: Response) -> int | None:
+    """Seconds, up to ten digits of them; a Retry-After that is a date, or nonsense, says nothing."""
+    return whole_number(response.headers.get("retry-after", ""))
+
+
+def whole_number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
 def write_form(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -23,9 +23,12 @@ from grantflow.protocol.http import (
     NO_STORE,
     Request,
     Response,
+    is_page,
     read_basic_credentials,
     read_form,
+    retry_after,
     shown,
+    whole_number,
     write_basic_credentials,
     write_form,
 )
@@ -36,7 +39,6 @@ AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
 BEARER = "Bearer"
 Members = Callable[[list[tuple[str, Any]]], dict[str, Any]]
-_PAGES = {"text/html", "application/xhtml+xml"}
 #: The most that a token may hold, in characters. The standard sets no bound; an access token travels in a header, where
 #: servers take 8 to 16 KiB in all, so whatever is longer could be kept and never be used.
 TOKEN_LIMIT = 16 * 1024
@@ -320,9 +322,9 @@ def _scope(value: object) -> Scopes | None:
 
 
 def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefusal:
-    refusal = TokenRefusal(response.status, retry_after=_whole_number(response.headers.get("retry-after", "")))
+    refusal = TokenRefusal(response.status, retry_after=retry_after(response))
     if members is None:
-        return replace(refusal, is_html=_is_html(response))
+        return replace(refusal, is_html=is_page(response))
     error, message = members.get("error"), members.get("message")
     description = members.get("error_description") or _first_description(members.get("errors")) or message
     tracking_id = members.get("trackingId") or members.get("trackingID")
@@ -336,11 +338,6 @@ def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefu
     )
 
 
-def _is_html(response: Response) -> bool:
-    # By the body too: login walls are careless with headers.
-    return response.media_type in _PAGES or response.body.lstrip()[:1] == b"<"
-
-
 def _first_description(errors: object) -> object:
     if isinstance(errors, list) and errors and isinstance(errors[0], Mapping):
         return errors[0].get("description")
@@ -350,15 +347,10 @@ def _first_description(errors: object) -> object:
 def _seconds(value: object) -> int | None:
     """A lifetime: servers send numbers, some send text; what is neither, or not positive, says nothing."""
     if isinstance(value, str):
-        value = _whole_number(value)
+        value = whole_number(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return int(value) if 0 < value < 10**10 else None
-
-
-def _whole_number(text: str) -> int | None:
-    """Up to ten digits; a Retry-After that is a date, or nonsense, says nothing."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
 def read_json_object(body: bytes, *, members: Members | None = None) -> dict[str, Any] | None:

@@ -59,9 +59,14 @@ def used(sample: Sample, visitor: Browser) -> str:
     return answer
 
 
-def without_person(sample: Sample, visitor: Browser) -> str:
-    sample.world.platform.people_me_status = 500
-    return sample.accepted(visitor)
+def whoami(status: int) -> Begin:
+    """A good answer comes, and `people/me` answers with this status."""
+
+    def begin(sample: Sample, visitor: Browser) -> str:
+        sample.world.platform.people_me_status = status
+        return sample.accepted(visitor)
+
+    return begin
 
 
 def by_somebody_else(sample: Sample, visitor: Browser) -> str:
@@ -99,7 +104,9 @@ WENT_WRONG: list[tuple[str, Begin, int, str, bool]] = [
     ("HTML", after(Answer(200, "<h1>Welcome</h1>")), 503, "cannot be reached right now", False),
     ("nothing", after(Answer(200, "")), 503, "cannot be reached right now", False),
     ("no access token", after(Answer(200, '{"expires_in": 5}', JSON)), 503, "cannot be reached right now", False),
-    ("by nobody", without_person, 502, "could not find out who you are", True),
+    ("by nobody", whoami(403), 502, "could not find out who you are", True),
+    ("the API is out of order", whoami(500), 503, "cannot be reached right now", False),
+    ("the API says slow down", whoami(429), 503, "cannot be reached right now", False),
     ("by somebody else", by_somebody_else, 409, "Somebody else granted", False),
 ]
 

@@ -7,6 +7,7 @@ with one state only one gets that far; and nothing is stored before it is known 
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
+from typing import Final
 
 from grantflow.client import rules, webex
 from grantflow.client.errors import (
@@ -21,15 +22,19 @@ from grantflow.client.errors import (
 )
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
 from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.flows.settling import clear_standing, load_standing
 from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
 from grantflow.client.pending import LIFETIME, Pending
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, identify, load, save, send
-from grantflow.protocol.http import Request, Response
+from grantflow.protocol.http import Request, Response, is_page, retry_after
 from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import CodeExchange, TokenRefusal, Tokens, exchange_request, read_tokens
+
+#: The most that the end of tokens that nobody keeps may take, in seconds: a person waits meanwhile.
+_GOODBYE: Final = 5.0
 
 
 def finish(parts: Parts, answer: str | Mapping[str, str], *, cookies: Mapping[str, str]) -> Flow[CompletedGrant]:
@@ -68,14 +73,36 @@ def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     asked_at = yield from current_time()
     tokens = yield from _exchange(parts, pending, code)
     person = yield from _identify(parts, tokens.access_token)
-    yield from _check_account(parts, pending, person)
     key = parts.key(person.person_id, pending.owner)
     asked = read_scopes(pending.scopes) if pending.scopes else parts.configuration.scopes
     fresh = rules.granted(parts.mint(16), key, person=person, tokens=tokens, asked=asked, now=asked_at)
-    stored = yield from save(lambda: parts.vault.enter(fresh))
+    try:
+        yield from _check_account(parts, pending, person)
+        stored = yield from save(lambda: parts.vault.enter(fresh))
+    except Exception:
+        yield from _let_go(parts, fresh)
+        raise
     parts.live.keep(key, stored, now=(yield from current_time()))
     yield from _tidy(parts, now=asked_at)
     return stored
+
+
+def _let_go(parts: Parts, unkept: StoredGrant) -> Flow[None]:
+    """End at the platform what will be kept nowhere, on the way out with an error, which stays the one that is told.
+
+    Not where a grant of the same person lives here: some platforms end everything of theirs with any token.
+    """
+    grant = unkept.grant
+    try:
+        if (yield from load(lambda: parts.vault.has_granted(grant.integration, person_id=grant.person_id))):
+            reason = "another grant of the same person lives here, and might end with them."
+        else:
+            revocation = yield from end_at_platform(parts, unkept, deadline=min(_GOODBYE, parts.configuration.deadline))
+            reason = "" if revocation.at_platform else str(revocation.reason)
+    except GrantflowError as error:
+        reason = f"whether another grant of the same person lives here cannot be read: {error}"
+    if reason:
+        logger.warning("tokens that came and were not kept may live on at the platform: %s", reason)
 
 
 def _tidy(parts: Parts, *, now: datetime) -> Flow[None]:
@@ -94,8 +121,16 @@ def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:
         tokens = read_tokens(response)
     except TokenRefusal as refusal:
         raise _exchange_error(refusal) from refusal
-    yield from clear_standing(parts, (yield from load_standing(parts)))
+    yield from _note_success(parts)
     return tokens
+
+
+def _note_success(parts: Parts) -> Flow[None]:
+    """What was held against the credentials is over; with the tokens in hand, this is not worth an error."""
+    try:
+        yield from clear_standing(parts, (yield from load_standing(parts)))
+    except VaultUnavailable as error:
+        logger.warning("that the credentials have served is noted later: %s", error)
 
 
 def _answer_to(request: Request, *, parts: Parts) -> Flow[Response]:
@@ -141,6 +176,8 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
     else:
         request = webex.whoami_request(parts.configuration.api_url, access_token)
         response = yield from _answer_to(request, parts=parts)
+        if webex.is_away(response):
+            raise _away(response)
         named = webex.read_person(response)
         person = rules.presentable(named) if named else None
         whose = f"people/me answered {response.status} and told"
@@ -151,6 +188,16 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
             f"if it comes back, {fix}."
         )
     return person
+
+
+def _away(response: Response) -> TransientTokenError:
+    told = "a web page" if is_page(response) else str(response.status)
+    return TransientTokenError(
+        f"Access was granted, but people/me answered with {told} when it was asked by whom. Nothing was stored; begin "
+        "again on the landing page.",
+        retry_after=rules.back_off(1, retry_after=retry_after(response)),
+        status=response.status,
+    )
 
 
 def _ask_host(access_token: Secret) -> Flow[Person]:

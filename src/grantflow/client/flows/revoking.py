@@ -4,6 +4,7 @@ from grantflow.client import rules
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.grant import Grant, GrantKey, Revocation, Status, StoredGrant
 from grantflow.client.steps import Flow, Unanswered, load, save, send
+from grantflow.protocol.http import is_page
 from grantflow.protocol.revocation import Revocation as RevocationMessage
 from grantflow.protocol.revocation import revocation_request
 from grantflow.protocol.secret import Secret
@@ -37,7 +38,7 @@ def _forget(parts: Parts, grant: Grant, *, generation: int) -> Flow[bool]:
     return (yield from save(lambda: parts.vault.save(rules.revoked(grant), generation=generation)))
 
 
-def end_at_platform(parts: Parts, stored: StoredGrant) -> Flow[Revocation]:
+def end_at_platform(parts: Parts, stored: StoredGrant, *, deadline: float | None = None) -> Flow[Revocation]:
     """Ask the platform to end what it knows by these tokens; the vault is not touched."""
     url = parts.configuration.revocation_url
     token, hint = _best_token(stored)
@@ -50,9 +51,15 @@ def end_at_platform(parts: Parts, stored: StoredGrant) -> Flow[Revocation]:
         )
     message = RevocationMessage(parts.configuration.credentials, token, hint)
     try:
-        response = yield from send(revocation_request(url, message), deadline=parts.configuration.deadline)
+        response = yield from send(revocation_request(url, message), deadline=deadline or parts.configuration.deadline)
     except Unanswered as silence:
         return Revocation(at_platform=False, reason=f"The platform did not answer: {silence}.")
+    if is_page(response):
+        return Revocation(
+            at_platform=False,
+            reason=f"A web page came in place of the platform's answer ({response.status}), as a proxy or a login wall "
+            "on the way shows.",
+        )
     if 200 <= response.status < 300:
         return Revocation(at_platform=True)
     return Revocation(at_platform=False, reason=f"The platform answered {response.status} to the revocation.")

@@ -12,6 +12,7 @@ from grantflow.client.errors import (
     VaultUnavailable,
     WrongAccount,
 )
+from grantflow.migrations import SchemaTooNew
 from grantflow.sealing import SealingError
 from grantflow.web.pages import MessageKind
 
@@ -163,7 +164,7 @@ _BY_ERROR = {
 
 def ending_of(error: GrantflowError) -> str:
     """The row of `ENDINGS` that tells of this error."""
-    if isinstance(error, SealingError | VaultUnavailable):
+    if isinstance(error, SealingError | SchemaTooNew | VaultUnavailable):
         return VaultUnavailable.code
     if isinstance(error, AccessDenied) and not error.cookie_name:
         return MissingCode.code  # this browser does not vouch for it: it may be anybody's link, and nobody declined

@@ -9,13 +9,15 @@ from starlette.responses import Response
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.pages.about import About
 from grantflow.client.pages.mount import CONNECT
+from grantflow.migrations import SchemaTooNew
 from grantflow.sealing import SealingError
 from grantflow.web.errors import PageError
 from grantflow.web.site import Link
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
-_UNOPENED_RETRY_SECONDS = 60
+#: Where an operator must do something first.
+_RETRY_SECONDS = 60
 
 
 def record_handlers(handlers: Mapping[Any, Handler], *, about: About) -> dict[Any, Handler]:
@@ -23,16 +25,16 @@ def record_handlers(handlers: Mapping[Any, Handler], *, about: About) -> dict[An
     show = handlers[PageError]
 
     async def on_vault(request: Request, error: Exception) -> Response:
-        assert isinstance(error, VaultUnavailable)
         return await show(request, _unreachable(error, about=about))
 
     async def on_seal(request: Request, error: Exception) -> Response:
         return await show(request, _unopened(error, about=about))
 
-    return {**handlers, VaultUnavailable: on_vault, SealingError: on_seal}
+    return {**handlers, VaultUnavailable: on_vault, SchemaTooNew: on_vault, SealingError: on_seal}
 
 
-def _unreachable(error: VaultUnavailable, *, about: About) -> PageError:
+def _unreachable(error: Exception, *, about: About) -> PageError:
+    retry_after = error.retry_after if isinstance(error, VaultUnavailable) else _RETRY_SECONDS
     return PageError(
         503,
         "This does not work just now",
@@ -40,7 +42,7 @@ def _unreachable(error: VaultUnavailable, *, about: About) -> PageError:
         next_step=f"Wait a moment, then try again. If it goes on, tell {about.operator} the reference below.",
         kind="warning",
         reason=str(error),
-        headers={"Retry-After": str(max(1, round(error.retry_after)))},
+        headers={"Retry-After": str(max(1, round(retry_after)))},
     )
 
 
@@ -53,5 +55,5 @@ def _unopened(error: Exception, *, about: About) -> PageError:
         "again, which takes the place of what is kept.",
         actions=(Link("Grant again", CONNECT, "primary"),),
         reason=" ".join((str(error), *getattr(error, "__notes__", ()))),
-        headers={"Retry-After": str(_UNOPENED_RETRY_SECONDS)},
+        headers={"Retry-After": str(_RETRY_SECONDS)},
     )

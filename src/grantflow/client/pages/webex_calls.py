@@ -1,6 +1,7 @@
 """The few calls that the pages make in the person's name (developer.webex.com: People, Rooms, Messages)."""
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ await webex.post("messages", json={
     "text": "Hello from Grantflow",
 })"""
 _SPACES = 100
+#: The most that one answer may hold, in bytes: far more than a hundred spaces do.
+_ANSWER_LIMIT = 4 * 1024 * 1024
 #: Of one operation of a call: connect, send, read.
 _PATIENCE_SECONDS = 10.0
 #: The most that a page waits for all that it asks for. Whoever refreshes the grant just now, here or in another
@@ -71,7 +74,8 @@ class WebexCalls:
 
     async def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
-            answer = await self._client.request(method, path, **options)
+            async with self._client.stream(method, path, **options) as answer:
+                body = await _read(answer)
         except NoAnswer as error:
             raise CallFailed(f"{method} {path} had no answer: {type(error).__name__}") from error
         if not answer.is_success:
@@ -81,10 +85,19 @@ class WebexCalls:
                 status=answer.status_code,
             )
         try:
-            members = answer.json()
-        except ValueError as error:
+            members = json.loads(body)
+        except (ValueError, RecursionError) as error:
             raise CallFailed(f"{method} {path} was answered with something else than JSON", status=502) from error
         return members if isinstance(members, dict) else {}
+
+
+async def _read(answer: Any) -> bytes:
+    body = bytearray()
+    async for chunk in answer.aiter_bytes():
+        body += chunk
+        if len(body) > _ANSWER_LIMIT:
+            raise CallFailed(f"{answer.request.url.path} was answered with more than {_ANSWER_LIMIT} bytes", status=502)
+    return bytes(body)
 
 
 def _text(members: dict[str, Any], name: str) -> str:

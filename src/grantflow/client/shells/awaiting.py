@@ -5,9 +5,10 @@ Reading the vault takes tens of microseconds and waits for nobody, so it happens
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -33,6 +34,10 @@ from grantflow.protocol.secret import Secret
 
 T = TypeVar("T")
 
+#: Threads for the vault's writes, at most, in each event loop. They are apart from asyncio's own few: else a vault that
+#: is locked would stop the look-up of names, and whatever else the host application does there.
+WRITERS: Final = 32
+
 
 @dataclass(slots=True)
 class _Here:
@@ -40,6 +45,9 @@ class _Here:
 
     api: httpx2.AsyncBaseTransport
     tokens: httpx2.AsyncBaseTransport
+    writers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(WRITERS, thread_name_prefix="grantflow-vault")
+    )
     flights: dict[Hashable, "asyncio.Task[Any]"] = field(default_factory=dict)
 
 
@@ -91,6 +99,7 @@ class AsyncShell:
         del self._made[loop]
         await made.api.aclose()
         await made.tokens.aclose()
+        made.writers.shutdown(wait=False)
 
     async def _do(self, step: object) -> Any:
         match step:
@@ -99,7 +108,7 @@ class AsyncShell:
             case Load(read):
                 return read()
             case Save(write):
-                return await _finish(asyncio.ensure_future(asyncio.to_thread(write)))
+                return await _finish(asyncio.get_running_loop().run_in_executor(self._here().writers, write))
             case Send(request, deadline):
                 return await self._send(request, deadline=deadline)
             case Alone():
@@ -120,7 +129,7 @@ class AsyncShell:
             async with asyncio.timeout(deadline):
                 response = await self._here().tokens.handle_async_request(outgoing(request, timeouts=remaining))
                 try:
-                    body = b""
+                    body = bytearray()
                     async for chunk in response.aiter_bytes():
                         body += chunk
                         check_size(body)

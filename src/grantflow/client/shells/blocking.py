@@ -120,7 +120,7 @@ class Shell:
         try:
             response = self._here().tokens.handle_request(outgoing(request, timeouts=remaining))
             try:
-                body = b""
+                body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
                     check_size(body)

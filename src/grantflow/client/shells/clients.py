@@ -4,7 +4,7 @@ They are the HTTP library's own clients with its own interface. Relative address
 ones must lie at one of its origins; a redirect to anywhere else is refused as well.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import httpx2
 
 from grantflow.client.bodies import Body, body_of
 from grantflow.client.errors import ForeignOrigin
+from grantflow.client.flows.calling import UNAUTHORIZED
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.running import Run
@@ -22,6 +23,8 @@ from grantflow.protocol.secret import Secret
 
 #: Of one operation (connect, send, read), in seconds; change it as `client.timeout`.
 TIMEOUT: Final = 30.0
+#: The most that the body of a 401 may hold, in bytes on the wire.
+_REFUSAL_LIMIT: Final = 64 * 1024
 _BODY: Final = "grantflow.body"
 
 #: What a call raises where no answer came or none that can be read, for callers who do not know the HTTP library.
@@ -97,6 +100,45 @@ def _carrying(call: Call, request: httpx2.Request, body: Body) -> httpx2.Request
     return request
 
 
+class _Short(httpx2.SyncByteStream):
+    """The body of a 401. The HTTP library reads it whole before the call is sent again, so it is not to be endless."""
+
+    def __init__(self, stream: httpx2.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        read = 0
+        for chunk in self._stream:
+            read += len(chunk)
+            _check_refusal(read)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncShort(httpx2.AsyncByteStream):
+    """The same for awaiting callers."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read += len(chunk)
+            _check_refusal(read)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _check_refusal(size: int) -> None:
+    if size > _REFUSAL_LIMIT:
+        raise httpx2.ReadError(f"The API refused the token (401) with more than {_REFUSAL_LIMIT} bytes; try again.")
+
+
 class _Shared(httpx2.BaseTransport):
     """The shell's connections, for the API alone; closing one client leaves them to the others.
 
@@ -109,7 +151,11 @@ class _Shared(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._origins.check(request)
-        return self._shell.transport().handle_request(request)
+        response = self._shell.transport().handle_request(request)
+        if response.status_code == UNAUTHORIZED:
+            assert isinstance(response.stream, httpx2.SyncByteStream)
+            response.stream = _Short(response.stream)
+        return response
 
 
 class _AsyncShared(httpx2.AsyncBaseTransport):
@@ -121,7 +167,11 @@ class _AsyncShared(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self._origins.check(request)
-        return await self._shell.transport().handle_async_request(request)
+        response = await self._shell.transport().handle_async_request(request)
+        if response.status_code == UNAUTHORIZED:
+            assert isinstance(response.stream, httpx2.AsyncByteStream)
+            response.stream = _AsyncShort(response.stream)
+        return response
 
 
 class GrantClient(httpx2.Client):

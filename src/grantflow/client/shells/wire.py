@@ -16,8 +16,9 @@ from grantflow.protocol.http import Request, Response
 ANSWER_LIMIT: Final = 1024 * 1024
 USER_AGENT: Final = "grantflow"
 
-#: No answer came, or one that cannot be read: cut short, in another coding than its headers say.
-NO_USABLE_ANSWER: Final = (httpx2.RequestError, httpx2.StreamError)
+#: No answer came, or one that cannot be read: cut short, in another coding than its headers say; or it was refused by
+#: a host application's `raise_for_status`.
+NO_USABLE_ANSWER: Final = (httpx2.HTTPError, httpx2.StreamError)
 _NEVER_LEFT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
@@ -76,12 +77,15 @@ def outgoing(request: Request, *, timeouts: Remaining) -> httpx2.Request:
     return httpx2.Request(request.method, request.url, headers=headers, content=request.body, extensions=extensions)
 
 
-def incoming(response: httpx2.Response, body: bytes) -> Response:
-    return Response(response.status_code, {name.lower(): value for name, value in response.headers.items()}, body)
+def incoming(response: httpx2.Response, body: bytearray) -> Response:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status_code, headers, bytes(body))
 
 
-def silence(error: httpx2.RequestError | httpx2.StreamError) -> Unanswered:
+def silence(error: httpx2.HTTPError | httpx2.StreamError) -> Unanswered:
     words = str(error) or type(error).__name__
+    if isinstance(error, httpx2.HTTPStatusError):
+        return Unanswered(f"an answer that is none ({error.response.status_code})")
     told = "an answer that cannot be decoded" if isinstance(error, httpx2.DecodingError) else "no answer"
     return Unanswered(f"{told} ({words})", sent=not isinstance(error, _NEVER_LEFT))
 
@@ -90,7 +94,7 @@ def too_late(deadline: float) -> Unanswered:
     return Unanswered(f"no answer within {deadline:g} s")
 
 
-def check_size(body: bytes) -> None:
+def check_size(body: bytearray) -> None:
     if len(body) > ANSWER_LIMIT:
         raise Unanswered(f"an answer of more than {ANSWER_LIMIT} bytes")
 

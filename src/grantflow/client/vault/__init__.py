@@ -31,6 +31,9 @@ class Vault(Protocol):
     def grants(self, integration: str, *, owner: str | None = None) -> Sequence[Grant]:
         """All grants of an integration, or of one owner there, oldest first."""
 
+    def has_granted(self, integration: str, *, person_id: str) -> bool:
+        """Whether calls may be made on a grant of that person, whoever owns it."""
+
     def lease_left(self, grant_id: str, *, holder: str) -> float:
         """For how many more seconds the holder has the lease, on the database's clock; 0 where it has none."""
 

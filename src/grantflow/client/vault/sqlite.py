@@ -116,6 +116,10 @@ class SqliteVault:
         rows = self._rows(statement, {"integration": integration, "owner": owner})
         return [read_grant(row) for row in rows]
 
+    def has_granted(self, integration: str, *, person_id: str) -> bool:
+        statement = f"SELECT 1 FROM grants WHERE integration = ? AND person_id = ? AND {_ALIVE} LIMIT 1"  # noqa: S608
+        return self._row(statement, (integration, person_id)) is not None
+
     def lease_left(self, grant_id: str, *, holder: str) -> float:
         statement = f"SELECT lease_until - {_CLOCK} AS left FROM grants WHERE id = ? AND lease_holder = ?"  # noqa: S608
         row = self._row(statement, (grant_id, holder))
