@@ -267,13 +267,14 @@ def test_s50_one_method_of_authentication_a_request(tmp_path: Path) -> None:
     [
         ("Basic " + base64.b64encode(b"C" + b"0" * 64 + b":x").decode(), True),
         ("Basic nonsense!", True),
+        (b"Basic \xff\xfe", True),
         ("Basic", True),
         ("Bearer None", True),
         (None, False),
     ],
 )
 def test_s52_invalid_client_is_401_and_challenges_whoever_used_the_header(
-    tmp_path: Path, header: str | None, challenged: bool
+    tmp_path: Path, header: str | bytes | None, challenged: bool
 ) -> None:
     async def story(server: Server) -> None:
         fields = {"grant_type": "refresh_token", "refresh_token": "x"}

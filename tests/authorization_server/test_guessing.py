@@ -15,9 +15,11 @@ GUESSER, ELSEWHERE = "127.0.0.5", "127.0.0.6"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 on loopback")
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_s51_over_real_sockets_a_thousand_wrong_secrets_are_slowed_and_the_right_client_elsewhere_is_not(
-    tmp_path: Path,
+    tmp_path: Path, workers: int
 ) -> None:
+    """Each worker counts for itself (docs/operations.md), so two look at twice as many guesses and no more."""
     folder = tmp_path / "data"
     added = ended(
         *("platform", "app", "add", "Lockbot", "--redirect-uri", "https://lockbot.example/oauth"),
@@ -27,7 +29,7 @@ def test_s51_over_real_sockets_a_thousand_wrong_secrets_are_slowed_and_the_right
     right = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
     asked = {"grant_type": "refresh_token", "refresh_token": "x"}
     with (
-        running(folder, "platform", "serve", "--port", "0") as served,
+        running(folder, "platform", "serve", "--port", "0", "--workers", str(workers)) as served,
         at(GUESSER, served.said["api_url"]) as guesser,
         at(ELSEWHERE, served.said["api_url"]) as elsewhere,
     ):
@@ -41,9 +43,12 @@ def test_s51_over_real_sockets_a_thousand_wrong_secrets_are_slowed_and_the_right
                 known = elsewhere.post("/access_token", data=asked | right)
                 assert (known.status_code, known.json()["error"]) == (400, "invalid_grant"), "authenticated at once"
         assert answers.keys() == {401, 429}
-        assert answers[401] <= 20, "ten for nothing, then one more after 1, 2, 4, ... seconds"
-        assert guesser.post("/access_token", data=asked | right).status_code == 429, "nor is a lucky guess looked at"
+        assert answers[401] <= 20 * workers, "ten for nothing, then one more after 1, 2, 4, ... seconds"
+        lucky = [guesser.post("/access_token", data=asked | right).status_code for _ in range(10)]
+        assert lucky == [429] * 10, "nor is a lucky guess looked at"
 
 
 def at(address: str, url: str) -> httpx2.Client:
-    return httpx2.Client(transport=httpx2.HTTPTransport(local_address=address), base_url=url, trust_env=False)
+    """A connection for each request, so that every worker is asked."""
+    transport = httpx2.HTTPTransport(local_address=address, limits=httpx2.Limits(max_keepalive_connections=0))
+    return httpx2.Client(transport=transport, base_url=url, trust_env=False)

@@ -100,7 +100,11 @@ def test_s31_any_post_is_a_token_request_or_refused(headers: dict[str, str], bod
     read_or_refused(lambda: read_revocation_request(request), OAuthError)
 
 
-@given(ANY_TEXT | st.binary(max_size=60).map(lambda pair: "basic " + base64.b64encode(pair).decode()))
+@given(
+    ANY_TEXT
+    | ANY_TEXT.map(lambda text: f"Basic {text}")
+    | st.binary(max_size=60).map(lambda pair: "basic " + base64.b64encode(pair).decode())
+)
 def test_any_header_holds_basic_credentials_or_is_refused(header: str) -> None:
     read_or_refused(lambda: read_basic_credentials(header), InvalidClient)
 

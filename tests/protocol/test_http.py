@@ -73,7 +73,9 @@ def test_basic_credentials_read_back_as_they_were_written(client_id: str, secret
     assert read_basic_credentials(header) == (client_id, Secret(secret))
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic YWJj", "Bearer YTpi", "Basic /w=="])
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!!", "Basic YWJj", "Bearer YTpi", "Basic /w==", "Basic ÿþ", "Bäsic YTpi"]
+)
 def test_malformed_basic_credentials_are_invalid_client(header: str) -> None:
     with pytest.raises(InvalidClient):
         read_basic_credentials(header)

@@ -1,7 +1,6 @@
 """One request, one response, and the form encoding between them (RFC 6749 appendix B)."""
 
 import base64
-import binascii
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -134,7 +133,7 @@ def read_basic_credentials(header: str) -> tuple[str, Secret]:
         raise InvalidClient("The Authorization header must be Basic with client_id and client_secret.")
     try:
         client_id, colon, client_secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # of base64, of UTF-8, and of a header that is not even ASCII
         raise InvalidClient("The Basic credentials are not valid base64 of client_id:client_secret.") from error
     if not colon:
         raise InvalidClient("The Basic credentials lack the colon between client_id and client_secret.")
