@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from grantflow.authorization_server.challenges import SeenChallenges
 from grantflow.protocol.registration import ClientType, Profile
 from tests.authorization_server.given import (
     CHALLENGE,
@@ -280,6 +281,39 @@ def test_s39_s41_s42_pkce_is_required_of_public_and_strict_clients_and_taken_fro
         request_of(await browser.authorize(app, **PKCE), "/consent")
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("again", "noticed"),
+    [
+        ({}, False),
+        ({"state": "another"}, True),
+        ({"state": None}, True),
+        ({"state": "another", "code_challenge": "x" * 43}, False),
+        ({"state": "another", "code_challenge": None, "code_challenge_method": None}, False),
+    ],
+)
+def test_s47_a_challenge_that_serves_another_request_is_noticed_in_the_log_and_a_page_that_is_loaded_again_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, again: dict[str, str | None], noticed: bool
+) -> None:
+    async def story(server: Server) -> None:
+        app, other, person = await server.integration(), await server.integration("Other"), await server.person()
+        for each in (app, other):
+            await server.code(each, person, **PKCE)
+        await server.code(app, person, **{**PKCE, **again})
+        said = f"client {app.client_id} sends one code_challenge for several requests; each needs its own"
+        assert [record.getMessage() for record in caplog.records if "challenge" in record.msg] == [said] * noticed
+
+    run(tmp_path, story)
+
+
+def test_s47_a_challenge_for_two_people_is_noticed_and_only_the_latest_are_remembered() -> None:
+    seen = SeenChallenges(capacity=2)
+    assert not seen.serves_again("C1", "x", request=("ada", None))
+    assert seen.serves_again("C1", "x", request=("grace", None))
+    for challenge in ("y", "z"):
+        assert not seen.serves_again("C1", challenge, request=("ada", None))
+    assert not seen.serves_again("C1", "x", request=("ada", None)), "two others came since"
 
 
 def test_s18_nobody_is_sent_elsewhere_before_signing_in_not_even_with_an_error(tmp_path: Path) -> None:

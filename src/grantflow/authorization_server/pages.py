@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.authorization_server.authorization import Asked, read
+from grantflow.authorization_server.challenges import SeenChallenges
 from grantflow.authorization_server.code import issue_code
 from grantflow.authorization_server.dispatch import AskConsent, Ended, IssueCode, Refuse, SignIn, Step, next_step
 from grantflow.authorization_server.open_requests import TooManyOpenRequests, check_room
@@ -43,6 +44,7 @@ class AuthorizationEndpoint:
     pages: Pages
     clock: Callable[[], datetime]
     mint: Mint
+    challenges: SeenChallenges
 
     async def authorize(self, request: Request) -> Response:
         """A fresh request, or one that comes back from sign-in or consent as ``?request=ID``."""
@@ -151,10 +153,17 @@ class AuthorizationEndpoint:
         code, kept = issue_code(step, settings=self.settings, now=now, mint=self.mint)
         if not await self.requests.issue(kept):
             return None
+        self._notice_constant_challenge(step)
         trusted = step.trusted
         return self._redirect(
             authorization_redirect(trusted.redirect_uri, code=code, state=trusted.state, issuer=self.settings.issuer)
         )
+
+    def _notice_constant_challenge(self, step: IssueCode) -> None:
+        trusted, challenge = step.trusted, step.checked.challenge
+        client_id, request = trusted.registration.client_id, (step.session.person_id, trusted.state)
+        if challenge and self.challenges.serves_again(client_id, challenge, request=request):
+            log.warning("client %s sends one code_challenge for several requests; each needs its own", client_id)
 
     def _send_to(self, page: str, waiting: Secret) -> Response:
         return self.pages.redirect(f"{page}?request={quote(waiting.reveal(), safe='')}")

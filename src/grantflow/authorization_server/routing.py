@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.routing import BaseRoute, Route
 
+from grantflow.authorization_server.challenges import SeenChallenges
 from grantflow.authorization_server.endpoints import TokenEndpoints, metadata_endpoint
 from grantflow.authorization_server.pages import AuthorizationEndpoint
 from grantflow.authorization_server.ports import AuthorizationRequests, Tokens
@@ -36,7 +37,7 @@ def routes(
     mint: Mint,
 ) -> list[BaseRoute]:
     """All that the authorization server answers. ``mint(n)`` makes n unguessable bytes."""
-    person = AuthorizationEndpoint(settings, requests, pages, clock, mint)
+    person = AuthorizationEndpoint(settings, requests, pages, clock, mint, SeenChallenges())
     throttle = Throttle(failures, what="client", free=FREE_FAILURES, longest=LONGEST_WAIT)
     client = TokenEndpoints(settings, tokens, throttle, clock, mint)
     metadata = metadata_endpoint(settings, sandbox=pages.site.sandbox)
