@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from grantflow.proxies import client_of
-from tests.cli.running import running
+from tests.whole.running import running
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("192.0.2.1"), ip_network("2001:db8::/32")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cli.running import ended, running
+from tests.whole.running import ended, running
 
 GUESSER, ELSEWHERE = "127.0.0.5", "127.0.0.6"
 

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
-from tests.cli.running import running
+from tests.whole.running import running
 
 pytestmark = pytest.mark.slow
 

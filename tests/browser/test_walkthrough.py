@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from tests.browser.pictures import HEIGHT, WIDTH, Pictures
 from tests.docs import walkthrough as document
+from tests.examples.running import checkout as checkout_in
 from tests.parts import ROOT
 from tests.whole.running import Up, up
 
@@ -85,7 +86,7 @@ def walk(
     chromium: str, platform: Up, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Walk]:
     folder = Path(request.config.getoption("--pictures") or ROOT / "test-artifacts/walkthrough")
-    checkout = document.checkout(tmp_path_factory.mktemp("checkout") / "grantflow")
+    checkout = checkout_in(tmp_path_factory.mktemp("checkout") / "grantflow")
     port = document.own_port(platform.folder)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CommandLine
-from tests.cli.running import running
+from tests.whole.running import running
 
 AS, OWNER, API = "--authorization-server-url", "--resource-owner-url", "--resource-server-url"
 

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from grantflow.sealing import KeyRing
-from tests.cli.running import COMMAND, ended, running
 from tests.examples.running import free_port
+from tests.whole.running import GRANTFLOW, ended, running
 
 pytestmark = pytest.mark.slow
 ENVIRONMENT = {
@@ -151,7 +151,7 @@ def test_a_taken_port_that_people_come_back_to_is_not_left_without_moving_the_re
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         env = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": f"http://127.0.0.1:{port}/oauth"}
-        refused = ended("serve", "--data", str(tmp_path / "data"), env=env)
+        refused = ended("serve", "--data", str(tmp_path / "data"), **env)
     moved = f"http://127.0.0.1:{port + 1}/oauth"
     said = " ".join(refused.stderr.split())
     assert f"Port {port} on 127.0.0.1 is taken by" in said
@@ -212,7 +212,7 @@ def test_the_pages_call_the_platform_by_its_name_and_lead_to_its_connected_apps(
 
 
 def test_serving_begins_with_how_to_stop_it_and_ends_with_a_word(tmp_path: Path) -> None:
-    command = [*COMMAND, "serve", *FREE, "--data", str(tmp_path / "data")]
+    command = [str(GRANTFLOW), "serve", *FREE, "--data", str(tmp_path / "data")]
     serving = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | ENVIRONMENT
     )

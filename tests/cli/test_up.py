@@ -22,8 +22,8 @@ from grantflow.cli.up import idle_port
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
 from grantflow.sealing import KeyRing
-from tests.cli.running import COMMAND, Running, ended, running
 from tests.whole.person import Person
+from tests.whole.running import GRANTFLOW, Running, ended, running
 
 pytestmark = pytest.mark.slow
 UP = ("up", "--port", "0", "--integration-port", "0")
@@ -295,7 +295,7 @@ def test_it_serves_on_where_nobody_reads_its_line(tmp_path: Path) -> None:
     report = tmp_path / "data" / "running.json"
     # Unbuffered, Python would have nothing left to write, and to stumble over, at its end.
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [*COMMAND, *UP, "--json", "--data", str(report.parent)]
+    command = [str(GRANTFLOW), *UP, "--json", "--data", str(report.parent)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=buffered)
     try:
         assert process.stdout is not None

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.docs import walkthrough as document
+from tests.examples.running import checkout as checkout_in
 from tests.parts import ROOT
 from tests.whole.person import Person
 from tests.whole.running import Up, grantflow, up
@@ -79,7 +80,7 @@ def test_w13_w14_w15_the_pages_are_served_over_tls_or_behind_a_proxy(
     platform: Up, tmp_path: Path, lines: str, scheme: str, redirect_uri: str
 ) -> None:
     port = document.own_port(platform.folder)
-    checkout = document.checkout(tmp_path / "grantflow")
+    checkout = checkout_in(tmp_path / "grantflow")
     app = platform.register(f"Notice Board, {redirect_uri}", f"http://localhost:{port}/oauth")
     downloaded = {f"GRANTFLOW_{name.upper()}": shlex.quote(app[name]) for name in ("client_id", "client_secret")}
     (checkout / "notice-board.env").write_text("".join(f"{name}={value}\n" for name, value in downloaded.items()))

@@ -1,7 +1,6 @@
 """docs/walkthrough.md as the tests read it: what it tells to type, and the pictures that it shows."""
 
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,15 +22,6 @@ SET_UP = SERVE[: SERVE.index("./dev grantflow serve")]
 #: Where the reader's own server listens.
 PORT = "8001"
 PICTURES = re.findall(r"!\[([^\]]*)\]\(images/walkthrough/([a-z-]+)\.png\)", TEXT)
-
-
-def checkout(folder: Path) -> Path:
-    """As a reader has it: ./dev, which here need not set anything up, and the examples."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
-    (folder / "dev").chmod(0o755)
-    (folder / "examples").symlink_to(ROOT / "examples")
-    return folder
 
 
 def own_port(data: Path) -> int:

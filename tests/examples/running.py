@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from grantflow import KeyRing
 from tests.parts import ROOT
 from tests.whole.running import environment
@@ -46,7 +48,7 @@ def example(script: str, folder: Path, *, port: int, **env: str) -> Iterator[Pat
 
 @contextmanager
 def serving(command: list[str], folder: Path, *, port: int, **env: str) -> Iterator[Path]:
-    """Run a command until it is no longer needed, from the moment that it listens at the port."""
+    """Run a command until it is no longer needed, from the moment that it answers at the port."""
     said = folder / "said.txt"
     with said.open("w") as output:
         process = subprocess.Popen(
@@ -66,9 +68,21 @@ def serving(command: list[str], folder: Path, *, port: int, **env: str) -> Itera
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", *, port: int, said: Path) -> None:
+    """It may listen long before it answers: a visitor who came in between would lose patience on a busy machine."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+        for scheme in ("http", "https"):
+            with suppress(httpx2.TransportError):
+                httpx2.head(f"{scheme}://127.0.0.1:{port}/", verify=False, trust_env=False, timeout=1)
+                return
         time.sleep(0.05)
-    raise AssertionError(f"it does not listen at {port}: {said.read_text()}")
+    raise AssertionError(f"it does not answer at {port}: {said.read_text()}")
+
+
+def checkout(folder: Path) -> Path:
+    """As a reader has it: ./dev, which here need not set anything up, and the examples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
+    (folder / "dev").chmod(0o755)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder

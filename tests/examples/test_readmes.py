@@ -1,13 +1,12 @@
 """What the README of each example tells a reader to type and to set is what starts it."""
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.examples.running import serving
+from tests.examples.running import checkout, serving
 from tests.parts import ROOT
 from tests.whole.person import Person
 from tests.whole.running import Up, grantflow, up
@@ -36,13 +35,13 @@ def test_the_lines_of_the_readme_start_the_example_and_it_gets_its_grant(
     folder: Path, platform: Up, tmp_path: Path
 ) -> None:
     (lines,) = re.findall(r"```sh\n(.*?)```", readme_of(folder), re.DOTALL)
-    (tmp_path / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
-    (tmp_path / "dev").chmod(0o755)  # here everything is set up already
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
     data = str(platform.folder)
     printed = grantflow("status", "-o", "env", GRANTFLOW_DATA=data).stdout
     home, port = re.findall(r"GRANTFLOW_REDIRECT_URI='?(http://localhost:(\d+))/oauth", printed)[0]
-    with serving(["sh", "-c", lines], tmp_path, port=int(port), GRANTFLOW_DATA=data), Person(platform.ada) as ada:
+    with (
+        serving(["sh", "-c", lines], checkout(tmp_path), port=int(port), GRANTFLOW_DATA=data),
+        Person(platform.ada) as ada,
+    ):
         assert "Grant" in [words for words, _ in ada.open(home).links]
         ada.grant(f"{home}/connect")
         assert "Ada Lovelace" in ada.page.words

@@ -17,6 +17,7 @@ import pytest
 
 from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
 from grantflow.settings import IntegrationSettings
+from tests.examples import running
 from tests.parts import ROOT
 from tests.tooling.test_wheel import bare, wheel  # noqa: F401  (fixtures)
 from tests.whole.person import Person
@@ -58,11 +59,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """As somebody has it who follows the README: an empty home, and ./dev, which here need not set anything up."""
-    (tmp_path / "dev").write_text(f'#!/bin/sh\nPATH={Path(sys.executable).parent}:$PATH exec "$@"\n')
-    (tmp_path / "dev").chmod(0o755)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    return tmp_path
+    """As somebody has it who follows the README; their home is empty."""
+    return running.checkout(tmp_path)
 
 
 def follow(shell: str, lines: str, *, at: Path, data: Path) -> "subprocess.Popen[str]":

@@ -1,4 +1,4 @@
-"""A running `grantflow up`, as anybody starts it: a process of its own, real sockets, free ports, a fresh folder."""
+"""Commands of ours as anybody starts them: processes of their own, real sockets, free ports, a fresh folder."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +70,42 @@ def environment() -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    process: subprocess.Popen[str]
+    said: Any
+    """The one line of JSON on stdout."""
+    errors: Path
+
+    def stop(self, ending: signal.Signals = signal.SIGINT) -> int:
+        self.process.send_signal(ending)
+        return self.process.wait(timeout=20)
+
+
+@contextmanager
+def running(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """A command that serves, with --json; ``folder`` is the data directory. Killed at the end if it still runs."""
+    errors = folder.parent / f"{folder.name}.stderr"
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(
+            [GRANTFLOW, *command, "--json", "--data", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env=environment() | dict(env or {}),
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, f"it said nothing and ended with {process.wait()}: {errors.read_text()}"
+        record.learn_all(line, "what a command says")
+        yield Running(process, json.loads(line), errors)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
         [GRANTFLOW, *command],
@@ -85,6 +121,11 @@ def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) ->
     return ended
 
 
+def ended(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """However it ends."""
+    return grantflow(*command, check=False, **env)
+
+
 def json_of(*command: str) -> Any:
     """What a command with --json says."""
     return json.loads(grantflow(*command).stdout)
@@ -92,32 +133,10 @@ def json_of(*command: str) -> Any:
 
 @contextmanager
 def up(folder: Path, *options: str) -> Iterator[Up]:
-    """Start it and wait for its line; at the end stop it as Ctrl-C does, and see that it ends well."""
-    command = [
-        str(GRANTFLOW),
-        "up",
-        "--json",
-        "--port",
-        "0",
-        "--integration-port",
-        "0",
-        "--data",
-        str(folder),
-        *record.in_full(),
-        *options,
-    ]
-    with (folder.parent / f"{folder.name}.stderr").open("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment())
+    """Start it and wait for its line; at the end stop it as Ctrl-C does, and see that it ends."""
+    ports = ("--port", "0", "--integration-port", "0")
+    with running(folder, "up", *ports, *record.in_full(), *options) as started:
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                errors.seek(0)
-                raise AssertionError(f"grantflow up said nothing and ended with {process.wait()}: {errors.read()}")
-            record.learn_all(line, "what grantflow up says")
-            yield Up(folder, **json.loads(line))
+            yield Up(folder, **started.said)
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=20)
-            assert process.stdout is not None
-            process.stdout.close()
+            started.stop()
