@@ -21,6 +21,7 @@ from tests.authorization_server.given import (
     VERIFIER,
     App,
     Server,
+    request_of,
     run,
 )
 
@@ -631,11 +632,14 @@ def test_s57_no_file_of_the_database_holds_a_secret_code_or_token_readable(tmp_p
             await server.refresh(app, tokens["refresh_token"])
             assert app.client_secret
             secrets.extend([app.client_secret, code, VERIFIER])
+            browser = await server.signed_in(person)
+            secrets.append(request_of(await browser.authorize(app, **PKCE, prompt="consent")))
+            secrets.extend(browser.client.cookies.values())
         secrets.extend(server.issued)
 
     run(tmp_path, story)
     files = [file.read_bytes() for file in tmp_path.iterdir()]
-    assert len(secrets) > 10
+    assert len(secrets) == 18
     for secret in secrets:
         for form in (secret.encode(), secret[:64].encode(), base64.b64encode(secret.encode())[:60]):
             assert not any(form in content for content in files)
