@@ -66,6 +66,25 @@ class LiveTokens:
         self._tokens.pop(key, None)
 
 
+class UnsavedTokens:
+    """Tokens that came while the vault did not work. With a platform that swaps refresh tokens they are all that is
+    left of a grant, so this process holds them until they can be saved."""
+
+    def __init__(self) -> None:
+        self._renewed: dict[GrantKey, StoredGrant] = {}
+
+    def get(self, key: GrantKey) -> StoredGrant | None:
+        return self._renewed.get(key)
+
+    def keep(self, renewed: StoredGrant) -> None:
+        self._renewed[renewed.grant.key] = renewed
+        if len(self._renewed) > _LIVE_LIMIT:
+            self._renewed.pop(next(iter(self._renewed)), None)
+
+    def drop(self, key: GrantKey) -> None:
+        self._renewed.pop(key, None)
+
+
 class VainRenewals:
     """How often in a row a token that had just been issued was refused by the API nevertheless, in this process.
 
@@ -98,6 +117,7 @@ class Parts:
     mint: Mint
     asks_for_person: bool = False
     live: LiveTokens = field(default_factory=LiveTokens)
+    unsaved: UnsavedTokens = field(default_factory=UnsavedTokens)
     vain: VainRenewals = field(default_factory=VainRenewals)
 
     @property

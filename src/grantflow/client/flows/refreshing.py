@@ -9,7 +9,7 @@ from typing import Final
 
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.flows.parts import Parts
-from grantflow.client.flows.settling import condemn, give_back, load_standing, settle, settle_silence
+from grantflow.client.flows.settling import condemn, give_back, load_standing, save_late, settle, settle_silence
 from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import GrantKey, Standing, Status, StoredGrant
 from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
@@ -53,6 +53,8 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[Store
         rejected = rejected or stored.access_token
         if stored.access_token != rejected:
             return stored
+        if (late := (yield from save_late(parts, stored))) is not None:
+            return late
         yield from _check_may_ask(parts, stored)
         leased = yield from _take_lease(parts, stored, holder=holder)
         if leased is None:

@@ -172,9 +172,25 @@ def _save_tokens(
     try:
         return (yield from _insist(parts, renewed, over=over, holder=holder))
     except BaseException:
+        parts.unsaved.keep(renewed)
         since = over.unanswered_since or asked_at
         yield from give_back(parts, over, holder=holder, unanswered_since=since)
         raise
+
+
+def save_late(parts: Parts, stored: StoredGrant) -> Flow[StoredGrant | None]:
+    """Save what came for this very token while the vault did not work; None where there is no such thing."""
+    key, generation = stored.grant.key, stored.grant.generation
+    renewed = parts.unsaved.get(key)
+    if renewed is None:
+        return None
+    over_this = renewed.grant.generation == generation + 1
+    saved = over_this and (yield from save(lambda: parts.vault.save(renewed, generation=generation)))
+    parts.unsaved.drop(key)
+    if not saved:
+        return None
+    logger.info("grant %s renewed late, generation %d", renewed.grant.id, renewed.grant.generation)
+    return renewed
 
 
 def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:

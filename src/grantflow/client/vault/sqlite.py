@@ -23,10 +23,10 @@ from grantflow.client.vault.records import (
     to_time,
     write_record,
 )
-from grantflow.client.vault.trouble import BUSY, not_opened, replaced, unavailable
+from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
 from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
-from grantflow.sealing import KeyRing, WrongKey
+from grantflow.sealing import KeyRing, Tampered, WrongKey
 
 # SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
 _CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
@@ -59,6 +59,8 @@ class _Connections:
     reading: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     process: int = field(default_factory=os.getpid)
+    spoiled: bool = False
+    """They have met a damaged file, and SQLite remembers pages of it even after it was mended."""
 
 
 class SqliteVault:
@@ -222,12 +224,17 @@ class SqliteVault:
 
     # --- connections --------------------------------------------------------------------------------------------
 
-    def _open(self) -> _Connections:
+    def _open(self, *, again: bool = False) -> _Connections:
+        """`again`: it was open before, so what is empty now is no new vault."""
         try:
             # Made here and not by SQLite, so that it is never readable for others, not even at first.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            opened = os.open(self._path, os.O_RDWR | (0 if again else os.O_CREAT), 0o600)
+            size = os.fstat(opened).st_size
+            os.close(opened)
         except OSError as error:
             raise not_opened(self._path, error) from error
+        if again and size == 0:
+            raise unavailable(self._path, code=DAMAGED, reason="it is empty")
         file = DatabaseFile(self._path)
         with _told(self._path):
             writer = _connect(self._path, wait=_WAIT_FOR_LOCK_SECONDS)
@@ -250,6 +257,10 @@ class SqliteVault:
             connections = self._connections = self._open()
         if not connections.file.is_in_place():
             raise replaced(self._path)
+        if connections.spoiled:
+            mended = self._open(again=True)
+            self._inherited.append(connections)  # other threads may be using them
+            connections = self._connections = mended
         return connections
 
     def _check_keys(self) -> None:
@@ -259,16 +270,18 @@ class SqliteVault:
                 read_record(row, self._sealing)
         except WrongKey as error:
             raise WrongKey(error.key_id, known=error.known, vault=str(self._path)) from None
+        except Tampered:
+            return  # that record's own trouble, told to whoever needs it; all others are well
 
     def _row(self, statement: str, parameters: Any) -> sqlite3.Row | None:
         connections = self._here()
-        with connections.reading, _told(self._path):
+        with connections.reading, _told(self._path, connections):
             row: sqlite3.Row | None = connections.reader.execute(statement, parameters).fetchone()
             return row
 
     def _rows(self, statement: str, parameters: Any) -> Sequence[sqlite3.Row]:
         connections = self._here()
-        with connections.reading, _told(self._path):
+        with connections.reading, _told(self._path, connections):
             return connections.reader.execute(statement, parameters).fetchall()
 
     def _write(self, statement: str, parameters: Any) -> int:
@@ -296,7 +309,7 @@ class SqliteVault:
         if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
             raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
         try:
-            with _told(self._path):
+            with _told(self._path, connections):
                 left = max(1, round((until - time.monotonic()) * 1000))
                 connections.writer.execute(f"PRAGMA busy_timeout = {left}")
                 yield connections.writer
@@ -305,7 +318,7 @@ class SqliteVault:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, connections: _Connections | None = None) -> Iterator[None]:
     """Raises VaultUnavailable where the file is in trouble; a mistaken statement or value stays what it is."""
     try:
         yield
@@ -313,6 +326,8 @@ def _told(path: Path) -> Iterator[None]:
         if type(error) not in {sqlite3.DatabaseError, sqlite3.OperationalError, sqlite3.InternalError}:
             raise
         code = getattr(error, "sqlite_errorcode", None)
+        if connections is not None and is_damage(code):
+            connections.spoiled = True
         raise unavailable(path, code=code, reason=str(error)) from error
 
 

@@ -36,6 +36,12 @@ _CAUSES: Final = {
 _UNKNOWN: Final = ("SQLite cannot work with it", "Look at the disk and the system's log", 60.0)
 
 BUSY: Final = 5
+DAMAGED: Final = 11
+
+
+def is_damage(code: int | None) -> bool:
+    """Whether what was read from the file was no vault, or could not be read."""
+    return (code or 0) & 0xFF in {1, 10, DAMAGED, 26}
 
 
 def unavailable(path: Path, *, code: int | None, reason: str) -> VaultUnavailable:
