@@ -1,1 +1,1 @@
-"""Side-by-side measurements: ours, its limits and its peers, in one run (docs/benchmarks.md)."""
+"""Side-by-side measurements: ours, its limits and its peers, in one run (docs/performance.md)."""

@@ -98,7 +98,7 @@ class _Gone:
     async def read(self, statement: Statement) -> list[dict[str, object]]:
         raise StorageUnavailable("the disk is gone")
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, is_long: bool = False) -> T:
         work.close()
         raise StorageUnavailable("the disk is gone")
 

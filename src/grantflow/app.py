@@ -306,11 +306,12 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
     )
 
 
-#: In the order in which they are asked for a route: the resource server takes all that is left of /v1.
+#: In the order in which they are asked for a route: those first that are asked most often. The resource server takes
+#: all that the authorization server leaves of /v1.
 _ROUTES: Mapping[Role, Callable[[Parts], list[BaseRoute]]] = {
     Role.AUTHORIZATION_SERVER: _authorization_server,
-    Role.RESOURCE_OWNER: _resource_owner,
     Role.RESOURCE_SERVER: _resource_server,
+    Role.RESOURCE_OWNER: _resource_owner,
     Role.DEVELOPER_PORTAL: _developer_portal,
 }
 

@@ -5,6 +5,7 @@ The sockets come first because the apps need to know their own addresses: with p
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -145,11 +146,21 @@ async def _serve(
                 tasks.create_task(server.serve(sockets=list(listener.sockets)))
             for server in servers:
                 await server.answering.wait()
+            _spare_the_collector()
             on_ready()
             watch = tasks.create_task(_cut_off_slow_clients(servers))
             received = await ended
             watch.cancel()
     return received
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now stays to the end, and requests make few cycles: looking for them seldom keeps the slowest
+    answers quick.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 100)
 
 
 def _until_signal(servers: Sequence["_Server"], *, lifeline: int | None) -> asyncio.Future[signal.Signals]:

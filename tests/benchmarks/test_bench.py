@@ -191,7 +191,7 @@ def test_wrong_answers_are_told_below_the_table() -> None:
 
 
 def test_every_workload_has_a_name_in_the_documentation() -> None:
-    text = (ROOT / "docs/benchmarks.md").read_text()
+    text = (ROOT / "docs/performance.md").read_text()
     assert [name for name in [*WORKLOADS, "client"] if f"`{name}`" not in text] == []
     assert [row.name for row in ROWS if f"`{row.name}`" not in text] == []
 

@@ -269,11 +269,11 @@ class Counting(SqliteEngine):
         self.reads.append(statement.sql)
         return list(await super().read(statement))
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, is_long: bool = False) -> T:
         if self.full:
             raise StorageUnavailable("the disk is full", retry_after=7)
         self.writes += 1
-        return await super().write(work)
+        return await super().write(work, is_long=is_long)
 
 
 def counted(path: Path) -> Counting:

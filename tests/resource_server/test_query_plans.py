@@ -20,8 +20,8 @@ class Recording(SqliteEngine):
         self.seen.add(statement.sql)
         return list(await super().read(statement))
 
-    async def write(self, work: Work[T]) -> T:
-        return await super().write(self._recorded(work))
+    async def write(self, work: Work[T], *, is_long: bool = False) -> T:
+        return await super().write(self._recorded(work), is_long=is_long)
 
     def _recorded(self, work: Work[T]) -> Work[T]:
         try:

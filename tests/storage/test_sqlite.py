@@ -46,11 +46,11 @@ def run(path: Path, story: Callable[[SqliteEngine], Awaitable[None]]) -> None:
 
 
 class Held:
-    """A unit of work that keeps the writer busy, so that what is written meanwhile waits and then goes together."""
+    """A long unit of work keeps the writer busy, so that what is written meanwhile waits and then goes together."""
 
     def __init__(self, engine: SqliteEngine) -> None:
         self._busy, self._go = threading.Event(), threading.Event()
-        self._task = asyncio.create_task(engine.write(self._work()))
+        self._task = asyncio.create_task(engine.write(self._work(), is_long=True))
 
     def _work(self) -> Work[None]:
         self._busy.set()
@@ -157,6 +157,44 @@ def test_a_broken_constraint_is_thrown_into_the_unit_where_it_stood(tmp_path: Pa
     run(tmp_path, story)
 
 
+def test_a_long_unit_leaves_the_event_loop_free_and_a_short_one_runs_on_it(tmp_path: Path) -> None:
+    ran_in: list[threading.Thread] = []
+
+    def unit() -> Work[None]:
+        ran_in.append(threading.current_thread())
+        yield COUNT
+
+    async def story(engine: SqliteEngine) -> None:
+        await engine.write(unit())
+        await engine.write(unit(), is_long=True)
+        async with Held(engine), asyncio.timeout(0.5):
+            assert await count(engine) == 0
+
+    run(tmp_path, story)
+    assert ran_in[0] is threading.main_thread() is not ran_in[1]
+
+
+def test_the_commit_is_waited_for_in_a_thread_while_others_read_and_write(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        committing, go = threading.Event(), threading.Event()
+
+        def hold(statement: str) -> None:
+            if statement == "COMMIT" and not committing.is_set():
+                committing.set()
+                go.wait(10)
+
+        engine._writer.set_trace_callback(hold)
+        first = asyncio.create_task(engine.write(add("ada")))
+        await asyncio.to_thread(committing.wait, 10)
+        second = asyncio.create_task(engine.write(add("grace")))
+        assert await count(engine) == 0, "what is not committed is not read"
+        assert not first.done()
+        go.set()
+        assert [await first, await second] == ["ada", "grace"]
+
+    run(tmp_path, story)
+
+
 def test_a_caller_who_goes_away_takes_nothing_back(tmp_path: Path) -> None:
     async def story(engine: SqliteEngine) -> None:
         async with Held(engine):
@@ -193,17 +231,19 @@ def test_whoever_has_waited_long_for_the_lock_looks_as_often_as_who_came_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
+    pause = asyncio.sleep
 
     async def story(engine: SqliteEngine) -> None:
-        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None, check_same_thread=False)
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
 
-        def sleep(seconds: float) -> None:
+        async def sleep(seconds: float) -> None:
             slept.append(seconds)
             if len(slept) == 50:
                 other.execute("ROLLBACK")
+            await pause(0)
 
-        monkeypatch.setattr("grantflow.storage.sqlite.time.sleep", sleep)
+        monkeypatch.setattr("grantflow.storage.sqlite.asyncio.sleep", sleep)
         assert await engine.write(add("ada")) == "ada"
         other.close()
 
@@ -321,18 +361,3 @@ def test_unavailable_is_what_the_roles_answer_503_to() -> None:
     assert isinstance(error, TemporarilyUnavailable)
     assert (error.status, error.retry_after, error.reason) == (503, 7, "the disk is full")
     assert "disk" not in error.description, "what the other side is told names no internals"
-
-
-def test_several_event_loops_may_write_to_one_engine(tmp_path: Path) -> None:
-    engine = SqliteEngine.open(tmp_path / "platform.db")
-    threads = [threading.Thread(target=lambda n=n: asyncio.run(_write_ten(engine, prefix=f"t{n}"))) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert asyncio.run(count(engine)) == 40
-    asyncio.run(engine.close())
-
-
-async def _write_ten(engine: SqliteEngine, *, prefix: str) -> None:
-    await asyncio.gather(*(engine.write(add(f"{prefix}-{n}")) for n in range(10)))

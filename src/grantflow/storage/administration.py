@@ -88,7 +88,7 @@ class AdministrationStore:
         def work() -> Work[int]:
             return len((yield Statement(END_ALL_OF_CLIENT, values)))
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
     async def _total(self, sql: str, values: dict[str, object]) -> int:
         (row,) = await self._engine.read(Statement(sql, values))

@@ -74,7 +74,7 @@ class AuthorizationStore:
                 return None
             return Ended(apps[0]["name"], len((yield Statement(END_ALL_OF_CLIENT, values))))
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
 
 def _authorization(row: Row) -> Authorization:

@@ -71,7 +71,7 @@ class BotStore:
             yield _add_token(bot.id, token)
             return True
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
     async def find(self, username: str) -> Bot | None:
         rows = await self._engine.read(Statement(_FIND, {"username": username}))

@@ -61,7 +61,7 @@ class ConnectedAppStore:
         def work() -> Work[int]:
             return len((yield statement))
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
 
 def revoke_all_of(person_id: str, *, now: datetime) -> Statement:

@@ -65,8 +65,9 @@ class Engine(Protocol):
     async def read(self, statement: Statement) -> Sequence[Row]:
         """The rows of one SELECT, as of the last commit."""
 
-    async def write(self, work: Work[T]) -> T:
-        """Drive the unit of work in a transaction; answers after its commit is on disk.
+    async def write(self, work: Work[T], *, is_long: bool = False) -> T:
+        """Drive the unit of work in a transaction; answers after its commit is on disk. ``is_long`` says that it may
+        touch hundreds of rows: reads and what else the process does go on meanwhile.
 
         Raises:
             StorageUnavailable: nothing was kept; try again later.

@@ -92,7 +92,7 @@ class GrantedStore:
         def work() -> Work[int]:
             return len((yield statement))
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
 
 def _grant(row: Row) -> PersonsGrant:

@@ -56,7 +56,9 @@ class Housekeeping:
 
     async def _repeat(self, sql: str, before: int) -> int:
         total = 0
-        while gone := await self._engine.write(_run(Statement(sql, {"before": before, "portion": PORTION}))):
+        while gone := await self._engine.write(
+            _run(Statement(sql, {"before": before, "portion": PORTION})), is_long=True
+        ):
             total += gone
         return total
 

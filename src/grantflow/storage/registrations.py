@@ -158,7 +158,7 @@ class RegistrationStore:
                 yield Statement(_FORGET_ICON, {"icon": rows[0]["icon"]})
             return bool(rows)
 
-        return await self._engine.write(work())
+        return await self._engine.write(work(), is_long=True)
 
     async def find(self, client_id: str) -> Integration | None:
         return integration_of(await self._engine.read(Statement(_FIND, {"client_id": client_id})))

@@ -108,7 +108,7 @@ class RoomStore:
             else:
                 yield from remove_member(viewer_id, room_id=room_id)
 
-        await self._engine.write(work())
+        await self._engine.write(work(), is_long=True)
 
 
 # --- steps of a unit of work, also those of memberships and messages -----------------------------------------------
