@@ -305,6 +305,21 @@ def test_a_full_disk_is_unavailable_keeps_nothing_and_heals(tmp_path: Path) -> N
     run(tmp_path, story)
 
 
+def test_what_nobody_foresaw_leaves_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        def fail() -> None:
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(engine, "_commit", fail)
+            outcomes = await asyncio.gather(*(engine.write(add(f"p{n}")) for n in range(3)), return_exceptions=True)
+        assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
+        await engine.write(add("ada"))
+        assert await count(engine) == 1
+
+    run(tmp_path, story)
+
+
 def test_a_closed_engine_finishes_what_it_took_and_refuses_the_rest(tmp_path: Path) -> None:
     async def story(engine: SqliteEngine) -> None:
         taken = [asyncio.create_task(engine.write(add(f"p{n}"))) for n in range(20)]

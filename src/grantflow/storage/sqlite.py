@@ -7,6 +7,7 @@ takes long, for nobody on the event loop may wait for a disk. What is written me
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -145,7 +146,9 @@ class SqliteEngine:
             else:
                 self._run_all(batch)
             await self._in_thread(self._commit)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, nobody may be left waiting, and the next batch begins anew
+            if not isinstance(error, sqlite3.Error):
+                log.exception("writing failed")
             self._roll_back()
             unavailable = StorageUnavailable(f"the database did not take the write: {error}")
             for job in batch:
@@ -186,8 +189,9 @@ class SqliteEngine:
         self._writer.execute("COMMIT")
 
     def _roll_back(self) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):  # it is in trouble already, and the next BEGIN will tell
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
 
 def drive(connection: sqlite3.Connection, work: Work[T]) -> T:
