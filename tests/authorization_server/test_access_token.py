@@ -53,7 +53,7 @@ def basic(client_id: str, client_secret: str) -> dict[str, str]:
 # --- what comes back -----------------------------------------------------------------------------------------------
 
 
-def test_w07_w08_w27_s54_the_answer_has_the_four_fields_and_webexs_lifetimes(tmp_path: Path) -> None:
+def test_w07_w08_w27_s54_s55_the_answer_has_the_four_fields_and_webexs_lifetimes(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         answer = await server.exchange(app, await server.code(app, await server.person()))
@@ -84,7 +84,7 @@ def test_s54_the_answer_names_the_scope_that_was_given_where_another_was_asked_f
     run(tmp_path, story)
 
 
-def test_s53_s55_no_answer_is_cached_and_each_has_a_tracking_id(tmp_path: Path) -> None:
+def test_s53_no_answer_is_cached_and_each_has_a_tracking_id(tmp_path: Path) -> None:
     async def story(server: Server) -> None:
         app = await server.integration()
         code = await server.code(app, await server.person())
@@ -298,6 +298,9 @@ def test_s10_a_public_client_stays_public_whatever_secret_it_sends(tmp_path: Pat
             refresh_token = answer.json()["refresh_token"]
             rotated = (await server.refresh(app, refresh_token, client_secret=secret)).json()["refresh_token"]
             assert rotated != refresh_token, "a secret does not make it confidential: it rotates"
+            fields = {"grant_type": "refresh_token", "refresh_token": rotated}
+            by_header = await server.token(fields, headers=basic(app.client_id, secret or ""))
+            assert by_header.json()["refresh_token"] not in (refresh_token, rotated)
 
     run(tmp_path, story)
 

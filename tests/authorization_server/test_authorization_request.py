@@ -407,9 +407,11 @@ def test_w11_s06_the_answer_keeps_the_uri_as_registered_and_no_parameter_appears
     async def story(server: Server) -> None:
         app = await server.integration("App", registered)
         browser = await server.signed_in(await server.person())
+        declined = await browser.decline(await browser.authorize(app))
+        assert declined.headers["location"].startswith(answered.replace("code=", "error=access_denied"))
         answer = await browser.accept(await browser.authorize(app))
         assert answer.headers["location"].startswith(answered)
-        assert parameters_of(answer)["state"] == "xyz"
+        assert parameters_of(answer)["state"] == parameters_of(declined)["state"] == "xyz"
 
     run(tmp_path, story)
 
@@ -425,6 +427,7 @@ def test_s13_any_method_but_get_is_refused_with_allow(tmp_path: Path, method: st
         assert answer.status_code == 405
         assert answer.headers["allow"] == "GET"
         assert not await server.rows("SELECT 1 FROM authorization_requests")
+        request_of(await browser.authorize(app), "/signin")
 
     run(tmp_path, story)
 

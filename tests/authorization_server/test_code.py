@@ -88,6 +88,19 @@ def test_s34_a_valid_repeat_within_ten_seconds_harms_nothing_and_a_later_one_rev
     run(tmp_path, story)
 
 
+def test_s34_how_soon_a_repeat_is_a_retry_is_a_setting(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        code = await server.code(app, await server.person())
+        tokens = (await server.exchange(app, code)).json()
+        for seconds, lives in ((3, True), (1, False)):
+            server.wait(seconds=seconds)
+            assert error_of(await server.exchange(app, code)) == (400, "invalid_grant")
+            assert await server.lives(tokens["access_token"]) is lives
+
+    run(tmp_path, story, repeat_grace=timedelta(seconds=3))
+
+
 @pytest.mark.parametrize(("verifier", "revoked"), [(VERIFIER, True), (VERIFIER[:-1] + "x", False), (None, False)])
 def test_s34_s35_repeats_that_differ_in_the_verifier_alone_revoke_with_the_right_one_alone(
     tmp_path: Path, verifier: str | None, revoked: bool
