@@ -35,8 +35,13 @@ SETUP, AGAINST_THE_SANDBOX, MAKE_A_KEY, AGAINST_WEBEX = blocks("sh")
 THE_LIBRARY, MOUNTED = blocks("python")
 
 
-def test_the_lines_of_the_readme_are_the_example() -> None:
-    assert (ROOT / "examples/terminal.py").read_text(encoding="utf-8").endswith('"""\n\n' + THE_LIBRARY)
+def test_the_example_does_what_the_lines_of_the_readme_do_in_their_order() -> None:
+    example = [line.strip() for line in (ROOT / "examples/terminal.py").read_text(encoding="utf-8").splitlines()]
+    shown = [line.strip() for line in THE_LIBRARY.splitlines()]
+    conversation = shown[shown.index("begun = integration.authorization_request()") :]
+    assert [line for line in example if line in conversation] == conversation
+    settings = set(re.findall(r"GRANTFLOW_\w+", THE_LIBRARY))
+    assert settings == set(re.findall(r"GRANTFLOW_\w+", "".join(example))) - {"GRANTFLOW_VAULT"}
 
 
 def test_every_document_is_one_link_away_or_two() -> None:
@@ -91,12 +96,15 @@ def test_the_commands_of_the_readme_run_as_they_are_written(platform: Up, checko
 
 
 @pytest.mark.slow
-def test_the_lines_of_the_readme_run_with_the_wheel_alone(
+@pytest.mark.parametrize("program", ["examples/terminal.py", "readme.py"])
+def test_the_lines_of_the_readme_and_of_its_example_run_with_the_wheel_alone(
     bare: Path,  # noqa: F811
     platform: Up,
     checkout: Path,
+    program: str,
 ) -> None:
-    lines = AGAINST_THE_SANDBOX.replace("./dev python", f"{bare}/python -I")
+    (checkout / "readme.py").write_text(THE_LIBRARY)
+    lines = AGAINST_THE_SANDBOX.replace("./dev python examples/terminal.py", f"{bare}/python -I {program}")
     said = terminal(follow("sh", lines, at=checkout, data=platform.folder), platform)
     assert "Analytical Engine" in said
 
