@@ -11,6 +11,7 @@ from grantflow.resource_owner.records import Person
 
 #: Rows that are read at a time where all are shown.
 PAGE = 500
+NOT_CHANGED = "Nothing was changed."
 
 
 @asynccontextmanager
@@ -49,11 +50,14 @@ async def person_called(storage: Storage, email: str) -> Person:
     return person
 
 
-def is_confirmed(losses: Sequence[str], *, question: str) -> bool:
-    """Scripts have said it by the command; people are told what they lose and asked."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+def is_confirmed(losses: Sequence[str], *, question: str, yes: bool) -> bool:
+    """Scripts, and whoever says ``yes``, have said it by the command; others are told what is lost, and asked."""
+    if yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     for loss in losses:
         say(loss)
     say(f"{question} [y/N] ")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    say(NOT_CHANGED)
+    return False

@@ -52,8 +52,7 @@ def regenerate(username: str, /, *, yes: Switch = False, data: Data = None, json
     directory = DataDirectory.find(data)
     bot, _ = asyncio.run(_look_up(directory, username))
     loss = f"The token that {bot.email} uses now stops working at once, wherever it runs."
-    if not yes and not is_confirmed([loss], question="Make a new one?"):
-        say("Nothing was changed.")
+    if not is_confirmed([loss], question="Make a new one?", yes=yes):
         return USAGE
     token = asyncio.run(_regenerate(directory, bot))
     _show_token(bot, token, json=json, what=f"{bot.email} has a new token; the old one is dead.")
@@ -67,8 +66,7 @@ def delete(username: str, /, *, yes: Switch = False, data: Data = None, json: Js
         f"{bot.email} loses its token and leaves its group rooms; it is in {rooms} {'room' if rooms == 1 else 'rooms'}."
         " What it wrote stays. Its username is never given to another."
     )
-    if not yes and not is_confirmed([loss], question="Delete it?"):
-        say("Nothing was changed.")
+    if not is_confirmed([loss], question="Delete it?", yes=yes):
         return USAGE
     asyncio.run(_delete(directory, bot))
     if json:

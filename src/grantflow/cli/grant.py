@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from grantflow.app import Storage, clock
-from grantflow.cli.administration import PAGE, everybody, is_confirmed, person_called, storage_of
+from grantflow.cli.administration import NOT_CHANGED, PAGE, everybody, is_confirmed, person_called, storage_of
 from grantflow.cli.flags import Data, Json, Switch
 from grantflow.cli.integration import integration_called
 from grantflow.cli.output import OK, USAGE, Failure, say, write_json, write_table
@@ -45,8 +45,7 @@ def revoke(
     given = asyncio.run(_find(directory, person=person, app=app))
     if dry_run:
         return _show_losses(given, json=json)
-    if given and not yes and not is_confirmed(_losses(given), question="Revoke?"):
-        say("Nothing was changed.")
+    if given and not is_confirmed(_losses(given), question="Revoke?", yes=yes):
         return USAGE
     ended = asyncio.run(_revoke(directory, given))
     if json:
@@ -65,7 +64,7 @@ def _show_losses(given: list[Given], *, json: bool) -> int:
         return OK
     for loss in _losses(given):
         say(loss)
-    say("Nothing was changed.")
+    say(NOT_CHANGED)
     return OK
 
 

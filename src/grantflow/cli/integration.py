@@ -82,8 +82,7 @@ def delete(app: str, /, *, yes: Switch = False, data: Data = None, json: Json = 
     name = integration.registration.name
     grants = "the grant of one person" if people == 1 else f"the grants of {people:,} people"
     loss = f"{name} loses its client ID and secrets for good, and {grants} to it. Its name is free again."
-    if not yes and not is_confirmed([loss], question="Delete it?"):
-        say("Nothing was changed.")
+    if not is_confirmed([loss], question="Delete it?", yes=yes):
         return USAGE
     asyncio.run(_delete(directory, integration))
     if json:

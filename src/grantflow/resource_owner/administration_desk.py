@@ -12,11 +12,11 @@ from grantflow.resource_owner.paths import (
     APPS,
     CONNECTED_APPS,
     PEOPLE,
-    SIGN_IN,
     app_page,
     end_of_all,
     end_of_grant,
     person_page,
+    sign_in_first,
 )
 from grantflow.resource_owner.ports import Administration
 from grantflow.resource_owner.records import App, GivenGrant, Person, Session
@@ -94,7 +94,7 @@ class Desk:
         return self.pages.redirect(with_query(page, revoked=what))
 
     def sign_in_first(self, path: str) -> Response:
-        return self.pages.redirect(with_query(SIGN_IN, next=path))
+        return self.pages.redirect(sign_in_first(path))
 
 
 def _for_administrators() -> PageError:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.protocol.scope import in_words
-from grantflow.resource_owner.paths import CONNECTED_APPS, REVOCATION_OF_ALL, SIGN_IN, revocation
+from grantflow.resource_owner.paths import CONNECTED_APPS, REVOCATION_OF_ALL, revocation, sign_in_first
 from grantflow.resource_owner.ports import Grants
 from grantflow.resource_owner.records import ConnectedApp, Session
 from grantflow.resource_owner.visits import Visits, binding
@@ -36,7 +36,7 @@ class ConnectedAppsPages:
     async def overview(self, request: Request) -> Response:
         session = await self.visits.session(request, now=self.clock())
         if session is None:
-            return self._sign_in_first(CONNECTED_APPS)
+            return self.pages.redirect(sign_in_first(CONNECTED_APPS))
         apps = await self.grants.connected(session.person_id, page=page_number(request), size=PAGE_SIZE)
         listing = Listing.of(request, apps.total, here=CONNECTED_APPS, size=PAGE_SIZE)
         if listing.last_page:
@@ -55,7 +55,7 @@ class ConnectedAppsPages:
     async def confirm_one(self, request: Request) -> Response:
         session = await self.visits.session(request, now=self.clock())
         if session is None:
-            return self._sign_in_first(_here(request))
+            return self.pages.redirect(sign_in_first(_here(request)))
         app = await self._app(request, session)
         if app.revoked_at is not None:
             return self._told(app.grant_id)
@@ -70,7 +70,7 @@ class ConnectedAppsPages:
     async def confirm_all(self, request: Request) -> Response:
         session = await self.visits.session(request, now=self.clock())
         if session is None:
-            return self._sign_in_first(REVOCATION_OF_ALL)
+            return self.pages.redirect(sign_in_first(REVOCATION_OF_ALL))
         apps = await self.grants.connected(session.person_id, page=1, size=PAGE_SIZE)
         if not apps.total:
             return self.pages.redirect(CONNECTED_APPS)
@@ -117,9 +117,6 @@ class ConnectedAppsPages:
 
     def _told(self, what: str) -> Response:
         return self.pages.redirect(with_query(CONNECTED_APPS, revoked=what))
-
-    def _sign_in_first(self, path: str) -> Response:
-        return self.pages.redirect(with_query(SIGN_IN, next=path))
 
 
 def _here(request: Request) -> str:

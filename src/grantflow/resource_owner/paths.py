@@ -1,11 +1,18 @@
 """Where the resource owner's pages lie, below the platform's public address."""
 
+from grantflow.web.addresses import with_query
+
 WELCOME = "/"
 SIGN_IN = "/signin"
 SIGN_OUT = "/signout"
 CONSENT = "/consent"
 CONNECTED_APPS = "/connected-apps"
 REVOCATION_OF_ALL = f"{CONNECTED_APPS}/revocation"
+
+
+def sign_in_first(then: str) -> str:
+    """Where a person signs in who wants to see one of these pages, and is led on to it."""
+    return with_query(SIGN_IN, next=then)
 
 
 def revocation(grant_id: str) -> str:
