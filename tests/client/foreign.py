@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -267,15 +268,17 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def foreign_platform() -> Iterator[tuple[Platform, str]]:
-    """The platform and its API's URL."""
+def foreign_platform(*, security: ssl.SSLContext | None = None) -> Iterator[tuple[Platform, str]]:
+    """The platform and its API's URL; `security`: over TLS."""
     platform = Platform()
     handler = type("BoundHandler", (Handler,), {"platform": platform})
     with Server(("127.0.0.1", 0), handler) as server:
+        if security is not None:
+            server.socket = security.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield platform, f"http://127.0.0.1:{server.server_address[1]}/v1"
+            yield platform, f"http{'s' if security else ''}://127.0.0.1:{server.server_address[1]}/v1"
         finally:
             server.shutdown()
             thread.join()

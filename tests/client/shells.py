@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Either(Protocol):
     def begin(self, **asked: Any) -> BegunAuthorization: ...
-    def complete(self, answer: str, cookies: Mapping[str, str]) -> CompletedGrant: ...
+    def complete(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant: ...
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]: ...
     def get(self, url: str, *, person: str = "id-ada", **options: Any) -> httpx2.Response: ...
     def read(self, url: str) -> int: ...
@@ -30,7 +30,7 @@ class Blocking:
     def begin(self, **asked: Any) -> BegunAuthorization:
         return self.integration.authorization_request(**asked)
 
-    def complete(self, answer: str, cookies: Mapping[str, str]) -> CompletedGrant:
+    def complete(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant:
         return self.integration.complete_authorization(answer, cookies)
 
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]:
@@ -71,7 +71,7 @@ class Awaiting:
     def begin(self, **asked: Any) -> BegunAuthorization:
         return self._run(self.integration.authorization_request(**asked))
 
-    def complete(self, answer: str, cookies: Mapping[str, str]) -> CompletedGrant:
+    def complete(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant:
         return self._run(self.integration.complete_authorization(answer, cookies))
 
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]:

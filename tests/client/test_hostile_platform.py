@@ -4,7 +4,6 @@ Each promise is shown for blocking and for awaiting callers, over a socket that 
 """
 
 import json
-import socket
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,41 +24,12 @@ from grantflow import (
 )
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Platform, foreign_platform
+from tests.client.misbehaving import HUGE, PIECE, pours, says
 from tests.client.shells import Kinds, granted, jar
 
 JSON = {"Content-Type": "application/json"}
 HTML = "<!DOCTYPE html><h1>Welcome to the hotel</h1>"
 INVALID_GRANT = '{"error": "invalid_grant"}'
-HUGE, PIECE = 100_000_000, b" " * 65_536
-
-
-def says(words: bytes, *, then_waits: bool = False) -> Answer:
-    """So many bytes, and then the connection is closed, or left as it is until the other side closes it."""
-
-    def speak(connection: socket.socket) -> None:
-        connection.sendall(words)
-        if then_waits:
-            connection.recv(1)
-
-    return Answer(0, speak=speak)
-
-
-def pours(status: int = 200, *, told: bool = False, sent: list[int] | None = None) -> Answer:
-    """A hundred megabytes; `told`: with their number before them. `sent` gets how many were taken."""
-
-    def speak(connection: socket.socket) -> None:
-        length = b"Content-Length: %d\r\n" % HUGE if told else b"Connection: close\r\n"
-        connection.sendall(b"HTTP/1.1 %d Some\r\n%s\r\n" % (status, length))
-        poured = 0
-        try:
-            while poured < HUGE:
-                connection.sendall(PIECE)
-                poured += len(PIECE)
-        finally:
-            if sent is not None:
-                sent.append(poured)
-
-    return Answer(0, speak=speak)
 
 
 #: No answer, or none that is the platform's: nothing is harmed, and it is worth another try.
@@ -493,7 +463,7 @@ def lands(either: Any, address: str) -> bool:
     return True
 
 
-def test_the_token_stays_home_however_an_address_is_written(world: World, either: Kinds) -> None:
+def test_s102_the_token_stays_home_however_an_address_is_written(world: World, either: Kinds) -> None:
     port = world.api_url.split(":")[2].removesuffix("/v1")
     with stranger_at_the_door() as (_, elsewhere):
         integration = either(api_url=f"http://localhost:{port}/v1")

@@ -334,7 +334,7 @@ def test_nobody_waits_for_the_lease_of_a_process_that_is_dead(world: World) -> N
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("rotates", [False, True])
-def test_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_the_platform_has_not_swapped(
+def test_s101_a_process_killed_between_the_answer_and_the_save_loses_no_grant_that_the_platform_has_not_swapped(
     world: World, rotates: bool
 ) -> None:
     integration = world.integration(deadline=2.0, _lease_margin=1.0)

@@ -119,7 +119,7 @@ def test_the_file_is_for_its_owner_alone_from_the_first_moment(vault: SqliteVaul
         "UPDATE grants SET tokens = zeroblob(80) WHERE id = 'g-ada'",
     ],
 )
-def test_records_that_were_swapped_or_renamed_in_the_file_do_not_open(
+def test_s106_records_that_were_swapped_or_renamed_in_the_file_do_not_open(
     vault: SqliteVault, path: Path, swap: str
 ) -> None:
     vault.enter(stored())

@@ -4,10 +4,9 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,8 +26,8 @@ from grantflow import (
 from grantflow.client.vault import sqlite
 from tests.client.conftest import World
 from tests.client.shells import Kinds, granted, jar
+from tests.client.vault_troubles import TROUBLES, Trouble, full, locked_by_another_process
 
-Trouble = Callable[[World], AbstractContextManager[None]]
 NOBODY = 65_534
 
 
@@ -42,79 +41,6 @@ def change(world: World, statement: str) -> None:
     with sqlite3.connect(world.path) as other:
         other.execute(statement)
     other.close()
-
-
-@contextmanager
-def locked_by_another_process(world: World) -> Iterator[None]:
-    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
-    program += "c.execute('BEGIN EXCLUSIVE'); print('locked', flush=True); sys.stdin.readline()"
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", program, world.path], stdin=pipe, stdout=pipe, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "locked\n"
-        yield
-        other.communicate("\n")
-
-
-@contextmanager
-def taken_away(world: World) -> Iterator[None]:
-    away = world.path.with_name("away.db")
-    world.path.rename(away)
-    yield
-    away.rename(world.path)
-
-
-@contextmanager
-def taken_away_and_another_put_there(world: World) -> Iterator[None]:
-    with taken_away(world):
-        shutil.copy(world.path.with_name("away.db"), world.path)
-        yield
-        world.path.unlink()
-
-
-@contextmanager
-def overwritten(world: World, content: bytes) -> Iterator[None]:
-    """In place: the file is the same one, as for whoever restores it by copying into it."""
-    sealed = sqlite3.connect(world.path, isolation_level=None)
-    sealed.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    sealed.close()
-    before = world.path.read_bytes()
-    world.path.write_bytes(content)
-    yield
-    world.path.write_bytes(before)
-
-
-def cut_short(world: World) -> AbstractContextManager[None]:
-    return overwritten(world, b"")
-
-
-def garbage(world: World) -> AbstractContextManager[None]:
-    return overwritten(world, os.urandom(8_192))
-
-
-@contextmanager
-def full(world: World) -> Iterator[None]:
-    """Not a byte is left on its disk."""
-    filler = world.folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (4_096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
-    yield
-    filler.unlink()
-
-
-#: The cause, and what is said of it: what happened, why, what to do.
-TROUBLES: dict[str, tuple[Trouble, str]] = {
-    "locked": (locked_by_another_process, r"another program keeps it locked .*Nothing was changed\. Close what has it"),
-    "away": (taken_away, r"was removed or replaced while it was open.*Put it back"),
-    "another": (taken_away_and_another_put_there, r"was removed or replaced while it was open.*Put it back"),
-    "cut short": (cut_short, r"it is damaged, cut short.*Nothing was changed\. Put it back from a backup"),
-    "garbage": (garbage, r"it is damaged, cut short.*Nothing was changed\. Put it back from a backup"),
-}
 
 
 def may_mount() -> bool:
@@ -183,7 +109,7 @@ def test_a_vault_on_a_full_disk_says_so_and_when_there_is_room_no_grant_is_missi
 
 
 @pytest.mark.parametrize("rotates", [False, True])
-def test_tokens_that_came_while_the_vault_failed_are_kept_as_soon_as_it_is_well(
+def test_s101_tokens_that_came_while_the_vault_failed_are_kept_as_soon_as_it_is_well(
     world: World, either: Kinds, rotates: bool
 ) -> None:
     """With a server that swaps refresh tokens, they are all that is left of the grant."""

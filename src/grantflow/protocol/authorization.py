@@ -97,7 +97,7 @@ def read_authorization_response(parameters: str | Mapping[str, str]) -> Authoriz
     Raises:
         InvalidRequest: a parameter occurs twice, or the query is not UTF-8.
     """
-    fields = parameters if isinstance(parameters, Mapping) else read_form(_query_of(parameters).encode())
+    fields = parameters if isinstance(parameters, Mapping) else read_form(_query_of(parameters))
     code, error = fields.get("code"), fields.get("error")
     description = fields.get("error_description")
     return AuthorizationResponse(
@@ -109,5 +109,6 @@ def read_authorization_response(parameters: str | Mapping[str, str]) -> Authoriz
     )
 
 
-def _query_of(url: str) -> str:
-    return urlsplit(url).query if "?" in url else ("" if "://" in url else url)
+def _query_of(url: str) -> bytes:
+    query = urlsplit(url).query if "?" in url else ("" if "://" in url else url)
+    return query.encode("utf-8", "surrogatepass")  # halves of characters are refused where the bytes are read

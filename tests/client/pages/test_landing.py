@@ -2,6 +2,7 @@
 
 import re
 import time
+import tracemalloc
 
 import pytest
 
@@ -9,6 +10,7 @@ from grantflow import ReauthorizationRequired, Status, TransientTokenError
 from grantflow.client.pages import About
 from tests.client.conftest import World
 from tests.client.foreign import Answer
+from tests.client.misbehaving import pours, says
 from tests.client.pages.conftest import Sample, Serve
 from tests.whole.person import Page
 
@@ -176,6 +178,8 @@ TROUBLE: list[tuple[str, int, Answer | None, str]] = [
     ("the API is strange", 418, None, "did not do it"),
     ("the token endpoint fails", 401, Answer(500), "cannot be reached right now"),
     ("the token endpoint hangs up", 401, Answer(0), "cannot be reached right now"),
+    ("the token endpoint answers with a page", 401, Answer(200, "<h1>Welcome</h1>"), "cannot be reached right now"),
+    ("the token endpoint says slow down", 401, Answer(429, "", {"Retry-After": "soon"}), "cannot be reached right now"),
     ("the secret is wrong", 401, Answer(401, '{"error": "invalid_client"}'), "is not set up correctly"),
 ]
 
@@ -200,7 +204,14 @@ def test_what_does_not_work_just_now_is_told_and_harms_no_grant(
         assert grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
 
 
-@pytest.mark.parametrize("answer", [Answer(0), Answer(200, "torn", {"Content-Encoding": "gzip"})])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(0),
+        Answer(200, "torn", {"Content-Encoding": "gzip"}),
+        says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+    ],
+)
 def test_an_api_whose_answer_cannot_be_read_is_away_and_the_page_is_there(serve: Serve, answer: Answer) -> None:
     sample = serve(pages={"try_it": True})
     with sample.browser() as visitor:
@@ -209,6 +220,23 @@ def test_an_api_whose_answer_cannot_be_read_is_away_and_the_page_is_there(serve:
         page = visitor.open(sample.url)
         assert page.status == 200
         assert "cannot be reached right now" in page.words
+
+
+@pytest.mark.parametrize("answer", [pours(), pours(told=True), Answer(200, "<h1>Welcome</h1>"), Answer(200, "")])
+def test_an_api_that_answers_with_something_else_costs_no_memory_and_no_page(serve: Serve, answer: Answer) -> None:
+    sample = serve(pages={"try_it": True})
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.api_answers.append(answer)
+        tracemalloc.start()
+        try:
+            page = visitor.open(sample.url)
+            assert tracemalloc.get_traced_memory()[1] < 40_000_000
+        finally:
+            tracemalloc.stop()
+        assert (page.status, "cannot be reached right now" in page.words) == (200, True)
+        assert "Connected as Ada" in page.words
+        assert "cannot be reached" not in visitor.open(sample.url).words
 
 
 def test_what_was_written_is_kept_while_the_platform_is_away(serve: Serve) -> None:

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.client.foreign import Answer
+from tests.client.misbehaving import pours, says
 from tests.client.pages.conftest import Browser, Sample, Serve
 
 JSON = {"Content-Type": "application/json"}
@@ -103,6 +104,12 @@ WENT_WRONG: list[tuple[str, Begin, int, str, bool]] = [
     ("hung up", after(Answer(0)), 503, "cannot be reached right now", False),
     ("HTML", after(Answer(200, "<h1>Welcome</h1>")), 503, "cannot be reached right now", False),
     ("nothing", after(Answer(200, "")), 503, "cannot be reached right now", False),
+    ("HTML 400", after(Answer(400, "<h1>Bad</h1>")), 503, "cannot be reached right now", False),
+    ("half an answer", after(says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")), 503, "cannot be reached", False),
+    ("a hundred megabytes", after(pours()), 503, "cannot be reached right now", False),
+    ("an odd token", after(Answer(200, '{"access_token": 5}', JSON)), 503, "cannot be reached right now", False),
+    ("an absurd wait", after(Answer(429, "", {"Retry-After": "9" * 50})), 503, "cannot be reached right now", False),
+    ("sent elsewhere", after(Answer(307, "", {"Location": "http://e.example/"})), 502, "not set up correctly", True),
     ("no access token", after(Answer(200, '{"expires_in": 5}', JSON)), 503, "cannot be reached right now", False),
     ("by nobody", whoami(403), 502, "could not find out who you are", True),
     ("the API is out of order", whoami(500), 503, "cannot be reached right now", False),
