@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from shlex import quote
 from typing import Annotated, Literal
@@ -25,48 +26,34 @@ from grantflow.web.site import Site, is_loopback
 Switch = Annotated[bool | None, Parameter(negative="")]
 
 
-def serve(
-    *,
-    host: str | None = None,
-    port: Annotated[int | None, Parameter(alias="-p")] = None,
-    public_url: str | None = None,
-    trusted_proxy: Annotated[list[str] | None, Parameter(negative="")] = None,
-    role: Annotated[list[RoleName] | None, Parameter(negative="")] = None,
-    authorization_server_url: str | None = None,
-    resource_owner_url: str | None = None,
-    resource_server_url: str | None = None,
-    developer_portal_url: str | None = None,
-    workers: int | None = None,
-    data: Data = None,
-    access_token_lifetime: int | None = None,
-    refresh_token_lifetime: int | None = None,
-    error_body: Literal["superset", "webex"] | None = None,
-    token_endpoint_accepts_json: Switch = None,
-    report_countdown: Switch = None,
-    revoke_on_sign_out: Switch = None,
-    sandbox: bool | None = None,
-    json: Json = False,
-) -> int:
-    settings = read(
-        PlatformSettings,
-        host=host,
-        port=port,
-        public_url=public_url,
-        trusted_proxies=trusted_proxy,
-        role=tuple(role) if role else None,
-        authorization_server_url=authorization_server_url,
-        resource_owner_url=resource_owner_url,
-        resource_server_url=resource_server_url,
-        developer_portal_url=developer_portal_url,
-        workers=workers,
-        access_token_lifetime=access_token_lifetime,
-        refresh_token_lifetime=refresh_token_lifetime,
-        error_body=error_body,
-        token_endpoint_accepts_json=token_endpoint_accepts_json,
-        report_countdown=report_countdown,
-        revoke_on_sign_out=revoke_on_sign_out,
-        sandbox=sandbox,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """Those that are settings too, by their names in ``PlatformSettings``; None: not given."""
+
+    host: str | None = None
+    port: Annotated[int | None, Parameter(alias="-p")] = None
+    public_url: str | None = None
+    trusted_proxies: Annotated[list[str] | None, Parameter(name="trusted-proxy", negative="")] = None
+    role: Annotated[list[RoleName] | None, Parameter(negative="")] = None
+    authorization_server_url: str | None = None
+    resource_owner_url: str | None = None
+    resource_server_url: str | None = None
+    developer_portal_url: str | None = None
+    workers: int | None = None
+    access_token_lifetime: int | None = None
+    refresh_token_lifetime: int | None = None
+    error_body: Literal["superset", "webex"] | None = None
+    token_endpoint_accepts_json: Switch = None
+    report_countdown: Switch = None
+    revoke_on_sign_out: Switch = None
+    sandbox: bool | None = None
+
+
+_NO_FLAGS = Flags()
+
+
+def serve(*, flags: Annotated[Flags, Parameter(name="*")] = _NO_FLAGS, data: Data = None, json: Json = False) -> int:
+    settings = read(PlatformSettings, **asdict(flags))
     roles, public = roles_of(settings), public_address(settings)
     _refuse_plain_http_beyond_this_machine(settings.host, public)
     directory = DataDirectory.find(data)
@@ -98,21 +85,25 @@ def serve(
             if json:
                 write_json({"platform_url": url, "api_url": api_url, "roles": list(roles), "sandbox": is_sandbox})
             else:
-                some = ", ".join(roles) if len(roles) < len(Role) else None
-                several = str(settings.workers) if settings.workers > 1 else None
-                rows = [
-                    ("Platform", url),
-                    ("Roles", some),
-                    ("API", api_url),
-                    ("Data", str(directory.path)),
-                    ("Workers", several),
-                ]
-                write("\n".join(aligned([(name, told) for name, told in rows if told])))
+                _show(settings, roles, url=url, api_url=api_url, directory=directory)
             if Role.RESOURCE_OWNER in roles and not has_people:
                 say("Nobody can sign in yet. Add the first person:")
                 say(f"  grantflow platform person add EMAIL --name NAME --admin --data {quote(str(directory.path))}")
 
         return serve_in_workers(settings.workers, begin, on_ready=on_ready)
+
+
+def _show(
+    settings: PlatformSettings, roles: Sequence[Role], *, url: str, api_url: str | None, directory: DataDirectory
+) -> None:
+    rows = [
+        ("Platform", url),
+        ("Roles", ", ".join(roles) if len(roles) < len(Role) else None),
+        ("API", api_url),
+        ("Data", str(directory.path)),
+        ("Workers", str(settings.workers) if settings.workers > 1 else None),
+    ]
+    write("\n".join(aligned([(name, told) for name, told in rows if told])))
 
 
 def _warn_of_another_issuer(other: str | None, *, issuer: str) -> None:
