@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -94,16 +95,21 @@ def test_w29_who_somebody_is_reads_back_at_the_integration(person: Person) -> No
 
 
 BODIES = st.binary(max_size=200) | JSON_VALUES.map(lambda value: json.dumps(value).encode())
-MEMBERS = st.dictionaries(st.sampled_from(["id", "displayName", "emails", "items", "title"]), JSON_VALUES)
+SOME = st.fixed_dictionaries(
+    {"id": ANY_TEXT}, optional=dict.fromkeys(("displayName", "emails", "title"), JSON_VALUES | ANY_TEXT)
+)
+LISTS = st.fixed_dictionaries({"items": st.lists(SOME | JSON_VALUES, max_size=3) | JSON_VALUES})
+MEMBERS = (SOME | LISTS).map(lambda members: json.dumps(members).encode())
+STATUSES = st.sampled_from([200, 200, 204, 302, 400, 401, 502])
 
 
-@given(st.integers(100, 599), BODIES | MEMBERS.map(lambda members: json.dumps(members).encode()))
+@given(STATUSES, BODIES | MEMBERS)
 def test_w29_any_answer_names_a_person_or_nobody(status: int, body: bytes) -> None:
     read = read_person(Response(status, {"content-type": JSON}, body))
     assert read is None or (status == 200 and read.person_id)
 
 
-@given(st.sampled_from([200, 204, 400, 502]), BODIES | MEMBERS.map(lambda members: json.dumps(members).encode()))
+@given(STATUSES, BODIES | MEMBERS)
 def test_w04_any_answer_of_the_api_is_shown_or_a_failed_call(status: int, body: bytes) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(status, headers={"content-type": JSON}, content=body)
@@ -167,7 +173,7 @@ CURSORS = st.builds(Cursor, UUIDS, MOMENTS, TEXT.filter(lambda name: "\0" not in
 def test_w30_the_link_header_leads_an_http_client_to_the_page_after(cursor: Cursor, query: dict[str, str]) -> None:
     answer = sent(Answer({"items": []}, next_url("https://api/v1/rooms", query, after=cursor)))
     link = answer.links["next"]["url"]
-    assert answer.headers["link"].isascii()
+    assert re.fullmatch(r'<[\x21-\x7e]+>; rel="next"', answer.headers["link"])
     params = dict(httpx2.URL(link).params)
     assert read_cursor(params) == cursor
     assert params == {**query, "cursor": params["cursor"]}
@@ -196,7 +202,7 @@ def test_s104_any_retry_after_is_a_number_of_seconds_or_says_nothing(header: str
     except TokenRefusal as error:
         refusal = error
     assert refusal is not None
-    assert refusal.retry_after is None or 0 <= refusal.retry_after < 10**10
+    assert refusal.retry_after is None or re.fullmatch("[0-9]{1,10}", header)
 
 
 @given(ANY_TEXT, st.none() | SECONDS)

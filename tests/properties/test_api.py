@@ -81,13 +81,14 @@ def test_w04_any_body_of_a_message_says_something_to_somebody_or_is_refused(memb
     assert parent_id is None or len(parent_id) == 36
 
 
-@given(st.none() | st.just("me") | IDS, st.sampled_from(RoomType), st.booleans())
+@given(st.none() | st.sampled_from(["me", ADA.id]) | IDS, st.sampled_from(RoomType), st.booleans())
 def test_w04_any_text_names_whose_mentions_are_listed_or_is_refused(
     text: str | None, room_type: RoomType, is_bot: bool
 ) -> None:
     viewer = replace(ADA, type="bot" if is_bot else "person")
     who = read_or_refused(lambda: read_mentioned(text, viewer, room_type=room_type), ApiError)
     assert who in (None, viewer.id)
+    assert who is None or text == "me" or read_id(Kind.PEOPLE, text or "") == viewer.id
 
 
 @given(KINDS, UUIDS)

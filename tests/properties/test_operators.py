@@ -144,7 +144,15 @@ def test_any_file_of_the_data_directory_is_json_or_called_broken(content: bytes)
         read_or_refused(lambda: read_json(file), BrokenFile)
 
 
-@given(st.fixed_dictionaries({"username": TEXT, "name": TEXT, "description": TEXT, "icon": TEXT}))
+USERNAMES = st.text(st.sampled_from("aZ09._-"), min_size=1, max_size=70)
+
+
+@given(USERNAMES)
+def test_w04_a_bot_is_meant_by_its_username_and_its_email_however_it_is_typed(username: str) -> None:
+    assert read_username(f" {username.upper()}@Webex.bot ") == read_username(username) == username.lower()
+
+
+@given(st.fixed_dictionaries({"username": TEXT | USERNAMES, "name": TEXT, "description": TEXT, "icon": TEXT}))
 def test_w04_any_form_of_a_bot_is_registered_or_told_what_is_wrong(fields: dict[str, str]) -> None:
     application = BotApplication(**fields)
     made = read_or_refused(
