@@ -13,7 +13,7 @@ Read = TypeVar("Read")
 
 #: Any text that UTF-8 can carry, and any that a Python string can hold: JSON brings halves of surrogate pairs.
 TEXT = st.text(st.characters(codec="utf-8"))
-ANY_TEXT = st.text(st.characters())
+ANY_TEXT = st.text() | st.text(st.characters() | st.characters(categories=["Cs"]))
 NONEMPTY = st.text(st.characters(codec="utf-8"), min_size=1)
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,

@@ -100,10 +100,10 @@ SOME = st.fixed_dictionaries(
 )
 LISTS = st.fixed_dictionaries({"items": st.lists(SOME | JSON_VALUES, max_size=3) | JSON_VALUES})
 MEMBERS = (SOME | LISTS).map(lambda members: json.dumps(members).encode())
-STATUSES = st.sampled_from([200, 200, 204, 302, 400, 401, 502])
+STATUSES = st.just(200) | st.sampled_from([204, 302, 400, 401, 502])
 
 
-@given(STATUSES, BODIES | MEMBERS)
+@given(STATUSES, BODIES | MEMBERS | SOME.map(lambda members: json.dumps(members).encode()))
 def test_w29_any_answer_names_a_person_or_nobody(status: int, body: bytes) -> None:
     read = read_person(Response(status, {"content-type": JSON}, body))
     assert read is None or (status == 200 and read.person_id)

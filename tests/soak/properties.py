@@ -13,7 +13,7 @@ from tests.parts import ROOT
 from tests.soak.proof import Play, Proof
 
 COMMAND = [
-    *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "-m", "hypothesis"),
+    *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", "-m", "hypothesis"),
     *("--hypothesis-profile", "soak", "--tb", "short"),
 ]
 
