@@ -282,3 +282,26 @@ def test_an_integrations_pages_answer_and_its_vault_is_closed_at_the_end(tmp_pat
 
     assert asyncio.run(with_app(app, visit, url)) == [200, 200, 303, 404]
     assert not is_open(tmp_path / "vault.db")
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/healthz", 405)])
+def test_s20_beside_an_integrations_pages_too_an_error_is_a_page_that_leads_to_them(
+    tmp_path: Path, method: str, path: str, status: int
+) -> None:
+    url = "http://localhost:8000/webex"
+    client = AsyncIntegration(
+        "C1",
+        "s",
+        redirect_uri=f"{url}/oauth",
+        scopes="spark:people_read",
+        vault=SqliteVault(tmp_path / "vault.db", keys=KeyRing(KeyRing.new_key())),
+    )
+    app = integration(client, About("Lockbot", does="Lock spaces"), base_url=url, behind_proxy=False)
+
+    async def visit(browser: httpx2.AsyncClient) -> httpx2.Response:
+        return await browser.request(method, path, headers={"accept": "text/html"})
+
+    page = asyncio.run(with_app(app, visit, "http://localhost:8000"))
+    assert page.status_code == status
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert 'href="/webex/">Go to the start page' in page.text

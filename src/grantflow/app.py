@@ -166,7 +166,7 @@ def integration(
     routes: list[BaseRoute] = [Route("/healthz", healthz, methods=["GET"]), Mount(prefix or "/", pages)]
     if prefix:
         routes += [Route(path, _to(f"{prefix}/"), methods=["GET"]) for path in ("/", prefix)]
-    app = Starlette(routes=routes, lifespan=running)
+    app = Starlette(routes=routes, lifespan=running, exception_handlers=pages.exception_handlers)
     app.router.redirect_slashes = False
     return app
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -24,7 +24,7 @@ from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
 from grantflow.client.shells.wire import Addresses
-from grantflow.client.steps import Flow, load
+from grantflow.client.steps import Flow, load, save
 from grantflow.client.vault import Vault
 from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
@@ -139,6 +139,10 @@ class _Made:
         key = self._parts.key(person_id, owner)
         return load(lambda: self._parts.vault.grant(key))
 
+    def _is_first(self, form: str, seconds: int) -> Flow[bool]:
+        now, digest = self.now(), Secret(f"form {form}").digest()
+        return save(lambda: self._parts.vault.spend(digest, now=now, until=now + timedelta(seconds=seconds)))
+
     def _refresh(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[Grant]:
         token = Secret(rejected) if isinstance(rejected, str) else rejected
         return (yield from refresh(self._parts, self._parts.key(person_id, owner), rejected=token)).grant
@@ -251,6 +255,11 @@ class Integration(_Made):
         """Forget the grant here, and end it at the platform where that can be asked; tells which happened."""
         return self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
 
+    def is_first(self, form: str, *, seconds: int) -> bool:
+        """Whether nobody has asked this of that form yet, in any process over this vault: a form that is sent twice is
+        to act once. It is remembered for that many seconds."""
+        return self._shell.perform(self._is_first(form, seconds))
+
     def close(self) -> None:
         self._shell.close()
         self._parts.vault.close()
@@ -334,6 +343,10 @@ class AsyncIntegration(_Made):
     async def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
         """As `Integration.revoke`."""
         return await self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
+
+    async def is_first(self, form: str, *, seconds: int) -> bool:
+        """As `Integration.is_first`."""
+        return await self._shell.perform(self._is_first(form, seconds))
 
     async def close(self) -> None:
         """Waits for refreshes under way."""

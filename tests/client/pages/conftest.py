@@ -1,9 +1,12 @@
 """The pages served on a socket, against the foreign platform, and browsers that visit them."""
 
+import asyncio
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -14,8 +17,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from grantflow import AsyncIntegration, Integration
+from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
+from grantflow.app import Storage, clock, integration, mint, platform
+from grantflow.authorization_server import Settings
 from grantflow.client.pages import About, integration_pages
+from grantflow.data_directory import DataDirectory
+from grantflow.seeding import Sandbox, furnish
+from grantflow.web.site import Site
 from tests.client.conftest import World
 from tests.whole.person import Page, Person
 
@@ -128,3 +136,69 @@ def serve(world: World) -> Iterator[Serve]:
 @pytest.fixture
 def sample(serve: Serve) -> Sample:
     return serve()
+
+
+# --- against our own platform --------------------------------------------------------------------------------------
+
+SCOPES = "spark:people_read spark:rooms_read spark:rooms_write spark:messages_write"
+
+
+@dataclass
+class Both:
+    """Platform and integration, each at its address; the platform's database can be looked into."""
+
+    platform_url: str
+    url: str
+    database: Path
+    sandbox: Sandbox
+
+    @contextmanager
+    def person(self, number: int) -> Iterator[Person]:
+        account = self.sandbox.people[number]
+        with Browser(account={"email": account.email, "password": account.password.reveal()}) as person:
+            yield person
+
+    def connect(self, person: Person) -> Page:
+        person.grant(f"{self.url}/connect")
+        return person.open(self.url)
+
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.database, timeout=10, isolation_level=None)) as database:
+            return database.execute(statement, values).fetchall()
+
+    def authors_of(self, text: str) -> list[str]:
+        found = self.sql("SELECT email FROM messages JOIN people ON people.id = person_id WHERE text = ?", text)
+        return [email for (email,) in found]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    folder = tmp_path_factory.mktemp("both")
+    storage = Storage.open(folder / "platform.db")
+    with listening() as (platform_socket, address), listening() as (socket, url):
+        platform_url = address.replace("localhost", "127.0.0.1")
+        redirect_uri, api_url = f"{url}/oauth", f"{platform_url}/v1"
+        furnishing = furnish(
+            storage,
+            DataDirectory(folder),
+            redirect_uri=redirect_uri,
+            own_redirect_uri="http://localhost:8001/oauth",
+            now=clock(),
+            mint=mint,
+        )
+        sandbox = asyncio.run(furnishing)
+        client = AsyncIntegration(
+            sandbox.sample.registration.client_id,
+            sandbox.sample.client_secret,
+            redirect_uri=redirect_uri,
+            scopes=SCOPES,
+            vault=SqliteVault(folder / "vault.db", keys=KeyRing(KeyRing.new_key())),
+            api_url=api_url,
+            issuer=api_url,
+            revocation_url=f"{api_url}/revoke",
+        )
+        site = Site("Platform", platform_url, sandbox=True)
+        other_half = platform(storage, Settings(issuer=api_url), site=site, form_key=mint(32))
+        pages = integration(client, About("Sample", does="It posts"), base_url=url, try_it=True)
+        with served(other_half, platform_socket), served(pages, socket):
+            yield Both(platform_url, url, folder / "platform.db", sandbox)

@@ -1,88 +1,12 @@
 """The pages against our own platform: what a connected person does, and what becomes of it on the other side."""
 
 import asyncio
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+import httpx2
 import pytest
 
-from grantflow import AsyncIntegration, KeyRing, SqliteVault
-from grantflow.app import Storage, clock, integration, mint, platform
-from grantflow.authorization_server import Settings
-from grantflow.client.pages import About
 from grantflow.client.pages.webex_calls import MESSAGE_LIMIT
-from grantflow.data_directory import DataDirectory
-from grantflow.seeding import Sandbox, furnish
-from grantflow.web.site import Site
-from tests.client.pages.conftest import Browser, listening, served
-from tests.whole.person import Page, Person
-
-SCOPES = "spark:people_read spark:rooms_read spark:rooms_write spark:messages_write"
-
-
-@dataclass
-class Both:
-    """Platform and integration, each at its address; the platform's database can be looked into."""
-
-    platform_url: str
-    url: str
-    database: Path
-    sandbox: Sandbox
-
-    @contextmanager
-    def person(self, number: int) -> Iterator[Person]:
-        account = self.sandbox.people[number]
-        with Browser(account={"email": account.email, "password": account.password.reveal()}) as person:
-            yield person
-
-    def connect(self, person: Person) -> Page:
-        person.grant(f"{self.url}/connect")
-        return person.open(self.url)
-
-    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.database, timeout=10, isolation_level=None)) as database:
-            return database.execute(statement, values).fetchall()
-
-    def authors_of(self, text: str) -> list[str]:
-        found = self.sql("SELECT email FROM messages JOIN people ON people.id = person_id WHERE text = ?", text)
-        return [email for (email,) in found]
-
-
-@pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    folder = tmp_path_factory.mktemp("both")
-    storage = Storage.open(folder / "platform.db")
-    with listening() as (platform_socket, address), listening() as (socket, url):
-        platform_url = address.replace("localhost", "127.0.0.1")
-        redirect_uri, api_url = f"{url}/oauth", f"{platform_url}/v1"
-        furnishing = furnish(
-            storage,
-            DataDirectory(folder),
-            redirect_uri=redirect_uri,
-            own_redirect_uri="http://localhost:8001/oauth",
-            now=clock(),
-            mint=mint,
-        )
-        sandbox = asyncio.run(furnishing)
-        client = AsyncIntegration(
-            sandbox.sample.registration.client_id,
-            sandbox.sample.client_secret,
-            redirect_uri=redirect_uri,
-            scopes=SCOPES,
-            vault=SqliteVault(folder / "vault.db", keys=KeyRing(KeyRing.new_key())),
-            api_url=api_url,
-            issuer=api_url,
-            revocation_url=f"{api_url}/revoke",
-        )
-        site = Site("Platform", platform_url, sandbox=True)
-        other_half = platform(storage, Settings(issuer=api_url), site=site, form_key=mint(32))
-        pages = integration(client, About("Sample", does="It posts"), base_url=url, try_it=True)
-        with served(other_half, platform_socket), served(pages, socket):
-            yield Both(platform_url, url, folder / "platform.db", sandbox)
+from tests.client.pages.conftest import Both
 
 
 def test_w04_w29_w30_a_message_is_posted_in_the_name_of_who_granted(both: Both) -> None:
@@ -105,6 +29,30 @@ def test_a_reload_of_the_page_after_posting_posts_nothing(both: Both) -> None:
         ada.press("Post message", text="Only once")
         ada.open(ada.page.url)
         assert both.authors_of("Only once") == ["ada@example.com"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_form_that_is_sent_twice_posts_one_message_and_says_so(both: Both, at_once: bool) -> None:
+    text = f"Once, please, {at_once}"
+    with both.person(0) as ada:
+        both.connect(ada)
+        form = next(form for form in ada.page.forms if form.action == "/messages")
+        filled = {**form.fields, "text": text}
+
+        async def send(times: int) -> list[httpx2.Response]:
+            async with httpx2.AsyncClient(cookies=ada._http.cookies, trust_env=False, timeout=60) as browser:
+                sendings = [browser.post(f"{both.url}/messages", data=filled) for _ in range(times)]
+                return list(await asyncio.gather(*sendings)) if at_once else [await sending for sending in sendings]
+
+        answers = asyncio.run(send(5))
+        assert sorted(answer.status_code for answer in answers) == [303, 409, 409, 409, 409]
+        assert both.authors_of(text) == ["ada@example.com"]
+        twice = next(answer for answer in answers if answer.status_code == 409)
+        assert "This message was sent already" in twice.text
+        assert text in twice.text, "whoever does want it twice presses the button again"
+        both.connect(ada)
+        assert "Posted to" in ada.press("Post message", text=text).words
+        assert len(both.authors_of(text)) == 2
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ class Landing:
             message_limit=MESSAGE_LIMIT,
             code=CODE,
             errors=draft.errors or {},
+            form_id=mount.integration.mint(16),
             form_token=form_token,
         )
         return mount.guard.remember(answer, visitor)

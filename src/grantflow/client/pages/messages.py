@@ -6,9 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.grant import Grant
 from grantflow.client.pages.landing import Draft, Landing
 from grantflow.client.pages.mount import LANDING, Mount
+from grantflow.client.pages.notices import SENT_TWICE
 from grantflow.client.pages.webex_calls import MESSAGE_LIMIT, CallFailed, WebexCalls
+from grantflow.web.csrf import VISITOR_SECONDS
 from grantflow.web.forms import read_form
 
 _FORM_LIMIT = 32_768
@@ -33,6 +36,8 @@ class Messages:
             titles = {space.id: space.title for space in await calls.spaces()}
             if draft.space not in titles:
                 return await self.landing.connected(request, grant, draft=replace(draft, errors=_GONE))
+            if not await self._is_first(form, grant):
+                return await self.landing.connected(request, grant, notice=SENT_TWICE, draft=draft)
             message = await calls.post(draft.space, text=draft.text)
         except ReauthorizationRequired as error:
             return self.landing.ended(request, error.grant or grant, unsent=draft.text)
@@ -40,6 +45,12 @@ class Messages:
             return await self.landing.connected(request, grant, notice=self.landing.trouble(error), draft=draft)
         space, text = _excerpt(titles[draft.space]), _excerpt(draft.text)
         return mount.pages.redirect(mount.notes.address(LANDING, told="posted", space=space, text=text, id=message))
+
+    async def _is_first(self, form: dict[str, str], grant: Grant) -> bool:
+        """Asked just before the message leaves, so that of two clicks one posts, wherever they arrive."""
+        form_id = form.get("form_id")
+        is_first = self.mount.integration.is_first
+        return not form_id or await is_first(f"{grant.id} {form_id}", seconds=VISITOR_SECONDS)
 
 
 def _read(form: dict[str, str]) -> Draft:

@@ -27,6 +27,15 @@ class Notice:
     id_label: str = ""
 
 
+SENT_TWICE = Notice(
+    "info",
+    "This message was sent already",
+    "Its form came a second time, by a double click or the back button, and nothing was posted now. To post the same "
+    "words once more, press the button again.",
+    409,
+)
+
+
 def told(note: Mapping[str, str], *, about: About) -> Notice:
     """The notice that another page has left in the address."""
     if note["told"] == "posted":
