@@ -1,0 +1,384 @@
+"""The text of each help page, plain, so that it comes up at once. A test holds it against the commands as they are."""
+
+OVERVIEW = """\
+Grantflow: both halves of an OAuth integration.
+
+Examples
+  grantflow up                  start a sandbox with people and an integration
+  grantflow up --open           ... and open the integration in the browser
+  grantflow status              where everything answers, and who can sign in
+  grantflow serve --tls         your own integration's pages, over https
+  grantflow platform serve      the platform alone
+
+Commands
+  up                            start platform and sample integration
+  status                        show what `up` showed
+  serve                         serve the pages of your own integration
+  key new                       make a key that seals tokens
+
+  platform serve                serve a platform
+  platform person add | list    the people who can sign in
+  platform person password      give one of them another password
+  platform app add | list       the integrations that are registered
+  platform app delete           delete one, with all that was granted to it
+  platform bot add | list       accounts of their own, with their own token
+  platform bot regenerate | delete
+  platform grant list | revoke  what people have granted
+
+Everywhere
+  -h, --help                    this page, or a command's own
+  --version                     versions of Grantflow, Python and the schemas
+  --verbose                     log each request, without codes and tokens
+  --debug                       log everything and show tracebacks
+
+Flags come before environment variables, and these before grantflow.toml.
+Results go to stdout, all else to stderr; --json makes results one line of JSON.
+NO_COLOR, CLICOLOR and CLICOLOR_FORCE are obeyed.
+
+Exit codes
+  0 done   1 failed   2 wrong usage, or cancelled   4 a person must grant first
+  5 refused by the other side, or out of order for now   130 interrupted"""
+
+_UP = """\
+grantflow up [OPTIONS]
+
+Start a sandbox on this machine: a Webex-compatible platform with people, rooms
+and messages, and a sample integration that is registered there. It needs
+neither internet nor a Webex account. Stop it with Ctrl-C.
+
+Examples
+  grantflow up
+  grantflow up --open
+  grantflow up --access-token-lifetime 60        tokens that die in a minute
+  grantflow up --port 0 --integration-port 0 --json --data /tmp/sandbox
+
+Options
+  --data DIR                   where state is kept: people, passwords, grants
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -p, --port PORT              of the platform; 0 takes a free one [9000]
+  --integration-port PORT      of the sample integration [8000]
+  --access-token-lifetime S    seconds that an access token lives [1209600]
+  --refresh-token-lifetime S   the same of an unused refresh token [7776000]
+  -o, --open                   open the sample integration in the browser
+  --json                       one line of JSON on stdout, once all answers
+
+The first start makes up passwords and credentials and keeps them in the data
+directory, readable by you alone. Later starts find them again."""
+
+_STATUS = """\
+grantflow status [OPTIONS]
+
+Show where a running `grantflow up` answers, and with which credentials.
+
+Examples
+  grantflow status
+  eval "$(grantflow status -o env)"
+
+With -o env it prints lines for a shell, for code of your own: all that
+`grantflow serve` and the library need to reach the sandbox, with an
+integration that is registered for you, whose redirect URI nothing of
+ours answers, and a key for your vault. The sample's grants stay its own.
+
+Options
+  --data DIR                   the data directory of `grantflow up`
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -o, --output text|env|json   how to show it [text]
+  --json                       the same as --output json
+
+Exit code 1: it does not run."""
+
+_SERVE = """\
+grantflow serve [OPTIONS]
+
+Serve the pages of your own integration: landing page, redirect URI, and what
+follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
+below --public-url.
+
+Examples
+  (umask 077; grantflow key new > grantflow.key)     once: it opens the vault
+  export GRANTFLOW_KEY_FILE=grantflow.key
+  grantflow serve --env-file my-integration.env      as the portal gives it
+  grantflow serve --tls
+  grantflow serve --public-url https://example.ngrok.app
+
+Options
+  --host HOST                  where to listen [GRANTFLOW_HOST; localhost]
+  -p, --port PORT              0 takes a free one [GRANTFLOW_PORT; that of a
+                               redirect URI on this machine, or else 8000]
+  --public-url URL             how people and the platform reach it, behind a
+                               proxy or tunnel [GRANTFLOW_PUBLIC_URL]
+  --tls                        speak https, with a certificate made on the spot
+  --try-it                     let whoever granted post a message; it takes the
+                               scopes people_read, rooms_read, messages_write
+  --env-file FILE              settings that the environment does not have, such
+                               as the portal's .env
+  --data DIR                   where vault and certificates are kept
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  -o, --open                   open the landing page in the browser
+  --json                       one line of JSON on stdout, once it answers
+
+Settings (environment, or [integration] in grantflow.toml in lower case and
+without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
+  GRANTFLOW_CLIENT_ID          from the platform, when it was registered
+  GRANTFLOW_CLIENT_SECRET      the same; or GRANTFLOW_CLIENT_SECRET_FILE
+  GRANTFLOW_SCOPES             what to ask for, separated by spaces
+  GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
+  GRANTFLOW_VAULT              the file that keeps grants [one in DIR]
+  GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
+  GRANTFLOW_API_URL            [https://webexapis.com/v1]
+  GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
+                               [/authorize and /access_token below the API]
+  GRANTFLOW_NAME               what the pages call the integration
+  GRANTFLOW_PLATFORM           what they call the platform
+  GRANTFLOW_CONNECTED_APPS_URL its page where people revoke grants"""
+
+_KEY_NEW = """\
+grantflow key new
+
+Make a new random key for GRANTFLOW_KEY and print it. Keep it in a secret store,
+apart from the vault: whoever has both can read the tokens, and without the key
+nobody can.
+
+Example
+  export GRANTFLOW_KEY=$(grantflow key new)"""
+
+_PLATFORM_SERVE = """\
+grantflow platform serve [OPTIONS]
+
+Serve a platform: authorization server, sign-in and consent, and the API.
+
+Examples
+  grantflow platform serve
+  grantflow platform serve --public-url https://id.example.com --data /srv/id
+  grantflow platform serve --role resource-server --port 9002 \\
+      --resource-owner-url http://127.0.0.1:9000
+
+Options (each also GRANTFLOW_PLATFORM_..., such as GRANTFLOW_PLATFORM_PORT, or
+under [platform] in grantflow.toml)
+  --host HOST                  where to listen [127.0.0.1]
+  -p, --port PORT              0 takes a free one [9000]
+  --public-url URL             how people and integrations reach it, behind a
+                               proxy; https but on this machine
+  --trusted-proxy NETWORK      whose X-Forwarded-For is believed; may be
+                               repeated [nobody's; TRUSTED_PROXIES takes a list]
+  --role ROLE                  authorization-server, resource-owner (sign-in,
+                               consent, connected apps), resource-server (the
+                               API) or developer-portal (My Webex Apps, App
+                               Hub); may be repeated [all of them]
+  --authorization-server-url URL
+  --resource-owner-url URL
+  --resource-server-url URL
+  --developer-portal-url URL   where the roles are found that run in processes
+                               of their own over the same data; all but the
+                               third on one host name, for they share a session
+  --workers N                  processes that share the port and the data; as
+                               many as the machine has cores, at most [1]
+  --data DIR                   where the database is kept
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]
+  --access-token-lifetime S    seconds [1209600]
+  --refresh-token-lifetime S   seconds unused, anew with each use [7776000]
+  --error-body superset|webex  Webex's error bodies with the standard's members,
+                               or exactly Webex's [superset]
+  --token-endpoint-accepts-json
+                               take JSON where only forms are due
+  --report-countdown           tell a refresh token's remaining life, as Webex
+                               has been seen to do
+  --revoke-on-sign-out         what a person granted ends when they sign out;
+                               GRANTFLOW_PLATFORM_REVOKE_ON_PASSWORD_CHANGE=true
+                               ends it with `person password`
+  --sandbox, --no-sandbox      banner and rules of a sandbox [as data was begun]
+  --json                       one line of JSON on stdout, once it answers"""
+
+_DATA = """\
+  --data DIR                   the platform's data directory
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]"""
+
+_PERSON_ADD = f"""\
+grantflow platform person add EMAIL --name NAME [OPTIONS]
+
+Add a person who can sign in, also while the platform runs. The password is
+asked for on a terminal; without one it is made up and shown this one time.
+
+Examples
+  grantflow platform person add ada@example.com --name "Ada Lovelace"
+  grantflow platform person add ops@example.com --name Ops --admin \\
+      --password-stdin < password.txt
+
+Options
+  --name NAME                  as others see it
+  --admin                      may revoke what others granted
+  --password-stdin             read the password from standard input
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_PERSON_LIST = f"""\
+grantflow platform person list [OPTIONS]
+
+List the people who can sign in.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_PERSON_PASSWORD = f"""\
+grantflow platform person password EMAIL [OPTIONS]
+
+Give a person another password, also while the platform runs, and end all
+their sessions. It is asked for on a terminal; without one it is made up and
+shown. What the person granted stays: revoke it by `platform grant revoke`.
+
+Examples
+  grantflow platform person password ada@example.com
+  grantflow platform person password ada@example.com \\
+      --password-stdin < password.txt
+
+Options
+  --password-stdin             read the password from standard input
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_APP_ADD = f"""\
+grantflow platform app add NAME --redirect-uri URI --scopes "..." [OPTIONS]
+
+Register an integration, also while the platform runs. Its client secret is
+shown this one time.
+
+Examples
+  grantflow platform app add "Space Helper" \\
+      --redirect-uri https://app.example.com/oauth \\
+      --scopes "spark:people_read spark:rooms_read"
+
+Options
+  --redirect-uri URI           where people come back to; may be repeated
+  --scopes "SCOPE ..."         what it may ask for at most, separated by spaces
+  --profile webex|strict       Webex's habits, or PKCE and rotation (RFC 9700)
+                               [webex; a public one is strict]
+  --public                     without a secret: an app on people's own devices
+  --description TEXT           what it does
+  --contact-email EMAIL        for the platform's staff, shown nowhere publicly
+  --site-url URL               its landing page
+  --owner EMAIL                the person who publishes it
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_APP_LIST = f"""\
+grantflow platform app list [OPTIONS]
+
+List the integrations that are registered.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_APP_DELETE = f"""\
+grantflow platform app delete APP [OPTIONS]
+
+Delete an integration (APP: its name or client ID), also while the platform
+runs: its client ID and secrets are gone for good, and all that people granted
+it ends at once. Its name is free again.
+
+Examples
+  grantflow platform app delete "Space Helper"
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_ADD = f"""\
+grantflow platform bot add USERNAME --name NAME [OPTIONS]
+
+Register a bot, also while the platform runs: an account of its own that nobody
+grants anything, and that sees only the rooms it was invited to. Its email is
+USERNAME@webex.bot. Its token is shown this one time; it does not run out.
+
+Examples
+  grantflow platform bot add lockbot --name LockBot
+  grantflow platform bot add lockbot --name LockBot > token.txt
+
+Options
+  --name NAME                  as others see it
+  --description TEXT           what it does
+  --owner EMAIL                the person who registers it
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_LIST = f"""\
+grantflow platform bot list [OPTIONS]
+
+List the bots that are registered.
+
+Options
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_REGENERATE = f"""\
+grantflow platform bot regenerate USERNAME [OPTIONS]
+
+Give a bot a new token, shown this one time. The old one dies at once.
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_BOT_DELETE = f"""\
+grantflow platform bot delete USERNAME [OPTIONS]
+
+Delete a bot: its token dies at once, and it leaves its group rooms. What it
+wrote stays, and its username is never given to another.
+
+Options
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_GRANT_LIST = f"""\
+grantflow platform grant list [OPTIONS]
+
+List what people have granted.
+
+Options
+  --person EMAIL               only what this person granted
+  --app APP                    only to this integration: its client ID or name
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+_GRANT_REVOKE = f"""\
+grantflow platform grant revoke [--person EMAIL] [--app APP] [OPTIONS]
+
+Revoke what one person granted, or what one integration was granted, or both:
+all its tokens die at once, and the people have to grant again. Everybody
+else's grants stay.
+
+Examples
+  grantflow platform grant revoke --person ada@example.com --app "Space Helper"
+  grantflow platform grant revoke --app "Space Helper" --dry-run
+
+Options
+  --person EMAIL               whose grants
+  --app APP                    to which integration: its client ID or name
+  --dry-run                    say what would be lost, and change nothing
+  --yes                        do not ask on a terminal
+{_DATA}
+  --json                       the result as one line of JSON"""
+
+COMMANDS = {
+    ("up",): _UP,
+    ("status",): _STATUS,
+    ("serve",): _SERVE,
+    ("key", "new"): _KEY_NEW,
+    ("platform", "serve"): _PLATFORM_SERVE,
+    ("platform", "person", "add"): _PERSON_ADD,
+    ("platform", "person", "list"): _PERSON_LIST,
+    ("platform", "person", "password"): _PERSON_PASSWORD,
+    ("platform", "app", "add"): _APP_ADD,
+    ("platform", "app", "list"): _APP_LIST,
+    ("platform", "app", "delete"): _APP_DELETE,
+    ("platform", "bot", "add"): _BOT_ADD,
+    ("platform", "bot", "list"): _BOT_LIST,
+    ("platform", "bot", "regenerate"): _BOT_REGENERATE,
+    ("platform", "bot", "delete"): _BOT_DELETE,
+    ("platform", "grant", "list"): _GRANT_LIST,
+    ("platform", "grant", "revoke"): _GRANT_REVOKE,
+}
