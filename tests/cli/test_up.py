@@ -324,6 +324,9 @@ def test_the_browser_is_opened_where_that_is_asked_for(tmp_path: Path) -> None:
         assert opened.read_text().strip() == sandbox.said["integration_url"]
 
 
+TOKEN = f"{'Token0==' * 8}_LG01_0b6f2a30-6d8e-4a37-9d0e-3f1f0f1f2f3f"
+
+
 def test_w01_s94_at_debug_level_a_whole_grant_leaves_no_secret_in_the_log(tmp_path: Path) -> None:
     with running(tmp_path / "data", *UP, "--debug") as sandbox:
         ada, app = sandbox.said["people"][0], sandbox.said["app"]
@@ -333,9 +336,12 @@ def test_w01_s94_at_debug_level_a_whole_grant_leaves_no_secret_in_the_log(tmp_pa
             person.sign_in()
             assert "You are connected" in person.press("Accept").words
             cookies = [cookie.value for cookie in person._http.cookies.jar]
+        in_an_address = "".join(f"%{ord(letter):02X}" for letter in TOKEN)
+        httpx2.get(f"{sandbox.said['api_url']}/people/{in_an_address}", trust_env=False)
         sandbox.stop()
         log = sandbox.errors.read_text()
     assert "POST /v1/access_token 200" in log
+    assert "GET /v1/people/*** 401" in log
     assert len(cookies) >= 3
     for secret in (ada["password"], app["client_secret"], *cookies):
         assert str(secret) not in log
