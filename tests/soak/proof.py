@@ -178,9 +178,13 @@ def prove(
             try:
                 for lane in playing:
                     lane.result()
-            finally:  # where somebody ends it, no lane takes another turn
-                turns.end = 0.0
+            finally:
+                turns.over.set()
     return len(journal.rounds) >= bounds.rounds and not journal.found
+
+
+#: How long a finding waits to be written, in seconds: Ctrl-C reaches the servers of a lane before it reaches the lane.
+_MOMENT = 0.5
 
 
 @dataclass(slots=True)
@@ -194,6 +198,8 @@ class _Turns:
     tell: Callable[[str], None]
     taken: set[int] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Somebody has ended it: no lane takes another turn, and that servers die is no finding.
+    over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.taken.update(one["round"] for one in self.journal.rounds)
@@ -207,7 +213,7 @@ class _Turns:
                     self._play_on(play, number)
             except Exception as error:
                 self._write({"found": _told(error)})
-            if self.proof.look is not None:
+            if self.proof.look is not None and not self.over.is_set():
                 self._write({"looked": True} | _tried(self.proof.look, folder))
 
     def _play_on(self, play: Play, number: int | None) -> None:
@@ -224,7 +230,7 @@ class _Turns:
     def _take(self) -> int | None:
         """The number of a round that nobody has played or plays; None where no other is to be played."""
         with self.lock:
-            if time.monotonic() >= self.end or self.journal.found >= self.bounds.findings:
+            if self.over.is_set() or time.monotonic() >= self.end or self.journal.found >= self.bounds.findings:
                 return None
             number = next((number for number in range(self.bounds.rounds) if number not in self.taken), None)
             if number is not None:
@@ -232,6 +238,8 @@ class _Turns:
             return number
 
     def _write(self, one: Mapping[str, Any]) -> None:
+        if "found" in one and self.over.wait(_MOMENT):
+            return
         with self.lock:
             self.journal.add(one)
         if "found" in one:

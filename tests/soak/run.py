@@ -30,7 +30,11 @@ def main(arguments: Sequence[str]) -> int:
         return _say_what_is_shown(chosen, tree)
     if tree.is_changed:
         _say("src is changed and not committed: nothing that is found here counts as shown.")
-    held = [_prove(proof, tree, options) for proof in chosen]
+    try:
+        held = [_prove(proof, tree, options) for proof in chosen]
+    except KeyboardInterrupt:
+        _say("Ended. What is written stays: --resume goes on from there.")
+        return 130
     return 0 if all(held) else 1
 
 
