@@ -8,8 +8,9 @@ import httpx2
 import pytest
 
 from grantflow.storage.engine import Row, Statement, StorageUnavailable
-from tests.developer_portal.given import House, run
-from tests.every_page.walk import FOR_PROGRAMS, PAGES, cast, routes
+from grantflow.web.site import Site
+from tests.developer_portal.given import House, form_of, forms_of, run
+from tests.every_page.walk import FOR_PROGRAMS, PAGES, PASSWORD, cast, routes
 
 #: Pages that lead on at once where there is nothing to ask.
 LEAD_ON = {"/", "/administration"}
@@ -139,5 +140,32 @@ def test_what_is_no_page_is_never_taken_for_one(tmp_path: Path) -> None:
                 assert answer.headers["x-content-type-options"] == "nosniff", route
         missing = await given.browser.open("/icons/nothing")
         assert (missing.status_code, missing.headers["x-content-type-options"]) == (404, "nosniff")
+
+    run(tmp_path, story)
+
+
+def test_s90_over_https_every_page_insists_on_it_and_every_cookie_is_bound_to_the_host(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        given = await cast(house)
+        address = "https://platform.example"
+        secure = House(house.storage, house.folder, Site("Grantflow", address))
+        names = set[str]()
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=secure.app), base_url=address) as browser:
+            form = form_of(await browser.get("/signin")).fields
+            sent = form | {"email": given.ada.email, "password": PASSWORD}
+            answers = [await browser.post("/signin", data=sent, headers={"origin": address})]
+            assert answers[0].status_code == 303
+            answers += [await browser.get(given.path(template)) for template in PAGES]
+            token = next(found.fields["form_token"] for found in forms_of(await browser.get("/my-apps")))
+            answers.append(await browser.post("/signout", data={"form_token": token}))
+        for answer in answers:
+            assert answer.headers["strict-transport-security"] == "max-age=31536000", answer.url
+            for cookie in answer.headers.get_list("set-cookie"):
+                names.add(cookie.partition("=")[0])
+                attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+                assert cookie.startswith("__Host-"), cookie
+                assert attributes >= {"secure", "httponly", "samesite=lax", "path=/"}, cookie
+                assert not any(part.startswith("domain") for part in attributes), cookie
+        assert {name.rpartition("_")[2] for name in names} == {"session", "visitor"}
 
     run(tmp_path, story)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow.protocol.scope import Scopes
+from grantflow.protocol.scope import KMS, MEANINGS, Scopes
 from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.records import Decision, Question
 from grantflow.resource_owner.standing import Standing, standing
@@ -385,5 +385,17 @@ def test_s31_an_integration_cannot_write_markup_or_odd_links_into_the_prompt(tmp
         assert "<i>y" not in page.text
         over = await browser.open(f"/consent?request={await house.question(client_id, answered_at=1)}")
         assert "javascript:" not in over.text
+
+    run(tmp_path, story)
+
+
+def test_s24_every_scope_that_is_asked_for_is_named_in_its_own_words(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        client_id = await house.integration()
+        request_id = await house.question(client_id, scopes=" ".join(MEANINGS))
+        browser = await house.signed_in(await house.person())
+        words = text_of(await browser.open(f"/consent?request={request_id}"))
+        for scope, meaning in MEANINGS.items():
+            assert (meaning in words) is (scope != KMS), scope
 
     run(tmp_path, story)
