@@ -523,3 +523,27 @@ def ask_who(client: GrantClient) -> Person:
 
 async def ask_who_later(client: AsyncGrantClient) -> Person:
     return Person((await client.get("people/me")).json()["id"])
+
+
+@pytest.mark.parametrize("status", [403, 429, 500])
+def test_a_refusal_that_identify_raises_as_the_http_librarys_own_error_is_told_as_ours(
+    world: World, status: int
+) -> None:
+    def ask(client: GrantClient) -> Person:
+        return Person(client.get("people/me").raise_for_status().json()["id"])
+
+    async def ask_later(client: AsyncGrantClient) -> Person:
+        return Person((await client.get("people/me")).raise_for_status().json()["id"])
+
+    async def awaiting() -> None:
+        async with world.async_integration(identify=ask_later) as own:
+            begun = await own.authorization_request()
+            with pytest.raises(TransientTokenError, match=rf"\({status}\). Nothing was stored"):
+                await own.complete_authorization(world.platform.accept(begun.url), jar(begun))
+
+    world.platform.people_me_status = status
+    integration = world.integration(identify=ask)
+    with pytest.raises(TransientTokenError, match=rf"\({status}\). Nothing was stored"):
+        world.grant(integration)
+    asyncio.run(awaiting())
+    assert not integration.grants()
