@@ -45,7 +45,7 @@ def test_the_overview_names_every_command_and_what_they_all_take() -> None:
     overview = PAGES[()]
     assert all(word in overview for words in COMMANDS for word in words)
     assert all(flag in overview for flag in EVERYWHERE)
-    assert set(PAGES) == set(COMMANDS) | GROUPS
+    assert set(PAGES) == {*COMMANDS, *GROUPS}
 
 
 @pytest.mark.parametrize("words", PAGES, ids=" ".join)

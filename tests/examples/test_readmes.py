@@ -69,4 +69,4 @@ def test_every_example_has_its_readme_and_stays_small() -> None:
     examples = {file.parent for file in (ROOT / "examples").glob("*/*.py")}
     assert examples == set(FOLDERS)
     for program in (file for folder in FOLDERS for file in folder.glob("*.py") if file.name != "by_hand.py"):
-        assert len(program.read_text(encoding="utf-8").splitlines()) <= 130, program
+        assert len(program.read_text(encoding="utf-8").splitlines()) <= 140, program

@@ -8,7 +8,7 @@ from importlib.resources import files
 from grantflow.cli.help_texts import COMMANDS, OVERVIEW
 
 #: Words that name no command by themselves, but some that begin with them.
-GROUPS = {words[:length] for words in COMMANDS for length in range(len(words))}
+GROUPS = sorted({words[:length] for words in COMMANDS for length in range(len(words))})
 #: A group's page is that of each of its commands, one below the other; of the largest it is the overview.
 PAGES = COMMANDS | {
     group: "\n\n\n".join(text for words, text in COMMANDS.items() if words[: len(group)] == group) for group in GROUPS
