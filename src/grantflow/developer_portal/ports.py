@@ -60,7 +60,9 @@ class Registrations(Protocol):
         """Save all of it but client ID, owner and client type, if it still is in the version that it says."""
 
     async def delete(self, client_id: str, *, owner_id: str) -> bool:
-        """With its secrets, and all that people granted it."""
+        """With its secrets, and all that people granted it. That goes first, a portion at a time: where it is
+        interrupted, the integration is still there and can be deleted again.
+        """
 
 
 class MyAppsPort(Protocol):

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from grantflow.storage.engine import Engine, Statement, Work
+from grantflow.storage.engine import Engine
+from grantflow.storage.portions import PORTION, in_portions
 from grantflow.storage.times import milliseconds
 
 #: How long a row outlives its expiry: so long its late use is still told from one that never was. A spent code that
@@ -12,8 +13,6 @@ KEPT = timedelta(days=1)
 UNANSWERED_KEPT = timedelta(minutes=10)
 #: How long the answer to a rotated refresh token can be fetched again at the most; nothing sealed outlives that.
 ANSWERS_KEPT = timedelta(days=1)
-#: Rows that one unit of work takes away at the most.
-PORTION = 500
 
 _TABLES = {
     "authorization_requests": "id_hash",
@@ -55,19 +54,10 @@ class Housekeeping:
         return deleted + await self._repeat(_FORGET_ANSWERS, milliseconds(now - ANSWERS_KEPT))
 
     async def _repeat(self, sql: str, before: int) -> int:
-        total = 0
-        while gone := await self._engine.write(
-            _run(Statement(sql, {"before": before, "portion": PORTION})), is_long=True
-        ):
-            total += gone
-        return total
+        return await in_portions(self._engine, sql, {"before": before}, portion=PORTION)
 
 
 def _delete(table: str, key: str) -> str:
     # Table and key are names of this module.
     expired = f"SELECT {key} FROM {table} WHERE expires_at <= :before ORDER BY expires_at LIMIT :portion"
     return f"DELETE FROM {table} WHERE {key} IN ({expired}) RETURNING 1"
-
-
-def _run(statement: Statement) -> Work[int]:
-    return len((yield statement))

@@ -1,6 +1,6 @@
 """Registered integrations with their redirect URIs and the hashes of their secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
@@ -8,6 +8,7 @@ from grantflow.developer_portal.records import Amendment, Icon, Integration, New
 from grantflow.protocol.registration import ClientType, Profile, Registration
 from grantflow.protocol.scope import Scopes
 from grantflow.storage.engine import Engine, IntegrityError, Row, Stale, Statement, Work
+from grantflow.storage.portions import in_portions
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 # A name that is taken, or a form that made one already, inserts no row and raises nothing, in either database.
@@ -32,6 +33,17 @@ RETURNING client_id
 """
 _DELETE = "DELETE FROM integrations WHERE client_id = :client_id AND owner_id = :owner_id RETURNING icon"
 _DELETE_ANYONES = "DELETE FROM integrations WHERE client_id = :client_id RETURNING icon"
+_OWNED = "SELECT 1 FROM integrations WHERE client_id = :client_id AND owner_id = :owner_id"
+_EXISTS = "SELECT 1 FROM integrations WHERE client_id = :client_id"
+# Tokens and codes go with their grant.
+_FORGET_GRANTS = """
+DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE client_id = :client_id LIMIT :portion) RETURNING 1
+"""
+_FORGET_REQUESTS = """
+DELETE FROM authorization_requests
+WHERE id_hash IN (SELECT id_hash FROM authorization_requests WHERE client_id = :client_id LIMIT :portion)
+RETURNING 1
+"""
 _FORGET_REDIRECT_URIS = "DELETE FROM redirect_uris WHERE client_id = :client_id"
 _ADD_ICON = "INSERT INTO icons (digest, type, content) VALUES (:digest, :type, :content) ON CONFLICT DO NOTHING"
 _ICON_OF = "SELECT icon FROM integrations WHERE client_id = :client_id"
@@ -145,15 +157,23 @@ class RegistrationStore:
             return Amendment.NAME_TAKEN
 
     async def delete(self, client_id: str, *, owner_id: str) -> bool:
-        return await self._delete(Statement(_DELETE, {"client_id": client_id, "owner_id": owner_id}))
+        return await self._delete(_DELETE, {"client_id": client_id, "owner_id": owner_id}, if_any=_OWNED)
 
     async def delete_anyones(self, client_id: str) -> bool:
         """Whoever owns it: for those who run the platform."""
-        return await self._delete(Statement(_DELETE_ANYONES, {"client_id": client_id}))
+        return await self._delete(_DELETE_ANYONES, {"client_id": client_id}, if_any=_EXISTS)
 
-    async def _delete(self, deletion: Statement) -> bool:
+    async def _delete(self, sql: str, values: Mapping[str, object], *, if_any: str) -> bool:
+        """In portions: of 100,000 grants nobody could wait for the last. Where it is interrupted, the integration is
+        still there and can be deleted again; what is granted meanwhile goes with its row.
+        """
+        if not await self._engine.read(Statement(if_any, values)):
+            return False
+        for forget in (_FORGET_GRANTS, _FORGET_REQUESTS):
+            await in_portions(self._engine, forget, {"client_id": values["client_id"]})
+
         def work() -> Work[bool]:
-            rows = yield deletion
+            rows = yield Statement(sql, values)
             if rows and rows[0]["icon"] is not None:
                 yield Statement(_FORGET_ICON, {"icon": rows[0]["icon"]})
             return bool(rows)
