@@ -1,5 +1,6 @@
 """Revocation (RFC 7009): what goes, what stays, and who may ask."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -162,5 +163,26 @@ def test_a_stolen_code_or_token_that_comes_back_too_late_leaves_no_empty_grant(t
         server.wait(seconds=11)
         assert (await server.exchange(app, code)).status_code == 400
         assert await connected(server, person) == 0
+
+    run(tmp_path, story)
+
+
+def test_an_access_token_is_revoked_off_the_event_loop_and_when_repeated_no_grant_is_looked_at(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration()
+        tokens = await server.tokens(app, await server.person())
+        seen: list[tuple[str, bool]] = []
+
+        def note(statement: str) -> None:
+            seen.append((statement.lstrip(), threading.current_thread() is threading.main_thread()))
+
+        looked: list[int] = []
+        server.engine._writer.set_trace_callback(note)
+        for _ in range(3):
+            await server.revoke(app, tokens[ACCESS])
+            looked.append(sum(statement.startswith("UPDATE grants") for statement, _ in seen))
+        server.engine._writer.set_trace_callback(None)
+        assert looked == [1, 1, 1]
+        assert not [on_loop for statement, on_loop in seen if on_loop and "revoked_at" in statement]
 
     run(tmp_path, story)

@@ -35,3 +35,33 @@ def test_every_statement_of_a_grants_whole_life_is_a_probe_of_an_index(tmp_path:
             assert not scanned([step["detail"] for step in plan]), statement
 
     run(tmp_path, story)
+
+
+def test_a_rotation_costs_the_same_whatever_its_family_has_gone_through(tmp_path: Path) -> None:
+    """Counted in steps of SQLite's machine, of all statements that write."""
+
+    async def story(server: Server) -> None:
+        app = await server.strict_integration()
+        tokens = await server.tokens(app, await server.person())
+        steps: list[int] = []
+
+        async def rotation(token: str) -> tuple[str, int]:
+            steps.clear()
+            server.engine._writer.set_progress_handler(lambda: steps.append(1), 1)
+            rotated = (await server.refresh(app, token)).json()
+            server.engine._writer.set_progress_handler(None, 1)
+            return rotated["refresh_token"], len(steps)
+
+        token, _ = await rotation(tokens["refresh_token"])
+        token, young = await rotation(token)
+        await server.run(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+            " INSERT INTO refresh_tokens (token_hash, family, grant_id, client_id, person_id, scopes, issued_at,"
+            " expires_at, replaced_at, successor_hash)"
+            " SELECT 'old' || i, family, grant_id, client_id, person_id, scopes, issued_at, expires_at, 1,"
+            " 'old' || (i + 1) FROM refresh_tokens, n WHERE replaced_at IS NULL"
+        )
+        token, old = await rotation(token)
+        assert abs(old - young) < 100, (young, old)
+
+    run(tmp_path, story)

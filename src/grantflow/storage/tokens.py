@@ -82,18 +82,16 @@ VALUES
 _FIRST_USE = """
 UPDATE refresh_tokens SET first_used_at = :now WHERE token_hash = :token_hash AND first_used_at IS NULL
 """
-# Found by family, which is indexed; nobody can be answered with it again.
+# Nobody can be answered with it again.
 _FORGET_ANSWER = """
-UPDATE refresh_tokens SET sealed_answer = NULL
-WHERE family = (SELECT family FROM refresh_tokens WHERE token_hash = :token_hash)
-  AND successor_hash = :token_hash AND sealed_answer IS NOT NULL
+UPDATE refresh_tokens SET sealed_answer = NULL WHERE successor_hash = :token_hash AND sealed_answer IS NOT NULL
 """
 _REVOKE_REFRESH_TOKENS = """
 UPDATE refresh_tokens SET revoked_at = :now, sealed_answer = NULL WHERE family = :family AND revoked_at IS NULL
 """
 _REVOKE_ACCESS_TOKENS = "UPDATE access_tokens SET revoked_at = :now WHERE family = :family AND revoked_at IS NULL"
 _REVOKE_ACCESS_TOKEN = """
-UPDATE access_tokens SET revoked_at = :now WHERE token_hash = :token_hash AND revoked_at IS NULL
+UPDATE access_tokens SET revoked_at = :now WHERE token_hash = :token_hash AND revoked_at IS NULL RETURNING 1
 """
 # What could still act under a grant: a code to be spent, a refresh token that was not replaced, an access token.
 _END_GRANT = """
@@ -161,10 +159,10 @@ class TokenStore:
         values = {"token_hash": token, "now": milliseconds(now)}
 
         def work() -> Work[None]:
-            yield Statement(_REVOKE_ACCESS_TOKEN, values)
-            yield Statement(_END_GRANT_OF_ACCESS_TOKEN, values)
+            if (yield Statement(_REVOKE_ACCESS_TOKEN, values)):
+                yield Statement(_END_GRANT_OF_ACCESS_TOKEN, values)
 
-        await self._engine.write(work())
+        await self._engine.write(work(), is_long=True)
 
     async def note_use_of_secret(self, client_id: str, secret: bytes, *, now: datetime) -> None:
         values = {"client_id": client_id, "secret_hash": secret, "now": milliseconds(now)}
