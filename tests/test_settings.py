@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, read_settings
+from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, overruled, read_settings
 
 COMPLETE = {
     "GRANTFLOW_CLIENT_ID": "C1",
@@ -113,6 +113,10 @@ def test_a_wrong_setting_is_named_with_where_it_is_set_and_what_is_wrong(
         ("platform = 5\n", "write its settings below a line [platform]"),
         ("[[platform]]\n", "write its settings below a line [platform]"),
         ("[platform]\nhost = 'caf\xe9'\n", "it is not text"),
+        ("[plattform]\nport = 1\n", "below [platform] and [integration]; did you mean [platform]?"),
+        ("[integraton]\nport = 1\n", "did you mean [integration]?"),
+        ("[Platform]\nport = 1\n", "did you mean [platform]?"),
+        ("port = 1\n", "port: all settings stand below [platform] and [integration]; this does not"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_the_file(tmp_path: Path, content: str, what: str) -> None:
@@ -206,6 +210,23 @@ def test_an_env_file_fills_in_what_the_environment_lacks_and_comes_before_the_fi
     settings = read_settings(IntegrationSettings, env_file, port=3)
     assert (settings.name, settings.port, settings.scopes) == ("It is $mine", 3, "spark:people_read")
     assert settings.host == "file", "what is empty is not set"
+
+
+def test_what_an_env_file_says_in_vain_is_known_by_its_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GRANTFLOW_PORT", "1")
+    env_file = tmp_path / "app.env"
+    env_file.write_text(
+        "GRANTFLOW_CLIENT_ID=C2\nGRANTFLOW_CLIENT_SECRET=other\nGRANTFLOW_KEY=gfk_key\nGRANTFLOW_PORT=2\n"
+        "GRANTFLOW_NAME=mine\nGRANTFLOW_SCOPES=\n"
+    )
+    assert overruled(IntegrationSettings, env_file) == [
+        "GRANTFLOW_CLIENT_ID",
+        "GRANTFLOW_CLIENT_SECRET",
+        "GRANTFLOW_PORT",
+    ]
+    assert "GRANTFLOW_PORT" not in overruled(IntegrationSettings, env_file, port=3), "a flag stands above both"
 
 
 @pytest.mark.parametrize("line", ["GRANTFLOW_NAME", "GRANTFLOW_NAME=My app", "GRANTFLOW_NAME='My app", "rm NAME=x"])

@@ -10,6 +10,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -207,6 +208,9 @@ class IntegrationSettings(_Settings):
         return values
 
 
+#: Every table that the file may have, whichever command reads it: a misspelt one would set nothing.
+_HEADINGS = (PlatformSettings.heading, IntegrationSettings.heading)
+
 S = TypeVar("S", bound=_Settings)
 
 
@@ -218,14 +222,26 @@ def read_settings(kind: type[S], env_file: Path | None = None, /, **flags: objec
     """
     flags = {name: value for name, value in flags.items() if value is not None}
     lines = _read_env_file(kind, env_file) if env_file else {}
+    unset = {name: value for name, value in lines.items() if not os.environ.get(_variable(kind, name))}
     try:
-        return kind(**(lines | flags))
+        return kind(**(unset | flags))
     except ValidationError as error:
         raise SettingsError(dict(_explain(kind, details, flags) for details in error.errors())) from None
 
 
+def overruled(kind: type[_Settings], env_file: Path, /, **flags: object) -> list[str]:
+    """The variables that the file sets and the environment sets otherwise, which counts; not those given by flags.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds a line of another kind.
+    """
+    lines = {_variable(kind, name): value for name, value in _read_env_file(kind, env_file).items()}
+    by_flag = {_variable(kind, name) for name, value in flags.items() if value is not None}
+    return [name for name in lines if name not in by_flag and os.environ.get(name) not in (None, "", lines[name])]
+
+
 def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
-    """What it sets of these settings and the environment does not. Nothing in it is run, unlike where a shell reads it.
+    """What it sets of these settings. Nothing in it is run, unlike where a shell reads it.
 
     Raises:
         SettingsError: it cannot be read, or holds a line of another kind.
@@ -242,7 +258,7 @@ def _read_env_file(kind: type[_Settings], path: Path) -> dict[str, object]:
                 {f"{path}:{number}": "the line is not of the form NAME=value, or 'NAME=value' in quotes"}
             )
         fields = {_variable(kind, field): field for field in kind.model_fields}
-        if name in fields and value and not os.environ.get(name):
+        if name in fields and value:
             found[fields[name]] = value
     return found
 
@@ -251,18 +267,27 @@ def _read_table(heading: str) -> dict[str, Any]:
     """What the file says under the heading.
 
     Raises:
-        SettingsError: it cannot be read, is no TOML, or has something else than settings there.
+        SettingsError: it cannot be read, is no TOML, has something else than settings there, or an unknown table.
     """
     file = config_file()
     if not file.exists():
         return {}
     try:
-        table = tomllib.loads(_read_text(file, where=f"[{heading}]")).get(heading, {})
+        tables = tomllib.loads(_read_text(file, where=f"[{heading}]"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError({str(file): f"it is not valid TOML: {error}"}) from None
+    if unknown := {f"{file}: {name}": _no_such_table(name) for name in tables if name not in _HEADINGS}:
+        raise SettingsError(unknown)
+    table = tables.get(heading, {})
     if not isinstance(table, dict):
         raise SettingsError({f"{file}: {heading}": f"it must be a table; write its settings below a line [{heading}]"})
     return table
+
+
+def _no_such_table(name: str) -> str:
+    known = " and ".join(f"[{heading}]" for heading in _HEADINGS)
+    close = get_close_matches(name.lower(), _HEADINGS, n=1)
+    return f"all settings stand below {known}" + (f"; did you mean [{close[0]}]?" if close else "; this does not")
 
 
 def config_file() -> Path:

@@ -132,6 +132,20 @@ def ready_to_serve(grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch) -> C
     return grantflow
 
 
+def test_an_env_file_that_the_environment_overrules_is_warned_about_without_its_values(
+    ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.env").write_text("GRANTFLOW_CLIENT_ID=C2\nGRANTFLOW_CLIENT_SECRET=an0ther\nGRANTFLOW_NAME=Mine\n")
+    monkeypatch.setenv("GRANTFLOW_VAULT", ".")  # so that it ends
+    ended = ready_to_serve("serve", "--env-file", "mine.env")
+    warning = next(line for line in ended.err.splitlines() if line.startswith("warning: "))
+    assert "The environment says otherwise than mine.env, and it counts: " in warning
+    assert warning.endswith("unset GRANTFLOW_CLIENT_ID GRANTFLOW_CLIENT_SECRET")
+    assert not [value for value in ("C1", "C2", "s3cret", "an0ther", "Mine") if value in warning]
+    (tmp_path / "mine.env").write_text("GRANTFLOW_CLIENT_ID=C1\n")
+    assert "warning" not in ready_to_serve("serve", "--env-file", "mine.env").err, "they agree"
+
+
 @pytest.mark.parametrize(
     ("vault", "what"),
     [("missing/vault.db", "No such file or directory"), (".", "Is a directory"), ("junk.db", "not a database")],

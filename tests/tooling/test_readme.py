@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
 from grantflow.settings import IntegrationSettings
 from tests.examples import running
+from tests.examples.running import free_port
 from tests.parts import ROOT
 from tests.tooling.test_wheel import bare, wheel  # noqa: F401  (fixtures)
 from tests.whole.person import Person
@@ -209,6 +211,40 @@ def test_w16_what_the_readme_mounts_can_be_granted_in_the_sandbox(platform: Up, 
         answer = grace.grant(begun.url)
         grant = integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
     assert grant.person_id
+
+
+HOST = """
+from grantflow import AsyncIntegration, KeyRing, SqliteVault
+
+vault = SqliteVault("vault.db", keys=KeyRing(KeyRing.new_key()))
+redirect_uri = "http://localhost:8001/webex/oauth"
+integration = AsyncIntegration("C1", "s3cret", redirect_uri=redirect_uri, scopes="spark:people_read", vault=vault)
+"""
+
+
+@pytest.mark.slow
+def test_s94_the_server_that_the_readme_starts_logs_no_authorization_code(tmp_path: Path) -> None:
+    (tmp_path / "your_app.py").write_text(HOST + MOUNTED)
+    (command,) = re.findall(r"`(uvicorn your_app:app[^`]*)`", README)
+    port, log = str(free_port()), tmp_path / "log"
+    words = [sys.executable, "-m", *command.replace("8001", port).split()]
+    with log.open("w") as file, subprocess.Popen(words, cwd=tmp_path, stdout=file, stderr=file) as server:
+        try:
+            url = f"http://127.0.0.1:{port}/webex/oauth?code=c0de&state=x"
+            assert awaited(url).status_code == 303, "the pages answer there"
+        finally:
+            server.terminate()
+    assert "Uvicorn running" in log.read_text()
+    assert "c0de" not in log.read_text()
+
+
+def awaited(url: str) -> httpx2.Response:
+    for _ in range(200):
+        try:
+            return httpx2.get(url, trust_env=False)
+        except httpx2.ConnectError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing answers at {url}")
 
 
 def test_the_pages_mount_as_the_readme_shows(tmp_path: Path) -> None:

@@ -4,22 +4,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from grantflow.cli.output import USAGE, Failure
-from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, read_settings
+from grantflow.cli.output import USAGE, Failure, say
+from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, overruled, read_settings
 
 S = TypeVar("S", PlatformSettings, IntegrationSettings)
 
 
 def read(kind: type[S], env_file: Path | None = None, /, **flags: object) -> S:
-    """From flags (None: not given), environment, ``env_file`` and file.
+    """From flags (None: not given), environment, ``env_file`` and file; warns where the environment overrules
+    ``env_file``.
 
     Raises:
         Failure: it names each setting that is missing or wrong.
     """
     try:
-        return read_settings(kind, env_file, **flags)
+        settings = read_settings(kind, env_file, **flags)
+        names = overruled(kind, env_file, **flags) if env_file else []
     except SettingsError as error:
         raise failure_of(error.problems) from error
+    if names:
+        say(
+            f"warning: The environment says otherwise than {env_file}, and it counts: {', '.join(names)}. "
+            f"For what the file says, use a new terminal, or first: unset {' '.join(names)}"
+        )
+    return settings
 
 
 def failure_of(problems: Mapping[str, str]) -> Failure:
