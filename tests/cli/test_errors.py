@@ -29,8 +29,10 @@ from tests.client.test_vault import stored
         (("platform", "person", "ad"), "Did you mean 'add'?", "grantflow platform person --help"),
         (("up", "--prt", "1"), "Unknown option: --prt. Did you mean --port?", "grantflow up --help"),
         (("up", "--port"), "--port needs a value", "grantflow up --help"),
-        (("up", "--port", "x"), 'unable to convert "x" into int', "grantflow up --help"),
-        (("up", "--port", "70000"), "--port", "grantflow up --help"),
+        (("up", "--port", "x"), "'x' is no port, which is a number from 0 to 65535", "grantflow up --help"),
+        (("up", "--port", "70000"), "'70000' is no port", "grantflow up --help"),
+        (("serve", "--port", "x"), "--port: 'x' is no port, which is a number from 0", "grantflow serve --help"),
+        (("platform", "serve", "-p", "-1"), "'-1' is no port", "grantflow platform serve --help"),
         (("up", "too", "many"), "Too many words: too many", "grantflow up --help"),
         (("platform", "app", "add"), "NAME is missing", "grantflow platform app add --help"),
         (("platform", "app", "add", "X"), "--redirect-uri is missing", "grantflow platform app add --help"),
@@ -45,6 +47,23 @@ def test_wrong_usage_is_told_with_the_nearest_right_one_and_code_2(
     assert what in " ".join(ended.err.split())
     assert fix in ended.err
     assert ended.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("command", ["up", "status", "serve", "platform serve", "platform person list"])
+@pytest.mark.parametrize("empty", [("--data", ""), ("--data=",)])
+def test_an_empty_path_is_refused_and_leaves_nothing(
+    grantflow: CommandLine, command: str, empty: tuple[str, ...]
+) -> None:
+    ended = grantflow(*command.split(), *empty)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Invalid value for --data: it is empty. Is a variable not set" in " ".join(ended.err.split())
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_an_empty_env_file_is_refused(grantflow: CommandLine) -> None:
+    ended = grantflow("serve", "--env-file", "")
+    assert ended.code == 2
+    assert "Invalid value for --env-file: it is empty." in ended.err
 
 
 def test_status_says_that_nothing_runs_and_how_to_start_it(grantflow: CommandLine) -> None:
@@ -173,7 +192,14 @@ def test_a_vault_under_another_key_is_told_before_anybody_is_sent_to_it(
     assert (ended.code, ended.out) == (2, "")
     said = " ".join(ended.err.split())
     assert f"The vault {tmp_path / 'vault.db'} was sealed under key" in said
+    assert "and GRANTFLOW_KEY has" in said
     assert "name another file: GRANTFLOW_VAULT" in said
+    (tmp_path / "key").write_text(KeyRing.new_key())
+    monkeypatch.delenv("GRANTFLOW_KEY")
+    monkeypatch.setenv("GRANTFLOW_KEY_FILE", "key")
+    by_file = " ".join(ready_to_serve("serve").err.split())
+    assert "and GRANTFLOW_KEY_FILE has" in by_file
+    assert "GRANTFLOW_KEY_FILE takes the new one first" in by_file
 
 
 def test_a_file_of_the_sandbox_that_is_damaged_is_told(grantflow: CommandLine) -> None:
@@ -183,6 +209,58 @@ def test_a_file_of_the_sandbox_that_is_damaged_is_told(grantflow: CommandLine) -
     ended = grantflow("up", "--port", "0", "--integration-port", "0", "--data", str(directory.path))
     assert (ended.code, ended.out) == (1, "")
     assert "sandbox.json is damaged" in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize("command", [("up",), ("platform", "serve"), ("serve",)])
+def test_a_file_where_a_folder_was_meant_is_told(
+    ready_to_serve: CommandLine, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_text("")
+    ended = ready_to_serve(*command, "--port", "0", "--data", "file")
+    assert (ended.code, ended.out) == (2, "")
+    assert f"{tmp_path / 'file'} is a file, not a folder. Name a folder with --data DIR." in " ".join(ended.err.split())
+
+
+def test_a_database_that_is_none_is_not_tried_again(grantflow: CommandLine) -> None:
+    directory = DataDirectory(grantflow.directory)
+    directory.create()
+    directory.database.write_bytes(b"no database at all, " * 100)
+    ended = grantflow.platform("serve", "--port", "0")
+    assert (ended.code, ended.out) == (1, "")
+    said = " ".join(ended.err.split())
+    assert "file is not a database. Restore a backup, or use another --data." in said
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "what"),
+    [
+        ("", ("--env-file", "missing.env"), "missing.env cannot be read: No such file or directory"),
+        ("[platform\n", (), "it is not valid TOML"),
+        ("[plattform]\n", (), "did you mean [platform]?"),
+    ],
+)
+def test_what_cannot_be_read_is_not_told_to_be_set_elsewhere(
+    ready_to_serve: CommandLine, tmp_path: Path, content: str, flags: tuple[str, ...], what: str
+) -> None:
+    (tmp_path / "grantflow.toml").write_text(content)
+    ended = ready_to_serve("serve", *flags)
+    assert (ended.code, ended.out) == (2, "")
+    said = " ".join(ended.err.split())
+    assert said.startswith("error: The settings cannot be read. ")
+    assert what in said
+    assert "Set them in the environment" not in said
+
+
+def test_a_public_url_that_does_not_hold_the_redirect_uri_is_told_in_the_words_of_the_command_line(
+    ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRANTFLOW_REDIRECT_URI", "https://other.example/oauth")
+    ended = ready_to_serve("serve", "--public-url", "https://lockbot.example/app")
+    assert (ended.code, ended.out) == (2, "")
+    said = " ".join(ended.err.split())
+    assert "https://other.example/oauth does not lie below --public-url https://lockbot.example/app" in said
+    assert "such as https://lockbot.example/app/oauth, and set GRANTFLOW_REDIRECT_URI to it." in said
+    assert "base_url" not in said
 
 
 def test_a_directory_that_cannot_be_written_is_told(grantflow: CommandLine, tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def test_w15_behind_a_proxy_the_public_url_is_what_the_platform_sees(tmp_path: P
         assert "evil.example" not in answer.headers["location"]
 
 
+def test_w15_a_redirect_uri_deeper_than_the_public_url_sends_nobody_to_pages_that_are_not_there(tmp_path: Path) -> None:
+    deeper = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": "https://lockbot.example.com/back/oauth"}
+    with running(tmp_path, "serve", *FREE, "--public-url", "https://lockbot.example.com", env=deeper) as served:
+        assert served.errors.read_text() == ""
+
+
 def local_port(process: int) -> int:
     """Where it listens: behind a proxy it tells its public address alone."""
     inodes = {

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from grantflow.cli.output import USAGE, Failure, say
-from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, overruled, read_settings
+from grantflow.settings import (
+    CONFIG_VARIABLE,
+    IntegrationSettings,
+    PlatformSettings,
+    SettingsError,
+    overruled,
+    read_settings,
+)
 
 S = TypeVar("S", PlatformSettings, IntegrationSettings)
 
@@ -32,9 +39,16 @@ def read(kind: type[S], env_file: Path | None = None, /, **flags: object) -> S:
 
 def failure_of(problems: Mapping[str, str]) -> Failure:
     """The one form in which people are told of settings: where each is set, and what is wrong with it."""
+    if not any(map(_is_variable, problems)):
+        return Failure("The settings cannot be read.", details=problems.items(), code=USAGE)
     return Failure(
         "A setting is missing or wrong." if len(problems) == 1 else f"{len(problems)} settings are missing or wrong.",
         details=problems.items(),
         fix="Set them in the environment or in grantflow.toml; --help lists all.",
         code=USAGE,
     )
+
+
+def _is_variable(where: str) -> bool:
+    """And neither a file that could not be read nor a line of it, where it says itself what to do."""
+    return where.startswith("GRANTFLOW_") and where != CONFIG_VARIABLE

@@ -14,7 +14,7 @@ from grantflow.app import Storage, mint, platform
 from grantflow.authorization_server import Settings
 from grantflow.cli.addresses import addresses, knows_the_api, public_address, roles_of
 from grantflow.cli.configured import read
-from grantflow.cli.flags import Data, Json
+from grantflow.cli.flags import Data, Json, PortSetting
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bound, held, serve_in_workers
 from grantflow.data_directory import DataDirectory
@@ -31,7 +31,7 @@ class Flags:
     """Those that are settings too, by their names in ``PlatformSettings``; None: not given."""
 
     host: str | None = None
-    port: Annotated[int | None, Parameter(alias="-p")] = None
+    port: PortSetting = None
     public_url: str | None = None
     trusted_proxies: Annotated[list[str] | None, Parameter(name="trusted-proxy", negative="")] = None
     role: Annotated[list[RoleName] | None, Parameter(negative="")] = None

@@ -82,11 +82,14 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         fix = 'Install it in a clone of Grantflow: pip install ".[server]"'
         return Failure(f"This command needs the package {package}.", fix=fix)
     if isinstance(error, StorageUnavailable):
-        return Failure(f"The database cannot be used: {error.reason}.", fix="Try again, or use another --data.")
+        fix = "Restore a backup" if is_damaged(error) else "Try again"
+        return Failure(f"The database cannot be used: {error.reason}.", fix=f"{fix}, or use another --data.")
     if isinstance(error, BrokenFile):
         return Failure(str(error), fix="Restore it from a backup, or delete it: what it held is then made up anew.")
     if isinstance(error, GrantflowError):
         return Failure(str(error))
+    if isinstance(error, FileExistsError):
+        return Failure(f"{error.filename} is a file, not a folder.", fix="Name a folder with --data DIR.", code=USAGE)
     if isinstance(error, OSError) and error.filename:
         return Failure(f"{error.filename} cannot be used: {error.strerror}.", fix="Name another place with --data DIR.")
     return Failure(
@@ -115,6 +118,12 @@ def unknown_command(arguments: Sequence[str]) -> str:
     known = list(dict.fromkeys(words[depth] for words in COMMANDS if words[:depth] == group))
     close = get_close_matches(word, known, n=1)
     return f"There is no command {word!r} here." + (f" Did you mean {close[0]!r}?" if close else "")
+
+
+def is_damaged(error: StorageUnavailable) -> bool:
+    """Whether SQLite found what no waiting mends."""
+    name = getattr(error.__cause__, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
 
 
 def missing_package(error: BaseException | None) -> str | None:

@@ -3,20 +3,20 @@
 import shlex
 from pathlib import Path
 from socket import create_connection
-from typing import Annotated
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from cyclopts import Parameter
 from starlette.applications import Starlette
 
 from grantflow.app import clock, integration
 from grantflow.cli.configured import failure_of, read
-from grantflow.cli.flags import Data, Json, Open, Switch
+from grantflow.cli.flags import Data, File, Json, Open, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
+from grantflow.client.pages.assembly import RedirectUriElsewhere
+from grantflow.client.pages.mount import CONNECT
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
@@ -24,7 +24,7 @@ from grantflow.protocol.errors import InvalidScope
 from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
 from grantflow.serving import Listener
 from grantflow.settings import WEBEX_API_URL, IntegrationSettings
-from grantflow.web.site import is_loopback
+from grantflow.web.site import Site, is_loopback
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
@@ -32,11 +32,11 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 def serve(
     *,
     host: str | None = None,
-    port: Annotated[int | None, Parameter(alias="-p")] = None,
+    port: PortSetting = None,
     public_url: str | None = None,
     tls: Switch = False,
     try_it: Switch = False,
-    env_file: Path | None = None,
+    env_file: File = None,
     data: Data = None,
     open_: Open = False,
     json: Json = False,
@@ -83,15 +83,24 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
             settings.client_secret.get_secret_value(),
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
-            vault=_vault(vault, _keys(settings)),
+            vault=_vault(vault, _keys(settings), keys_from=_keys_from(settings)),
             api_url=settings.api_url,
             authorization_endpoint=settings.authorization_endpoint,
             token_endpoint=settings.token_endpoint,
             revocation_url=settings.revocation_url,
             issuer=settings.issuer,
+            grant_url=Site("", base_url).public_url(CONNECT),
         )
         behind_proxy = settings.public_url is not None
         return integration(client, _about(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
+    except RedirectUriElsewhere as error:
+        raise Failure(
+            f"The redirect URI {redirect_uri} does not lie below --public-url {base_url}: the platform would send "
+            "people to an address that these pages do not serve.",
+            fix="Correct --public-url, or register a redirect URI below it at the platform, such as "
+            f"{base_url}/oauth, and set GRANTFLOW_REDIRECT_URI to it.",
+            code=USAGE,
+        ) from error
     except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
 
@@ -101,17 +110,20 @@ def _keys(settings: IntegrationSettings) -> KeyRing:
         return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
     except SealingError as error:
         what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
-        where = "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
-        raise failure_of({where: f"{what}Make one with: grantflow key new"}) from error
+        raise failure_of({_keys_from(settings): f"{what}Make one with: grantflow key new"}) from error
 
 
-def _vault(path: Path, keys: KeyRing) -> SqliteVault:
+def _keys_from(settings: IntegrationSettings) -> str:
+    return "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
+
+
+def _vault(path: Path, keys: KeyRing, *, keys_from: str) -> SqliteVault:
     try:
         return SqliteVault(path, keys=keys)
     except WrongKey as error:
         raise Failure(
-            f"The vault {path} was sealed under key {error.key_id}, and GRANTFLOW_KEY is {', '.join(error.known)}.",
-            fix="If these are the grants of this integration, put that key back: GRANTFLOW_KEY takes the new one first "
+            f"The vault {path} was sealed under key {error.key_id}, and {keys_from} has {', '.join(error.known)}.",
+            fix=f"If these are the grants of this integration, put that key back: {keys_from} takes the new one first "
             "and the old one after a comma. If they are something else's, name another file: GRANTFLOW_VAULT.",
             code=USAGE,
         ) from error

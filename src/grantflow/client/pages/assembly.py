@@ -39,6 +39,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 log = logging.getLogger("grantflow.pages")
 
 
+class RedirectUriElsewhere(ValueError):
+    """The redirect URI lies outside of the address that the pages were given."""
+
+
 class IntegrationPages(Starlette):
     """What `integration_pages` makes: an ASGI app, and the one thing that its host may ask of it."""
 
@@ -114,7 +118,7 @@ def _path_below(site: Site, redirect_uri: SplitResult) -> str:
     path = redirect_uri.path or "/"
     same_origin = Site("", redirect_uri._replace(path="", query="", fragment="").geturl()).origin == site.origin
     if not (same_origin and f"{path}/".startswith(f"{site.prefix}/")):
-        raise ValueError(
+        raise RedirectUriElsewhere(
             f"The redirect URI {redirect_uri.geturl()} does not lie below {site.public_url('/')}, where the pages are: "
             "the platform would send people to an address that they do not serve. Change base_url or redirect_uri."
         )
