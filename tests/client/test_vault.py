@@ -26,6 +26,7 @@ from grantflow import (
     VaultNotOpened,
     VaultUnavailable,
     WrongKey,
+    database_file,
 )
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
@@ -531,6 +532,44 @@ def test_a_vault_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be
     time.sleep(1.1)
     assert vault.enter(stored()) == vault.find(stored().grant.key)
     vault.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_vault_whose_log_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    vault = SqliteVault(path, keys=KEYS)
+    vault.enter(stored())
+    log, kept = path.with_name("grants.db-wal"), path.with_name("kept")
+    log.rename(kept)
+    if replaced:
+        log.write_bytes(kept.read_bytes())
+    with pytest.raises(
+        VaultUnavailable, match=r"its log \(grants\.db-wal, beside it\) was removed or replaced.*backup"
+    ):
+        vault.enter(stored("grace"))
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.find(stored().grant.key)
+    kept.rename(log)
+    assert vault.enter(stored("grace")) == vault.find(stored("grace").grant.key)
+    vault.close()
+
+
+def test_two_vaults_of_a_process_keep_their_log_while_other_processes_come_and_go(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    first = SqliteVault(path, keys=KEYS)
+    second = SqliteVault(path, keys=KEYS)
+    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM grants'); c.close()"
+    for vault, person in ((first, "ada"), (second, "grace")):
+        vault.enter(stored(person))
+        subprocess.run([sys.executable, "-c", program, path], check=True)
+        assert path.with_name("grants.db-wal").exists()
+        assert vault.find(stored(person).grant.key) is not None
+    first.close()
+    second.close()
 
 
 def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_path: Path) -> None:

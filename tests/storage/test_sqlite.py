@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import stat
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from grantflow import database_file
 from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.errors import TemporarilyUnavailable
 from grantflow.storage import sqlite
-from grantflow.storage.engine import IntegrityError, Row, Stale, Statement, StorageUnavailable, Work
+from grantflow.storage.engine import IntegrityError, Row, Stale, Statement, StorageReplaced, StorageUnavailable, Work
 from grantflow.storage.sqlite import SqliteEngine
 
 ADD = "INSERT INTO people (id, email, display_name, org_id, created_at) VALUES (:id, :email, 'Ada', 'o', 0)"
@@ -356,6 +358,57 @@ def test_a_damaged_file_is_unavailable_and_no_crash(tmp_path: Path) -> None:
         if b"@sandbox.example" in content[page : page + 4096]:
             content[page : page + 8] = b"\xff" * 8
     file.write_bytes(content)
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_log_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool, linked: bool
+) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    log, kept = tmp_path / "platform.db-wal", tmp_path / "kept"
+    if linked:
+        (tmp_path / "elsewhere").mkdir()
+        log = tmp_path / "elsewhere" / "real.db-wal"
+        (tmp_path / "platform.db").symlink_to(tmp_path / "elsewhere" / "real.db")
+
+    async def story(engine: SqliteEngine) -> None:
+        await engine.write(add("ada"))
+        log.rename(kept)
+        if replaced:
+            log.write_bytes(kept.read_bytes())
+        for refused in (engine.read(COUNT), engine.write(add("grace"))):
+            with pytest.raises(
+                StorageReplaced, match=r"its log \(platform\.db-wal, beside it\) was removed or replaced"
+            ):
+                await refused
+        kept.rename(log)
+        await engine.write(add("grace"))
+        assert await count(engine) == 2
+
+    run(tmp_path, story)
+
+
+def test_other_processes_that_come_and_go_take_no_log_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    program = """if True:
+        import sqlite3, sys
+        other = sqlite3.connect(sys.argv[1], isolation_level=None)
+        other.execute("UPDATE people SET display_name = 'Grace'")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        other.execute("VACUUM")
+        other.close()
+    """
+
+    async def story(engine: SqliteEngine) -> None:
+        for name in ("ada", "grace"):
+            await engine.write(add(name))
+            other = await asyncio.create_subprocess_exec(sys.executable, "-c", program, tmp_path / "platform.db")
+            assert await other.wait() == 0
+            assert {row["display_name"] for row in await engine.write(query("SELECT * FROM people"))} == {"Grace"}
+        assert await count(engine) == 2
+
     run(tmp_path, story)
 
 

@@ -43,12 +43,15 @@ class StorageUnavailable(TemporarilyUnavailable):
 
 
 class StorageReplaced(StorageUnavailable):
-    """The database's file is not the one any more that was opened; ``FIX`` is what an operator does about it."""
+    """The database's file, or the log beside it, is not the one any more that was opened; ``FIX`` is what an operator
+    does about it.
+    """
 
     FIX = "Put it back, or restore a backup, and start the platform again; until then nothing is written."
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"the database {path} was removed or replaced while it was open. {self.FIX}", retry_after=60)
+        what = f"the database {path} or its log ({path.name}-wal, beside it)"
+        super().__init__(f"{what} was removed or replaced while it was open. {self.FIX}", retry_after=60)
 
 
 class IntegrityError(Exception):

@@ -1,11 +1,12 @@
 """The vault in one SQLite file, for all threads and processes of one machine."""
 
+import errno
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.resources import files
@@ -227,10 +228,10 @@ class SqliteVault:
     def _open(self, *, again: bool = False) -> _Connections:
         """`again`: it was open before, so what is empty now is no new vault."""
         try:
-            # Made here and not by SQLite, so that it is never readable for others, not even at first.
-            opened = os.open(self._path, os.O_RDWR | (0 if again else os.O_CREAT), 0o600)
-            size = os.fstat(opened).st_size
-            os.close(opened)
+            if not again:
+                _make(self._path)
+            _check_usable(self._path)
+            size = self._path.stat().st_size
         except OSError as error:
             raise not_opened(self._path, error) from error
         if again and size == 0:
@@ -334,6 +335,25 @@ def _told(path: Path, connections: _Connections | None = None) -> Iterator[None]
 def _over(generation: int, *, holder: str | None = None, only_holder: bool = False) -> dict[str, object]:
     """What `_REPLACE` expects to find."""
     return {"read": generation, "holder": holder, "only_holder": only_holder}
+
+
+def _make(path: Path) -> None:
+    """Where it is not there. Here and not by SQLite, so that it is never readable for others, not even at first.
+
+    One that is there must not be opened: with closing it, this process would give up every lock that it holds on it,
+    those of another vault on the same file too, and whoever closes it elsewhere would take the log away from under
+    them (sqlite.org/howtocorrupt.html, section 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _check_usable(path: Path) -> None:
+    if path.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    as_who_acts = os.access in os.supports_effective_ids
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=as_who_acts):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _connect(path: Path, *, wait: float) -> sqlite3.Connection:

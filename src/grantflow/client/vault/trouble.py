@@ -55,8 +55,8 @@ def unavailable(path: Path, *, code: int | None, reason: str) -> VaultUnavailabl
 
 def replaced(path: Path) -> VaultUnavailable:
     return VaultUnavailable(
-        f"The vault {path} was removed or replaced while it was open, and what is written now would be lost. Put it "
-        "back from a backup, and start again.",
+        f"The vault {path} or its log ({path.name}-wal, beside it) was removed or replaced while it was open, and what "
+        "is written now would be lost. Put it back from a backup, and start again.",
         retry_after=60.0,
     )
 
