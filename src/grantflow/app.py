@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,8 @@ Mint = Callable[[int], bytes]
 TakeOver = Callable[[str, Secret], bool]
 
 SWEEP_EVERY = 60.0
+#: What whoever starts the command line under another name, as ``./dev`` does, sets it to: pages tell people to type it.
+PROGRAM = "GRANTFLOW_PROGRAM"
 
 
 def clock() -> datetime:
@@ -113,16 +116,19 @@ def platform(
     take_over: TakeOver | None = None,
     clock: Clock = clock,
     mint: Mint = mint,
+    environ: Mapping[str, str] = os.environ,
 ) -> Starlette:
     """The platform's roles, or some of them, over one storage, which it closes at the end.
 
     ``settings.issuer`` is the authorization server's address with ``/v1`` below it; ``form_key`` is 32 bytes or more,
     the same on every node. ``addresses`` tells where each role is found, those that run elsewhere too; without it all
-    are at ``site.base_url``. ``take_over`` is told each client secret that is regenerated, see `PortalSettings`.
+    are at ``site.base_url``. ``take_over`` is told each client secret that is regenerated, see `PortalSettings`. Of
+    ``environ`` nothing is read but what the command line is called here.
     """
     addresses = addresses or Addresses.at(site.base_url)
     pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES, developer_portal.TEMPLATES))
-    parts = Parts(storage, settings, addresses, pages, form_key, clock, mint, take_over)
+    program = environ.get(PROGRAM) or "grantflow"
+    parts = Parts(storage, settings, addresses, pages, form_key, clock, mint, take_over, program)
     routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
     routes.append(developer_portal.icon_route(storage.app_hub))  # the pages of every role show icons
     for role, routes_of in _ROUTES.items():
@@ -190,6 +196,7 @@ class Parts:
     clock: Clock
     mint: Mint
     take_over: TakeOver | None = None
+    program: str = "grantflow"
 
     def link(self, address: str, path: str) -> str:
         """What leads from a page of this process to a path of a role at this address."""
@@ -248,6 +255,7 @@ def _resource_owner(parts: Parts) -> list[BaseRoute]:
             account_links=parts.account_links,
             admin_links=parts.admin_links,
             portal_links=parts.portal_links,
+            program=parts.program,
         ),
         people=storage.people,
         sessions=storage.sessions,
@@ -299,6 +307,8 @@ def _developer_portal(parts: Parts) -> list[BaseRoute]:
             sign_out=parts.link(person, resource_owner.SIGN_OUT),
             seen_from_sign_in="" if portal == person else portal,
             take_over=parts.take_over,
+            connected_apps_url=person + resource_owner.CONNECTED_APPS,
+            program=parts.program,
         ),
         pages=parts.pages,
         clock=parts.clock,

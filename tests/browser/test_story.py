@@ -108,6 +108,34 @@ def test_w24_both_answers_are_seen_without_scrolling_and_alike_in_size_however_m
         page.get_by_role("button", name="Decline").click()
 
 
+def is_seen(page: Page, selector: str) -> bool:
+    """Whether the middle of it is on the screen with nothing before it, and no part of it below the screen."""
+    return bool(
+        page.locator(selector).evaluate(
+            """found => {
+                const box = found.getBoundingClientRect()
+                const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+                return box.y >= 0 && box.bottom <= innerHeight && (top === found || found.contains(top))
+            }"""
+        )
+    )
+
+
+def test_w24_what_is_ticked_beforehand_is_seen_with_the_two_answers_on_every_screen(
+    browser: Browser, platform: Up
+) -> None:
+    page = browser.new_page()
+    page.goto(platform.app["authorization_url"])
+    page.get_by_label("Email").fill(platform.ada["email"])
+    page.get_by_label("Password", exact=True).fill(platform.ada["password"])
+    page.get_by_role("button", name="Sign in").click()
+    for width, height in ((1280, 900), (1280, 720), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        for selector in ("[name=remember]", "label[for=field-remember]", "[value=accept]", "[value=decline]"):
+            assert is_seen(page, selector), f"{selector} at {width} by {height}"
+    page.close()
+
+
 @pytest.mark.parametrize(("variant", "width", "scheme"), VARIANTS)
 def test_w22_to_w34_the_story_from_the_landing_page_to_granting_again(
     browser: Browser, platform: Up, variant: str, width: int, scheme: ColorScheme

@@ -56,6 +56,21 @@ def test_w26_w29_w36_each_program_on_an_integrations_page_gets_tokens_with_its_o
     assert ("access_token" if label == "curl" else "Ada Lovelace") in said
 
 
+def test_w29_the_program_with_our_library_says_that_it_needs_a_key(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        page = await browser.open(f"/my-apps/{await browser.created()}")
+        assert "GRANTFLOW_KEY : grantflow key new makes one" in text_of(page)
+        programs.append(code_of(page, LABELS[0]))
+
+    programs: list[str] = []
+    run(tmp_path, story)
+    command = [sys.executable, "-c", programs[0]]
+    env = environment() | {"GRANTFLOW_CLIENT_SECRET": "x"}
+    ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "GRANTFLOW_KEY is not set" in ended.stderr.splitlines()[-1]
+
+
 def shown(page: Page, label: str) -> str:
     block = page.text.partition(f"<figcaption>{label}")[2]
     return unescape(block.partition("<code>")[2].partition("</code>")[0])

@@ -88,9 +88,35 @@ def test_w19_the_downloaded_file_and_the_lines_beside_it_are_all_that_ones_own_p
         assert (settings["name"], settings["port"]) == ("Ada's $Helper", 8471)
         assert settings["redirect_uri"] == "http://127.0.0.1:8471/oauth"
         assert settings["api_url"] == f"{URL}/v1"
+        assert (settings["platform"], settings["connected_apps_url"]) == ("Grantflow", f"{URL}/connected-apps")
         assert "GRANTFLOW_KEY=" in (tmp_path / "ada-s-helper.env").read_text()
 
     run(tmp_path, story)
+
+
+def test_w19_what_is_to_be_typed_names_the_program_as_it_is_called_here_and_appends_nothing_where_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRANTFLOW_PROGRAM", "./dev grantflow")
+    shown: list[str] = []
+
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        answer = await browser.create()
+        lines = code_of(answer, "In a shell").splitlines()
+        assert "$(./dev grantflow key new)" in lines[0]
+        assert lines[-1] == "./dev grantflow serve"
+        shown.append(lines[0])
+        page = await browser.open(f"/my-apps/{code_of(answer, 'Client ID')}")
+        assert "./dev grantflow key new makes one" in text_of(page)
+        assert "./dev grantflow up" in text_of(await house.visitor().open("/signin"))
+
+    run(tmp_path, story)
+    env_file = tmp_path / "lockbot.env"
+    env_file.write_text("A=1\n")
+    ended = subprocess.run(["sh", "-c", shown[0]], cwd=tmp_path, capture_output=True, check=False)
+    assert ended.returncode != 0, "there is no ./dev here"
+    assert env_file.read_text() == "A=1\n"
 
 
 def taken_over(lines: str, *, at: Path) -> Any:

@@ -94,7 +94,14 @@ def test_w22_the_env_file_of_the_portal_reads_back_as_the_settings_of_its_integr
 ) -> None:
     made = Integration(Registration("C1", name, (uri,), scopes), NOW)
     api_url, elsewhere = "https://api.example/v1", "https://as.example/v1/authorize"
-    text = environment_file(made, Secret("s3cret"), api_url=api_url, authorization_endpoint=elsewhere)
+    text = environment_file(
+        made,
+        Secret("s3cret"),
+        api_url=api_url,
+        authorization_endpoint=elsewhere,
+        platform="Grantflow",
+        connected_apps_url="https://platform.example/connected-apps",
+    )
     with TemporaryDirectory() as folder, patch.dict(os.environ, {}, clear=True):
         file = Path(folder) / ".env"
         file.write_text(text, encoding="utf-8")

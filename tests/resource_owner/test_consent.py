@@ -57,7 +57,7 @@ def test_accept_and_decline_are_alike_in_size(tmp_path: Path) -> None:
     async def story(house: House) -> None:
         request_id = await house.question(await house.integration())
         page = await (await house.signed_in(await house.person())).open(f"/consent?request={request_id}")
-        row = page.text.partition('<div class="actions actions-equal">')[2].partition("</div>")[0]
+        row = page.text.partition('<div class="actions actions-equal">')[2].partition("</form>")[0]
         assert row.count("<button ") == 2
         assert 'name="decision" value="accept"' in row
         assert 'name="decision" value="decline"' in row

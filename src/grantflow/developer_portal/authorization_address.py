@@ -47,15 +47,26 @@ def endpoints_elsewhere(authorization_endpoint: str, *, api_url: str) -> dict[st
 
 
 def environment_file(
-    integration: Integration, secret: Secret | None, *, api_url: str, authorization_endpoint: str
+    integration: Integration,
+    secret: Secret | None,
+    *,
+    api_url: str,
+    authorization_endpoint: str,
+    platform: str,
+    connected_apps_url: str,
 ) -> str:
-    """A ``.env`` file as shells, Grantflow's command line and dotenv libraries read it."""
+    """A ``.env`` file as shells, Grantflow's command line and dotenv libraries read it.
+
+    ``platform`` is what the integration's pages call it, and ``connected_apps_url`` where they send whoever revokes.
+    """
     elsewhere = endpoints_elsewhere(authorization_endpoint, api_url=api_url)
     registration = integration.registration
     redirect_uri = urlsplit(registration.redirect_uris[0])
     variables = {
         "GRANTFLOW_API_URL": api_url,
         **{f"GRANTFLOW_{name.upper()}": address for name, address in elsewhere.items()},
+        "GRANTFLOW_PLATFORM": platform,
+        "GRANTFLOW_CONNECTED_APPS_URL": connected_apps_url or None,
         "GRANTFLOW_NAME": registration.name,
         "GRANTFLOW_CLIENT_ID": registration.client_id,
         "GRANTFLOW_CLIENT_SECRET": secret.reveal() if secret else None,

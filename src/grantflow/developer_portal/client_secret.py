@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.developer_portal import paths
-from grantflow.developer_portal.authorization_address import environment_file
 from grantflow.developer_portal.details import owned
 from grantflow.developer_portal.portal import Portal, version_of
 from grantflow.developer_portal.ports import MyAppsPort, Registrations
@@ -44,8 +43,7 @@ class SecretPages:
         version = version_of(fields)
         if not await self.registrations.add_secret(client_id, kept, others_expire_at=now + overlap, version=version):
             raise _regenerated_already(client_id)
-        settings = self.portal.settings
-        take_over = settings.take_over
+        take_over = self.portal.settings.take_over
         return self.portal.page(
             request,
             "new_secret.html",
@@ -55,12 +53,8 @@ class SecretPages:
             secret=secret.reveal(),
             old_ends_at=now + overlap if overlap else None,
             is_taken_over=take_over is not None and take_over(client_id, secret),
-            environment=environment_file(
-                integration,
-                secret,
-                api_url=settings.api_url,
-                authorization_endpoint=settings.authorization_endpoint,
-            ),
+            environment=self.portal.environment_of(integration, secret),
+            program=self.portal.settings.program,
         )
 
     async def _confidential(self, request: Request, session: Session) -> Integration:

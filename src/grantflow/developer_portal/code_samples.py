@@ -24,17 +24,17 @@ def code_samples(integration: Integration, *, api_url: str, authorization_endpoi
 def _grantflow(integration: Integration, api_url: str, *, elsewhere: dict[str, str]) -> str:
     registration = integration.registration
     addresses = "".join(f"\n    {name}={_python(url)}," for name, url in {"api_url": api_url, **elsewhere}.items())
-    secret = "" if registration.client_type is ClientType.PUBLIC else f'\n    environ["{_SECRET}"],'
+    is_public = registration.client_type is ClientType.PUBLIC
+    secret = "" if is_public else f'\n    environ["{_SECRET}"],'
+    reads_secret = "" if is_public else "from os import environ\n\n"
     return f"""\
-from os import environ
-
-from grantflow import Integration, KeyRing, SqliteVault
+{reads_secret}from grantflow import Integration, KeyRing, SqliteVault
 
 integration = Integration(
     {_python(registration.client_id)},{secret}
     redirect_uri={_python(registration.redirect_uris[0])},
     scopes={_python(str(registration.scopes))},
-    vault=SqliteVault("grants.db", keys=KeyRing(environ["GRANTFLOW_KEY"])),{addresses}
+    vault=SqliteVault("grants.db", keys=KeyRing.from_env()),{addresses}
 )
 begun = integration.authorization_request()
 print("Open this address and press Accept:", begun.url)

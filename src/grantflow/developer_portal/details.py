@@ -37,6 +37,7 @@ class Details:
                 api_url=self.portal.settings.api_url,
                 authorization_endpoint=self.portal.settings.authorization_endpoint,
             ),
+            program=self.portal.settings.program,
             scopes=in_words(integration.registration.scopes),
             saved="saved" in request.query_params,
         )

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.developer_portal import paths
-from grantflow.developer_portal.authorization_address import PARAMETERS, authorization_addresses, environment_file
+from grantflow.developer_portal.authorization_address import PARAMETERS, authorization_addresses
 from grantflow.developer_portal.form import FORM_LIMIT, Typed, read_typed
 from grantflow.developer_portal.form_page import all_problems, form_page, icon_to_keep, is_stale
 from grantflow.developer_portal.portal import Portal
@@ -98,7 +98,6 @@ class NewIntegration:
 
     def _created(self, request: Request, session: Session, registered: Registered) -> Response:
         """Shown once: the answer is kept nowhere (Cache-Control: no-store), and to ask again is another request."""
-        settings = self.portal.settings
         integration = registered.integration
         return self.portal.page(
             request,
@@ -107,14 +106,10 @@ class NewIntegration:
             201,
             app=integration,
             secret=registered.secret.reveal() if registered.secret else None,
-            addresses=authorization_addresses(integration, settings.authorization_endpoint),
+            addresses=authorization_addresses(integration, self.portal.settings.authorization_endpoint),
             parameters=PARAMETERS,
-            environment=environment_file(
-                integration,
-                registered.secret,
-                api_url=settings.api_url,
-                authorization_endpoint=settings.authorization_endpoint,
-            ),
+            environment=self.portal.environment_of(integration, registered.secret),
+            program=self.portal.settings.program,
             warnings=tuple(dict.fromkeys(registered.warnings)),
         )
 

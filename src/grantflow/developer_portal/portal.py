@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.developer_portal import paths
+from grantflow.developer_portal.authorization_address import environment_file
 from grantflow.developer_portal.ports import Sessions
-from grantflow.developer_portal.records import Session
+from grantflow.developer_portal.records import Integration, Session
 from grantflow.developer_portal.settings import LINKS, PortalSettings
 from grantflow.protocol.minting import Mint
 from grantflow.protocol.secret import Secret
@@ -82,6 +83,18 @@ class Portal:
             paths=paths,
             portal_links=LINKS,
             **context,
+        )
+
+    def environment_of(self, integration: Integration, secret: Secret | None) -> str:
+        """The ``.env`` of an integration whose secret is shown now."""
+        settings = self.settings
+        return environment_file(
+            integration,
+            secret,
+            api_url=settings.api_url,
+            authorization_endpoint=settings.authorization_endpoint,
+            platform=self.pages.site.name,
+            connected_apps_url=settings.connected_apps_url,
         )
 
     def check(self, request: Request, form: Mapping[str, str], session: Session, *, again: str) -> None:

@@ -42,6 +42,8 @@ class PortalSettings:
     resource owner's. `seen_from_sign_in` is the portal's own address where that role has another, and empty where they
     share one. Whoever has a form for something else that can be made adds it to `kinds`. `take_over` is told the client
     ID and its new secret, and answers whether something here goes on with it, as a sandbox's own integrations do.
+    `connected_apps_url` is where people revoke grants, for the integrations' own pages; `program` is the command line's
+    name, as it is typed here.
     """
 
     form_key: bytes = field(repr=False)
@@ -54,3 +56,5 @@ class PortalSettings:
     sign_out: str = "/signout"
     seen_from_sign_in: str = ""
     take_over: Callable[[str, Secret], bool] | None = None
+    connected_apps_url: str = ""
+    program: str = "grantflow"

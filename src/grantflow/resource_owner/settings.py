@@ -29,4 +29,6 @@ class ResourceOwnerSettings:
     admin_links: tuple[Link, ...] = (Link("Administration", ADMINISTRATION),)
     portal_links: tuple[Link, ...] = ()
     authorization_endpoint: str = "/v1/authorize"
+    #: The command line's name, as it is typed here.
+    program: str = "grantflow"
     metadata: str = "/.well-known/oauth-authorization-server/v1"

@@ -154,6 +154,7 @@ class SignIn:
             form_token=self.guard.token(visitor),
             email=email,
             errors=errors or {},
+            program=self.settings.program,
         )
         return self.guard.remember(answer, visitor)
 
