@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from grantflow.resource_server.records import Deletion
+from grantflow.storage.bots import BotStore
 from grantflow.storage.engine import IntegrityError, Statement, T, Work
 from grantflow.storage.portions import PORTION
 from grantflow.storage.registrations import RegistrationStore
+from grantflow.storage.rooms import RoomStore
 from grantflow.storage.sqlite import SqliteEngine
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 #: Two full portions and a part of one.
 MANY = 2 * PORTION + 200
 _NUMBERS = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})"
@@ -135,3 +140,56 @@ def test_what_is_not_there_or_another_developers_loses_no_grant(tmp_path: Path, 
         assert (await count(engine, "grants"), await count(engine, "integrations")) == (MANY + 1, 2)
 
     run(tmp_path, story)
+
+
+def test_a_room_with_many_messages_holds_the_writer_for_a_portion_at_a_time(tmp_path: Path) -> None:
+    async def story(engine: Counting) -> None:
+        engine.table = "messages"
+        message = "INSERT INTO messages (id, room_id, person_id, text, created_at)"
+        said = f"{_NUMBERS} {message} SELECT 'm' || i, 'room1', 'q', 'x', i FROM n"
+        await SqliteEngine.write(engine, all_of(*rooms(1), said))
+        await RoomStore(engine).delete("room1", viewer_id="q", rule=lambda _: Deletion.ROOM)
+        assert within_a_portion([MANY, *engine.left])
+        assert (await count(engine, "messages"), await count(engine, "rooms")) == (0, 0)
+
+    run(tmp_path, story)
+
+
+def test_who_may_not_delete_a_room_takes_none_of_its_messages(tmp_path: Path) -> None:
+    async def story(engine: Counting) -> None:
+        message = "INSERT INTO messages (id, room_id, person_id, text, created_at) VALUES ('m', 'room1', 'q', 'x', 0)"
+        other = "INSERT INTO memberships (person_id, room_id, created_at) VALUES ('p1', 'room1', 0)"
+        await SqliteEngine.write(engine, all_of(*rooms(1), message, other))
+        await RoomStore(engine).delete("room1", viewer_id="q", rule=lambda _: Deletion.OWN_MEMBERSHIP)
+        assert (await count(engine, "messages"), await count(engine, "memberships")) == (1, 1)
+
+    run(tmp_path, story)
+
+
+def test_a_bot_in_many_rooms_holds_the_writer_for_a_portion_at_a_time_and_acts_no_more_from_the_first(
+    tmp_path: Path,
+) -> None:
+    async def story(engine: Counting) -> None:
+        engine.table = "memberships"
+        token = "INSERT INTO access_tokens (token_hash, person_id, scopes, issued_at, expires_at)"
+        bot = "UPDATE people SET type = 'bot' WHERE id = 'q'"
+        await SqliteEngine.write(engine, all_of(*rooms(MANY), bot, f"{token} VALUES ('bot', 'q', 's', 0, 1)"))
+        deleting = asyncio.create_task(BotStore(engine).delete("q", now=NOW))
+        await engine.began.wait()
+        assert not await engine.read(Statement("SELECT 1 FROM access_tokens WHERE person_id = 'q'"))
+        assert await deleting
+        assert within_a_portion([MANY, *engine.left])
+        assert (await count(engine, "memberships"), await count(engine, "rooms")) == (0, 0)
+        assert not await BotStore(engine).delete("q", now=NOW)
+
+    run(tmp_path, story)
+
+
+def rooms(number: int) -> tuple[str, str]:
+    """So many of one member."""
+    numbers = f"{_NUMBERS} INSERT INTO"
+    return (
+        f"{numbers} rooms (id, title, type, creator_id, owner_id, created_at, last_activity)"
+        f" SELECT 'room' || i, 'R', 'group', 'q', 'o', 0, 0 FROM n WHERE i <= {number}",
+        "INSERT INTO memberships (person_id, room_id, created_at) SELECT 'q', id, 0 FROM rooms",
+    )

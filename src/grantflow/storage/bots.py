@@ -5,6 +5,7 @@ from datetime import datetime
 
 from grantflow.developer_portal.records import Bot, NewBotToken
 from grantflow.storage.engine import Engine, Row, Stale, Statement, Work
+from grantflow.storage.portions import PORTION
 from grantflow.storage.rooms import remove_member
 from grantflow.storage.searching import pattern_of
 from grantflow.storage.times import from_milliseconds, milliseconds
@@ -46,9 +47,11 @@ ORDER BY b.username LIMIT :limit
 """
 _COUNT = "SELECT count(*) AS total FROM bots WHERE owner_id = :owner_id"
 _COUNT_ROOMS = "SELECT count(*) AS total FROM memberships WHERE person_id = :id"
+_LIVES = "SELECT 1 FROM people WHERE id = :id AND type = 'bot' AND deleted_at IS NULL"
 _DELETE = "UPDATE people SET deleted_at = :now WHERE id = :id AND type = 'bot' AND deleted_at IS NULL RETURNING id"
 _GROUP_ROOMS = """
 SELECT r.id FROM memberships m JOIN rooms r ON r.id = m.room_id WHERE m.person_id = :id AND r.type = 'group'
+LIMIT :portion
 """
 # A locked room without a moderator could never be changed again.
 _UNLOCK_IF_UNMODERATED = """
@@ -108,16 +111,36 @@ class BotStore:
         return int(row["total"])
 
     async def delete(self, bot_id: str, *, now: datetime) -> bool:
-        def work() -> Work[bool]:
-            if not (yield Statement(_DELETE, {"id": bot_id, "now": milliseconds(now)})):
-                return False
-            yield Statement(_END_TOKENS, {"id": bot_id})
-            for room in (yield Statement(_GROUP_ROOMS, {"id": bot_id})):
-                yield from remove_member(bot_id, room_id=room["id"])
-                yield Statement(_UNLOCK_IF_UNMODERATED, {"room_id": room["id"]})
-            return True
+        """It acts no more from the first moment, and leaves its rooms in portions; where that is interrupted, it is
+        still there and can be deleted again.
+        """
 
-        return await self._engine.write(work())
+        def end_tokens() -> Work[bool]:
+            lives = bool((yield Statement(_LIVES, {"id": bot_id})))
+            if lives:
+                yield Statement(_END_TOKENS, {"id": bot_id})
+            return lives
+
+        def delete() -> Work[bool]:
+            while (yield from _leave_rooms(bot_id)) == PORTION:
+                pass
+            yield Statement(_END_TOKENS, {"id": bot_id})
+            return bool((yield Statement(_DELETE, {"id": bot_id, "now": milliseconds(now)})))
+
+        if not await self._engine.write(end_tokens()):
+            return False
+        while await self._engine.write(_leave_rooms(bot_id), is_long=True) == PORTION:
+            pass
+        return await self._engine.write(delete(), is_long=True)
+
+
+def _leave_rooms(bot_id: str) -> Work[int]:
+    """A portion of them; answers how many."""
+    rooms = yield Statement(_GROUP_ROOMS, {"id": bot_id, "portion": PORTION})
+    for room in rooms:
+        yield from remove_member(bot_id, room_id=room["id"])
+        yield Statement(_UNLOCK_IF_UNMODERATED, {"room_id": room["id"]})
+    return len(rooms)
 
 
 def _add_token(bot_id: str, token: NewBotToken) -> Statement:

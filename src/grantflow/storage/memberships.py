@@ -88,7 +88,7 @@ class MembershipStore:
             rule((yield from _seat(person_id, room_id=room_id, viewer_id=viewer_id)))
             yield from remove_member(person_id, room_id=room_id)
 
-        await self._engine.write(work())
+        await self._engine.write(work(), is_long=True)  # a room goes with its last member
 
     async def _all(self, sql: str, **values: object) -> Sequence[Membership]:
         return [_membership(row) for row in await self._engine.read(Statement(sql, values))]

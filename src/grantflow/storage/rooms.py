@@ -16,6 +16,7 @@ from grantflow.resource_server.records import (
 )
 from grantflow.storage.directory import find_named
 from grantflow.storage.engine import Engine, Row, Statement, Work
+from grantflow.storage.portions import in_portions
 from grantflow.storage.times import from_milliseconds, milliseconds
 
 _SEEN = """
@@ -53,6 +54,9 @@ _CHANGE_ROLE = """
 UPDATE memberships SET is_moderator = :viewer_moderates WHERE person_id = :viewer_id AND room_id = :room_id
 """
 _DELETE = "DELETE FROM rooms WHERE id = :room_id"
+_FORGET_MESSAGES = """
+DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE room_id = :room_id LIMIT :portion) RETURNING 1
+"""
 _REMOVE_MEMBER = "DELETE FROM memberships WHERE person_id = :person_id AND room_id = :room_id"
 _DELETE_IF_EMPTY = """
 DELETE FROM rooms WHERE id = :room_id AND NOT EXISTS (SELECT 1 FROM memberships WHERE room_id = :room_id)
@@ -102,6 +106,10 @@ class RoomStore:
         return await self._engine.write(work())
 
     async def delete(self, room_id: str, *, viewer_id: str, rule: Callable[[Room | None], Deletion]) -> None:
+        """Its messages go first, in portions; where that is interrupted, the room can be deleted again."""
+        if rule(await self.find(room_id, viewer_id=viewer_id)) is Deletion.ROOM:
+            await in_portions(self._engine, _FORGET_MESSAGES, {"room_id": room_id})
+
         def work() -> Work[None]:
             if rule((yield from find_room(room_id, viewer_id=viewer_id))) is Deletion.ROOM:
                 yield Statement(_DELETE, {"room_id": room_id})
