@@ -34,6 +34,10 @@ async def echo(request):
 async def sink(request):
     return JSONResponse({"size": len(await request.body())})
 
+async def headers(request):
+    await request.body()
+    return JSONResponse(sorted(request.headers))
+
 async def large(request):
     return Response(bytes(20_000_000))
 
@@ -47,7 +51,8 @@ if "--log" in sys.argv:
 sockets = serving.bind("127.0.0.1", 0)
 other = serving.bind("localhost", 0)
 routes = [
-    Route("/oauth", echo, methods=["GET", "POST"]), Route("/sink", sink, methods=["POST"]), Route("/large", large)
+    Route("/oauth", echo, methods=["GET", "POST"]), Route("/sink", sink, methods=["POST"]), Route("/large", large),
+    Route("/headers", headers, methods=["POST"]),
 ]
 apps = [Starlette(routes=routes, lifespan=lifespan) for _ in range(2)]
 listeners = [serving.Listener(app, each) for app, each in zip(apps, (sockets, other))]
@@ -112,6 +117,47 @@ def test_a_signal_ends_both_servers_within_two_seconds_even_while_requests_wait(
         out, _ = process.communicate(timeout=10)
         assert time.monotonic() - began < 2 + 1  # and some for a busy machine
         assert out.split("\n") == ["ended well", "ended well", ending.name, ""]
+
+
+@pytest.mark.slow
+def test_a_request_that_is_under_way_at_the_end_is_told_so_and_to_come_again() -> None:
+    with served() as (process, port, _), socket.create_connection(("127.0.0.1", port)) as waiting:
+        waiting.sendall(b"GET /oauth?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        answer = until_closed(waiting)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in answer
+        assert b'"error":"temporarily_unavailable"' in answer
+        assert "Traceback" not in process.communicate(timeout=10)[1]
+
+
+CHUNKED = b"POST /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n"
+
+
+def test_what_trails_a_body_is_no_header_of_it() -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(5)
+        client.sendall(CHUNKED.replace(b"/sink", b"/headers") + b"Authorization: Basic eDp5\r\n\r\n")
+        assert b"200 OK" in (answer := client.recv(4096))
+        assert b"authorization" not in answer
+
+
+@pytest.mark.parametrize("endless", [b"X-1: " + b"y" * 1000 + b"\r\n", b"y" * 1000])
+def test_trailers_without_end_are_cut_off(endless: bytes) -> None:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(5)
+        client.sendall(CHUNKED + b"X-0: ")
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 5_000_000:
+                sent += client.send(endless)
+        assert sent < 5_000_000
+
+
+def until_closed(client: socket.socket) -> bytes:
+    client.settimeout(10)
+    return b"".join(iter(lambda: client.recv(4096), b""))
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import httptools
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -36,6 +37,12 @@ BODY_SECONDS = 30.0
 ANSWER_SECONDS = 60.0
 CONNECTION_LIMIT = 10_000
 _BACKLOG = 2_048
+#: In the shape of RFC 6749 and in that of the API at once: the server does not know which of the two was asked.
+_ENDING = {
+    "error": "temporarily_unavailable",
+    "error_description": "The server is being stopped; try again shortly.",
+    "message": "The server is being stopped; try again shortly.",
+}
 
 
 class PortUnavailable(Exception):
@@ -206,6 +213,7 @@ def _server(listener: Listener) -> _Server:
     app: ASGIApp = listener.app
     if listener.trusted_proxies:
         app = BehindProxies(app, listener.trusted_proxies)
+    app = CutOff(app)
     if access_log.isEnabledFor(logging.INFO):
         app = AccessLog(app)
     return _Server(
@@ -235,6 +243,8 @@ class _BoundedConnection(HttpToolsProtocol):
     _due: float | None = None
     _in_head = True
     _head_size = 0
+    #: Bytes that came since the last of the body: trailers, which the parser would collect without end.
+    _trailing = 0
     #: When an answer began to lie here; None while there is none.
     _untaken_since: float | None = None
 
@@ -243,6 +253,7 @@ class _BoundedConnection(HttpToolsProtocol):
         self._begin_head()
 
     def data_received(self, data: bytes) -> None:
+        self._trailing += len(data)
         super().data_received(data)
         if self._due is None and self.timeout_keep_alive_task is None and self._is_idle():
             self._begin_head()  # an empty line, which the parser passes over, has ended the wait for a request
@@ -250,6 +261,21 @@ class _BoundedConnection(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > HEAD_LIMIT:
                 self._refuse("431 Request Header Fields Too Large")
+        if self._due is not None and not self._in_head and self._trailing > HEAD_LIMIT:
+            self._give_up("431 Request Header Fields Too Large")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if (
+            self._in_head
+        ):  # what comes after the body must not count as if it stood in the head (RFC 9110 section 6.5.1)
+            super().on_header(name, value)
+
+    def on_chunk_header(self) -> None:
+        self._trailing = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._trailing = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -260,6 +286,7 @@ class _BoundedConnection(HttpToolsProtocol):
         if not self._names_its_host():
             raise httptools.HttpParserError("Host is missing or comes twice")  # answered 400, and the connection ends
         self._due, self._in_head = self.loop.time() + BODY_SECONDS, False
+        self._trailing = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -281,10 +308,17 @@ class _BoundedConnection(HttpToolsProtocol):
     def _give_up_waiting(self) -> None:
         if self._in_head and not self._head_size:
             self.transport.close()  # a browser's connection in advance: an answer without a question would confuse it
-        elif not self._in_head and self.cycle.response_started:
+        else:
+            self._give_up("408 Request Timeout")
+
+    def _give_up(self, status: str) -> None:
+        if not self._in_head and self.cycle.response_started:
             self.transport.close()
         else:
-            self._refuse("408 Request Timeout")
+            self._refuse(status)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing is offered to upgrade to, and nobody here has to install anything for it."""
 
     def _names_its_host(self) -> bool:
         """Once; only before HTTP/1.1 it may be missing (RFC 9112 section 3.2)."""
@@ -310,6 +344,29 @@ async def _cut_off_slow_clients(servers: Sequence[_Server]) -> None:
             for connection in list(server.server_state.connections):
                 if isinstance(connection, _BoundedConnection):
                     connection.look()
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """Requests that are still under way when the server's time is over are told so, and to come again."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except asyncio.CancelledError:
+            if has_begun:
+                raise
+            headers = {"retry-after": str(GRACE), "cache-control": "no-store", "connection": "close"}
+            await JSONResponse(_ENDING, status_code=503, headers=headers)(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

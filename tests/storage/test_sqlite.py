@@ -5,8 +5,8 @@ import sqlite3
 import stat
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,24 @@ class Held:
     async def __aexit__(self, *_: object) -> None:
         self._go.set()
         await self._task
+
+
+@contextmanager
+def committing(engine: SqliteEngine) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """The next commit says that it has begun, and waits until it may go on."""
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(statement: str) -> None:
+        if statement == "COMMIT" and not begun.is_set():
+            begun.set()
+            go.wait(10)
+
+    engine._writer.set_trace_callback(hold)
+    try:
+        yield begun, go
+    finally:
+        go.set()
+        engine._writer.set_trace_callback(None)
 
 
 # --- on disk before the answer -------------------------------------------------------------------------------------
@@ -178,35 +196,42 @@ def test_a_long_unit_leaves_the_event_loop_free_and_a_short_one_runs_on_it(tmp_p
 
 def test_the_commit_is_waited_for_in_a_thread_while_others_read_and_write(tmp_path: Path) -> None:
     async def story(engine: SqliteEngine) -> None:
-        committing, go = threading.Event(), threading.Event()
-
-        def hold(statement: str) -> None:
-            if statement == "COMMIT" and not committing.is_set():
-                committing.set()
-                go.wait(10)
-
-        engine._writer.set_trace_callback(hold)
-        first = asyncio.create_task(engine.write(add("ada")))
-        await asyncio.to_thread(committing.wait, 10)
-        second = asyncio.create_task(engine.write(add("grace")))
-        assert await count(engine) == 0, "what is not committed is not read"
-        assert not first.done()
-        go.set()
-        assert [await first, await second] == ["ada", "grace"]
+        with committing(engine) as (begun, go):
+            first = asyncio.create_task(engine.write(add("ada")))
+            await asyncio.to_thread(begun.wait, 10)
+            second = asyncio.create_task(engine.write(add("grace")))
+            assert await count(engine) == 0, "what is not committed is not read"
+            assert not first.done()
+            go.set()
+            assert [await first, await second] == ["ada", "grace"]
 
     run(tmp_path, story)
 
 
-def test_a_caller_who_goes_away_takes_nothing_back(tmp_path: Path) -> None:
+def test_who_is_cut_off_before_their_unit_began_has_changed_nothing(tmp_path: Path) -> None:
     async def story(engine: SqliteEngine) -> None:
         async with Held(engine):
             leaving = asyncio.create_task(engine.write(add("ada")))
             await asyncio.sleep(0)
             leaving.cancel()
-            with suppress(asyncio.CancelledError):
+            with pytest.raises(asyncio.CancelledError):
                 await leaving
         await engine.write(add("grace"))
-        assert await count(engine) == 2
+        assert await count(engine) == 1
+
+    run(tmp_path, story)
+
+
+def test_who_is_cut_off_while_the_commit_is_under_way_is_told_how_it_ended(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        with committing(engine) as (begun, go):
+            leaving = asyncio.create_task(engine.write(add("ada")))
+            await asyncio.to_thread(begun.wait, 10)
+            leaving.cancel()
+            await asyncio.sleep(0)
+            go.set()
+            assert await leaving == "ada"
+        assert await count(engine) == 1
 
     run(tmp_path, story)
 
@@ -268,6 +293,41 @@ def test_a_lock_that_is_not_given_back_is_unavailable_and_the_next_write_works(
         other.close()
         await engine.write(add("ada"))
         assert await count(engine) == 1
+
+    run(tmp_path, story)
+
+
+def test_a_lock_is_waited_for_so_long_by_each_write_and_not_by_each_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT", 0.5)
+    monkeypatch.setattr(sqlite, "BATCH_LIMIT", 1)
+
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(3):  # and not ten times as long as one of them
+            writes = [engine.write(add(f"p{n}")) for n in range(10)]
+            outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
+        other.close()
+
+    run(tmp_path, story)
+
+
+def test_who_closes_waits_for_a_lock_no_longer_than_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "LAST_WAIT", 0.05)
+
+    async def story(engine: SqliteEngine) -> None:
+        other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [asyncio.create_task(engine.write(add(f"p{n}"))) for n in range(3)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await engine.close()
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(outcome, StorageUnavailable) for outcome in outcomes)
+        other.close()
 
     run(tmp_path, story)
 

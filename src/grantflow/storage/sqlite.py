@@ -9,6 +9,7 @@ takes long, for nobody on the event loop may wait for a disk. What is written me
 import asyncio
 import contextlib
 import logging
+import math
 import sqlite3
 import time
 from collections import deque
@@ -27,6 +28,8 @@ log = logging.getLogger("grantflow.storage")
 
 #: How long the writer waits for another process's lock, and how long it sleeps between two looks, in seconds.
 LOCK_TIMEOUT, LOOK_AGAIN = 10.0, 0.001
+#: How long it still waits for that lock once it is being closed, in seconds.
+LAST_WAIT = 1.0
 #: Units of work that may wait before new ones are refused with 503.
 QUEUE_LIMIT = 2_000
 #: Units of work that share one commit at the most: bounds how long another process waits for the lock.
@@ -40,6 +43,8 @@ class _Job:
     work: Work[Any]
     is_long: bool
     future: asyncio.Future[Any]
+    since: float
+    has_begun: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -69,7 +74,7 @@ class SqliteEngine:
         self._waiting: deque[_Job] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="grantflow-writer")
-        self._closed = False
+        self._closed, self._closed_at = False, math.inf
 
     @classmethod
     def open(cls, path: Path) -> "SqliteEngine":
@@ -100,20 +105,20 @@ class SqliteEngine:
         self._check_open()
         if len(self._waiting) >= QUEUE_LIMIT:
             raise StorageUnavailable(f"{QUEUE_LIMIT} writes are waiting already")
-        job = _Job(work, is_long, asyncio.get_running_loop().create_future())
+        job = _Job(work, is_long, asyncio.get_running_loop().create_future(), time.monotonic())
         self._waiting.append(job)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_what_waits())
-        result: T = await job.future
-        return result
+        return await _outcome(job)
 
     async def close(self) -> None:
         """Finish what was accepted, then close. Later reads and writes are refused."""
         if self._closed:
             return
         self._closed = True
+        self._closed_at = time.monotonic()
         if self._writing is not None:
-            await self._writing
+            await asyncio.shield(self._writing)
         self._thread.shutdown()
         self._reader.close()
         self._writer.close()
@@ -140,7 +145,7 @@ class SqliteEngine:
 
     async def _write_together(self, batch: list[_Job]) -> None:
         try:
-            await self._begin()
+            await self._begin(batch[0].since + LOCK_TIMEOUT)
             if any(job.is_long for job in batch):
                 await self._in_thread(self._run_all, batch)
             else:
@@ -150,28 +155,31 @@ class SqliteEngine:
             if not isinstance(error, sqlite3.Error):
                 log.exception("writing failed")
             self._roll_back()
-            unavailable = StorageUnavailable(f"the database did not take the write: {error}")
             for job in batch:
-                job.error = unavailable
+                job.error = StorageUnavailable(f"the database did not take the write: {error}")
         for job in batch:
             job.settle()
 
-    async def _begin(self) -> None:
+    async def _begin(self, until: float) -> None:
         """Wait for the lock as others do. Left to itself SQLite looks the more seldom the longer it has waited, so that
         whoever comes last goes first, and of several busy processes one hardly gets a turn.
         """
-        until = time.monotonic() + LOCK_TIMEOUT
         while True:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    raise
+                if time.monotonic() > min(until, self._closed_at + LAST_WAIT):
                     raise
             await asyncio.sleep(LOOK_AGAIN)
 
     def _run_all(self, batch: Sequence[_Job]) -> None:
         for job in batch:
+            if job.future.cancelled():
+                continue
+            job.has_begun = True
             self._writer.execute("SAVEPOINT unit")
             try:
                 job.result = drive(self._writer, job.work)
@@ -192,6 +200,19 @@ class SqliteEngine:
         with contextlib.suppress(sqlite3.Error):  # it is in trouble already, and the next BEGIN will tell
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+
+
+async def _outcome(job: _Job) -> Any:
+    """Whoever is cut off before the unit has begun, has changed nothing. Afterwards it is too late: the commit is
+    awaited, so that what was done is told, and written into logs.
+    """
+    try:
+        return await asyncio.shield(job.future)
+    except asyncio.CancelledError:
+        if not job.has_begun:
+            job.future.cancel()
+            raise
+    return await job.future
 
 
 def drive(connection: sqlite3.Connection, work: Work[T]) -> T:
