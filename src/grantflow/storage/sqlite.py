@@ -109,7 +109,8 @@ class SqliteEngine:
         self._waiting.append(job)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_what_waits())
-        return await _outcome(job)
+        result: T = await _outcome(job)
+        return result
 
     async def close(self) -> None:
         """Finish what was accepted, then close. Later reads and writes are refused."""
