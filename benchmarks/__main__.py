@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, parts, report
+from benchmarks.arguments import positive, whole
 from benchmarks.run import WORKLOADS, Plan, Results, rows_named, run, say
 
 RESULTS = machine.ROOT / "benchmarks/results"
@@ -16,10 +17,6 @@ RESULTS = machine.ROOT / "benchmarks/results"
 
 def main() -> int:
     given = _arguments()
-    parts.install()
-    if shutil.which("wrk") is None:
-        say("wrk is missing: run ./dev bench as root on Debian, or install it.")
-        return 1
     workloads, rows = _chosen(given.only)
     seconds, rounds = (1.0, 2) if given.quick else (8.0, 5)
     plan = Plan(
@@ -33,6 +30,10 @@ def main() -> int:
         known = [*WORKLOADS, "client", *(row.name for row in rows_named(()))]
         say(f"--only names nothing that there is: {', '.join(known)}")
         return 2
+    parts.install(plan.asked)
+    if shutil.which("wrk") is None:
+        say("wrk is missing: run ./dev bench as root on Debian, or install it.")
+        return 1
     results = Results.in_(given.resume or RESULTS / f"{datetime.now(UTC):%Y-%m-%d-%H%M}")
     described = _described(results.folder / "machine.json", plan)
     try:
@@ -52,8 +53,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: to see that it works")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="workloads, and rows by how they begin")
-    parser.add_argument("--seconds", type=float, help="of each cell [8]")
-    parser.add_argument("--rounds", type=int, help="how often each cell is measured [5]")
+    parser.add_argument("--seconds", type=positive, help="of each cell [8]")
+    parser.add_argument("--rounds", type=whole, help="how often each cell is measured [5]")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="go on with a run that was interrupted")
     given = parser.parse_args()
     if given.resume is not None and not (given.resume / "machine.json").exists():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.machine import ROOT
-from benchmarks.rows import TOOLS
+from benchmarks.rows import TOOLS, Row
 from benchmarks.run import say
 
 PEERS = ROOT / "benchmarks/peers"
@@ -22,14 +22,18 @@ def _is_here(package: str) -> bool:
     return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
 
 
-def install() -> None:
-    _install_from_debian()
-    _make("oidc_provider", made_from=PEERS / "oidc_provider/package-lock.json", make=_npm)
-    _make("django", made_from=PEERS / "django_oauth_toolkit/requirements.lock", make=_venv)
+def install(rows: Sequence[Row]) -> None:
+    """What these rows need, and wrk, which asks all of them."""
+    needed = {part for row in rows for part in row.needs}
+    _install_from_debian(["wrk", *({"postgresql"} & needed)])
+    if "oidc_provider" in needed:
+        _make("oidc_provider", made_from=PEERS / "oidc_provider/package-lock.json", make=_npm)
+    if "django" in needed:
+        _make("django", made_from=PEERS / "django_oauth_toolkit/requirements.lock", make=_venv)
 
 
-def _install_from_debian() -> None:
-    missing = [package for package in ("wrk", "postgresql") if not _is_here(package)]
+def _install_from_debian(packages: Sequence[str]) -> None:
+    missing = [package for package in packages if not _is_here(package)]
     if missing and os.getuid() == 0 and "ID=debian" in _os_release():
         say(f"system packages: {' '.join(missing)}")
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

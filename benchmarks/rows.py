@@ -50,13 +50,14 @@ class Running:
 @dataclass(frozen=True, slots=True)
 class Row:
     """``start`` has everything ready to be asked, and answers the server with its people's cookies. ``durable``: what
-    it issues is on disk before it is answered.
+    it issues is on disk before it is answered. ``needs`` is what must be installed for it, by the names in parts.py.
     """
 
     name: str
     durable: bool
     start: Callable[["Place"], Running]
     what: str
+    needs: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -366,7 +367,25 @@ ROWS = [
     Row("durable 2", True, limit(2, durable=True), "the same, 2 workers"),
     Row("grantflow 1", True, ours(1), "Grantflow on embedded SQLite, 1 worker"),
     Row("grantflow 2", True, ours(2), "the same, 2 workers"),
-    Row("oidc-provider memory", False, oidc_provider(on_postgres=False), "npm oidc-provider in a Map, 1 process"),
-    Row("oidc-provider pg", True, oidc_provider(on_postgres=True), "npm oidc-provider on PostgreSQL, 1 process"),
-    Row("django-oauth-toolkit", True, django_oauth_toolkit, "on PostgreSQL, gunicorn, 2 workers, secret in clear"),
+    Row(
+        "oidc-provider memory",
+        False,
+        oidc_provider(on_postgres=False),
+        "npm oidc-provider in a Map, 1 process",
+        ("oidc_provider",),
+    ),
+    Row(
+        "oidc-provider pg",
+        True,
+        oidc_provider(on_postgres=True),
+        "npm oidc-provider on PostgreSQL, 1 process",
+        ("oidc_provider", "postgresql"),
+    ),
+    Row(
+        "django-oauth-toolkit",
+        True,
+        django_oauth_toolkit,
+        "on PostgreSQL, gunicorn, 2 workers, secret in clear",
+        ("django", "postgresql"),
+    ),
 ]

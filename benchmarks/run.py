@@ -40,11 +40,16 @@ class Plan:
     rows: Sequence[Row]
 
     @property
+    def asked(self) -> Sequence[Row]:
+        """The rows that are started: the client's cost is measured against a server of its own."""
+        return self.rows if set(self.workloads) - {"client"} else ()
+
+    @property
     def minutes(self) -> float:
         """About how long all of it takes: cells, codes got ahead, and a second for each cell's beginning and end."""
         each = {"exchange": self.seconds * (1 + _AHEAD) + 1, "start": 2.0, "client": 1.0}
-        round_ = sum(each.get(workload, self.seconds + 1) for workload in self.workloads) * len(self.rows)
-        return (round_ * self.rounds + (self.warm_up + 6) * len(self.rows)) / 60
+        round_ = sum(each.get(workload, self.seconds + 1) for workload in self.workloads) * max(1, len(self.asked))
+        return (round_ * self.rounds + (self.warm_up + 6) * len(self.asked)) / 60
 
 
 @dataclass
@@ -132,12 +137,21 @@ class Seat:
         return counted, outcome.output
 
 
+def summary(plan: Plan) -> str:
+    counts = {"row": len(plan.asked), "workload": len(plan.workloads), "round": plan.rounds}
+    counted = ", ".join(_counted(number, noun) for noun, number in counts.items() if number)
+    return f"{counted}: about {_counted(max(1, round(plan.minutes)), 'minute')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def run(plan: Plan, results: Results) -> None:
     """Measure what is not measured yet."""
-    counted = f"{len(plan.rows)} rows, {len(plan.workloads)} workloads, {plan.rounds} rounds"
-    say(f"{counted}: about {plan.minutes:.0f} minutes")
+    say(summary(plan))
     with tempfile.TemporaryDirectory(prefix="grantflow-bench-") as folder, place(Path(folder)) as room:
-        seats = [seat for row in plan.rows if (seat := _seated(row, room, plan, results))]
+        seats = [seat for row in plan.asked if (seat := _seated(row, room, plan, results))]
         for number in range(1, plan.rounds + 1):
             for workload in plan.workloads:
                 if workload == "client":

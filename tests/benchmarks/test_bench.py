@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import client_cost, report
+from benchmarks import client_cost, parts, report
 from benchmarks.rows import ROWS, Place, Row, place
-from benchmarks.run import WORKLOADS, Plan, Results, Seat, run
+from benchmarks.run import WORKLOADS, Plan, Results, Seat, rows_named, run, summary
 from tests.parts import ROOT, require
 
 OURS = next(row for row in ROWS if row.name == "grantflow 1")
@@ -125,6 +127,46 @@ def broken(_: Place) -> Any:
     from benchmarks.rows import Missing
 
     raise Missing("it is not to be had")
+
+
+def test_only_what_the_chosen_rows_need_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr("benchmarks.parts._make", lambda name, **_: made.append(name))
+    monkeypatch.setattr("benchmarks.parts._install_from_debian", made.extend)
+    for names, wanted in {
+        ("grantflow 1", "durable"): ["wrk"],
+        ("oidc-provider memory",): ["wrk", "oidc_provider"],
+        ("django",): ["wrk", "postgresql", "django"],
+        (): ["wrk", "postgresql", "oidc_provider", "django"],
+    }.items():
+        parts.install(rows_named(names))
+        assert made == wanted
+        made.clear()
+
+
+def test_a_run_says_how_much_it_is_in_one_row_or_several() -> None:
+    assert summary(plan(OURS, DURABLE)) == "2 rows, 2 workloads, 2 rounds: about 1 minute"
+    alone = Plan(seconds=1, rounds=1, warm_up=1, workloads=["me"], rows=[OURS])
+    assert summary(alone) == "1 row, 1 workload, 1 round: about 1 minute"
+    client = Plan(seconds=1, rounds=2, warm_up=1, workloads=["client"], rows=ROWS)
+    assert summary(client) == "1 workload, 2 rounds: about 1 minute", "which needs no row"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("benchmarks", "--seconds", "0"),
+        ("benchmarks", "--seconds", "nan"),
+        ("benchmarks", "--rounds", "0"),
+        ("tests.soak.run", "--rounds", "0"),
+        ("tests.soak.run", "--rounds", "-1"),
+        ("tests.soak.run", "--minutes", "0"),
+    ],
+)
+def test_no_rounds_or_seconds_at_all_are_refused_and_nothing_is_begun(words: tuple[str, ...]) -> None:
+    ended = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"argument {words[1]}: '{words[2]}' is no " in ended.stderr
 
 
 def test_a_row_that_cannot_be_had_says_so_and_the_run_goes_on(tmp_path: Path) -> None:

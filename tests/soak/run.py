@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import secrets
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
+from benchmarks.arguments import positive, whole
 from tests.soak.api import API
 from tests.soak.kills import KILLS
 from tests.soak.proof import Bounds, Proof, Tree, is_shown, journal_of, prove, tree_of_source
@@ -27,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     tree = tree_of_source()
     chosen = [proof for proof in PROOFS if proof.name in options.names or not options.names]
     if options.shown:
-        return _say_what_is_shown(chosen, tree)
+        lines, code = _what_is_shown(chosen, tree)
+        _write(lines)
+        return code
     if tree.is_changed:
         _say("src is changed and not committed: nothing that is found here counts as shown.")
     try:
@@ -44,8 +48,8 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME", help="which proofs; without any, all of them")
     parser.add_argument("--seed", type=int, help="whence all chances of the rounds follow; without it, one is drawn")
-    parser.add_argument("--rounds", type=int, help="how many; without it, as many as count as shown")
-    parser.add_argument("--minutes", type=float, default=60.0, help="how long each proof may take at most [60]")
+    parser.add_argument("--rounds", type=whole, help="how many; without it, as many as count as shown")
+    parser.add_argument("--minutes", type=positive, default=60.0, help="how long each proof may take at most [60]")
     parser.add_argument("--resume", action="store_true", help="go on where a proof ended, with its seed")
     parser.add_argument("--shown", action="store_true", help="say what is shown for the source as it is, and play none")
     options = parser.parse_args(arguments)
@@ -97,13 +101,25 @@ def _seldom() -> Callable[[str], None]:
     return tell
 
 
-def _say_what_is_shown(proofs: Sequence[Proof], tree: Tree) -> int:
+def _what_is_shown(proofs: Sequence[Proof], tree: Tree) -> tuple[list[str], int]:
+    """A line for each proof, or one where none was ever played; and the exit code."""
+    if not any(journal_of(proof, tree).path.exists() for proof in proofs):
+        return [f"Nothing was played here yet for src as it is (tree {tree.name}); ./dev soak plays it."], 1
     shown = [is_shown(proof, tree) for proof in proofs]
+    lines = []
     for proof, is_it in zip(proofs, shown, strict=True):
         journal = journal_of(proof, tree)
         done = f"{len(journal.rounds)} of {proof.rounds} rounds, {journal.found} found"
-        print(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<28}{proof.promise}")
-    return 0 if all(shown) else 1
+        lines.append(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<28}{proof.promise}")
+    return lines, 0 if all(shown) else 1
+
+
+def _write(lines: Sequence[str]) -> None:
+    """Also where whoever reads has seen enough: what Python still holds of them then goes nowhere."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _path(path: Path) -> str:

@@ -59,6 +59,43 @@ def test_a_checkout_is_set_up_once_and_again_where_it_moved_or_changed(checkout:
     assert "no command named 'horse'" in dev(moved, "horse", code=1).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("status", "-o", "env"), "grantflow status"),
+        (("serve",), "grantflow serve"),
+        (("key", "new"), "grantflow key"),
+        (("platform", "serve"), "grantflow platform"),
+        (("statsu",), "grantflow status"),
+        (("chekc",), "check"),
+    ],
+)
+def test_a_command_of_grantflow_and_a_slip_are_told_before_anything_is_installed(
+    checkout: Path, words: tuple[str, ...], meant: str
+) -> None:
+    said = dev(checkout, *words, code=1).stderr
+    assert said == f"dev: there is no command '{words[0]}' here. Did you mean ./dev {meant}?\n"
+    assert not (checkout / ".venv").exists()
+    assert not (checkout / ".tools").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may read everything")
+def test_an_environment_that_may_not_be_read_is_told_and_left_alone(checkout: Path) -> None:
+    environment = checkout / ".venv"
+    environment.mkdir()
+    (environment / "kept").write_text("")
+    environment.chmod(0)
+    # root may read everything, unless it lays that down
+    unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    command = [*unprivileged, str(checkout / "dev"), "grantflow", "key", "new"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment.chmod(0o700)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"dev: {environment} may not be read or not be changed by ")
+    assert "in a clone of your own" in ended.stderr
+    assert (environment / "kept").exists()
+
+
 def test_help_needs_no_environment(checkout: Path) -> None:
     assert "./dev test" in dev(checkout, "help").stdout
     assert dev(checkout).stdout == dev(checkout, "help").stdout
