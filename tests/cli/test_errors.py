@@ -159,6 +159,7 @@ def test_an_env_file_that_the_environment_overrules_is_warned_about_without_its_
     ended = ready_to_serve("serve", "--env-file", "mine.env")
     warning = next(line for line in ended.err.splitlines() if line.startswith("warning: "))
     assert "The environment says otherwise than mine.env, and it counts: " in warning
+    assert "If that is not meant, use a new terminal, or first: " in warning
     assert warning.endswith("unset GRANTFLOW_CLIENT_ID GRANTFLOW_CLIENT_SECRET")
     assert not [value for value in ("C1", "C2", "s3cret", "an0ther", "Mine") if value in warning]
     (tmp_path / "mine.env").write_text("GRANTFLOW_CLIENT_ID=C1\n")

@@ -32,7 +32,7 @@ def read(kind: type[S], env_file: Path | None = None, /, **flags: object) -> S:
     if names:
         say(
             f"warning: The environment says otherwise than {env_file}, and it counts: {', '.join(names)}. "
-            f"For what the file says, use a new terminal, or first: unset {' '.join(names)}"
+            f"If that is not meant, use a new terminal, or first: unset {' '.join(names)}"
         )
     return settings
 
