@@ -227,6 +227,7 @@ def _authorization_server(parts: Parts) -> list[BaseRoute]:
         parts.settings,
         sign_in_page=parts.link(person, resource_owner.SIGN_IN),
         consent_page=parts.link(person, resource_owner.CONSENT),
+        my_apps_page=next((link.href for link in parts.portal_links), ""),
     )
     return authorization_server.routes(
         settings=settings,

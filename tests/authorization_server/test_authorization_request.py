@@ -102,7 +102,11 @@ def test_w23_s01_s03_s04_s09_any_redirect_uri_but_the_registered_one_is_shown_an
         assert "redirect_uri" in text
         assert "not registered" in text
         assert "Send exactly one of the registered" in text
-        assert "app.example" not in text, "what is registered is not shown to strangers"
+        assert "The integration is called App." in text
+        sent = presented.replace(" ", "%20").replace("<", "%3C").replace(">", "%3E")
+        assert f"<code>{sent}</code>" in page.text
+        assert "app.example" not in text.replace(sent, ""), "what is registered is not shown to strangers"
+        assert f'="{sent}' not in page.text, "nothing leads there"
         assert "<b>markup" not in page.text
 
     run(tmp_path, story)
@@ -175,7 +179,20 @@ def test_s09_what_is_registered_is_shown_to_the_integrations_owner_alone(tmp_pat
             await (await server.signed_in(owner)).authorize(app, **wrong)
         )
         for browser in (await server.signed_in(other), server.browser()):
-            assert "app.example" not in shown(await browser.authorize(app, **wrong))
+            text = shown(await browser.authorize(app, **wrong))
+            assert "app.example" not in text.replace(wrong["redirect_uri"], ""), "but what was sent"
+
+    run(tmp_path, story)
+
+
+def test_w23_s31_of_a_long_redirect_uri_the_beginning_is_shown_and_nobodys_sentences(tmp_path: Path) -> None:
+    async def story(server: Server) -> None:
+        app = await server.integration("App", "https://app.example/oauth")
+        browser = server.browser()
+        text = shown(await browser.authorize(app, redirect_uri=f"https://evil.example/{'x' * 1_000}"))
+        assert f"https://evil.example/{'x' * 179}… " in text
+        text = shown(await browser.authorize(app, redirect_uri="Call us: 'é' \u202e"))
+        assert "Call%20us:%20%27%C3%A9%27%20%E2%80%AE " in text
 
     run(tmp_path, story)
 

@@ -211,3 +211,23 @@ def test_s20_s22_a_strangers_site_can_neither_frame_a_page_nor_send_its_forms(
         page.get_by_role("button", name="Win").click()
         expect(page.locator("main")).to_contain_text("Nothing was changed")
     assert platform.sql("SELECT count(*) FROM grants") == grants
+
+
+def test_w18_after_a_form_met_no_session_the_way_back_shows_what_was_typed(visit: BrowserContext, platform: Up) -> None:
+    page = visit.new_page()
+    page.goto(f"{platform.platform_url}/my-apps/new/integration")
+    sign_in(page, platform.ada)
+    page.get_by_label("Integration name").fill("Typed With Care")
+    page.get_by_label("Redirect URIs").fill("https://typed.example/oauth")
+    page.get_by_label("Landing page").fill("https://typed.example/")
+    visit.clear_cookies()
+    page.get_by_role("button", name="Create Integration").click()
+    expect(page.locator("main")).to_contain_text("your browser still has what you typed")
+    other = visit.new_page()
+    other.goto(f"{platform.platform_url}/my-apps")
+    sign_in(other, platform.ada)
+    expect(other.get_by_role("heading", name="My Webex Apps")).to_be_visible()
+    page.go_back(wait_until="commit")
+    expect(page.get_by_label("Redirect URIs")).to_have_value("https://typed.example/oauth")
+    expect(page.get_by_label("Integration name")).to_have_value("Typed With Care")
+    expect(page.get_by_label("Landing page")).to_have_value("https://typed.example/")

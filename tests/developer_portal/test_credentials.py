@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -187,6 +188,18 @@ def test_w20_w24_the_url_that_the_portal_shows_leads_to_the_question_for_consent
         page = await browser.open(asked.headers["location"].removeprefix(URL))
         assert "LockBot asks for access" in text_of(page)
         assert "Published by Ada Lovelace" in text_of(page)
+
+    run(tmp_path, story)
+
+
+def test_w23_a_redirect_uri_that_is_not_registered_leads_developers_to_their_apps(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        client_id = await (await house.signed_in()).created()
+        page = await house.visitor().open(f"/v1/authorize?client_id={client_id}&redirect_uri=https://evil.example/")
+        assert page.status_code == 400
+        assert "The integration is called LockBot." in text_of(page)
+        main = page.text.partition("<main")[2].partition("</main>")[0]
+        assert re.findall('href="([^"]*)"', main) == ["/my-apps"]
 
     run(tmp_path, story)
 

@@ -57,7 +57,7 @@ _HUGE = 65_000
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "must be a PNG"),
+        (b"", "The file is empty; the icon must be a PNG"),
         (b"MZ\x90\0" * 100, "must be a PNG"),
         (b"<html><script>alert(1)</script>", "must be a PNG"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG file can carry scripts"),
@@ -169,5 +169,30 @@ def test_w24_whoever_is_asked_for_consent_sees_the_integrations_icon(tmp_path: P
         asked = await grace.open(f"/v1/authorize?client_id={client_id}&response_type=code&scope=spark:rooms_read")
         (row,) = await house.rows("SELECT icon FROM integrations")
         assert f'src="/icons/{row["icon"]}"' in (await grace.open(asked.headers["location"])).text
+
+    run(tmp_path, story)
+
+
+def test_w18_a_file_without_anything_in_it_is_refused_and_none_at_all_is_no_icon(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        refused = await browser.create(picture=("empty.png", b"", "image/png"))
+        assert refused.status_code == 400
+        assert "The file is empty" in text_of(refused)
+        assert (await browser.create()).status_code == 201
+
+    run(tmp_path, story)
+
+
+def test_w18_a_photo_that_is_far_too_large_is_told_to_be_the_icon_with_its_limit(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        browser = await house.signed_in()
+        client_id = await browser.created(name="Other")
+        photo = ("photo.jpg", bytes(12_000_000), "image/jpeg")
+        for form in ("/my-apps/new/integration", f"/my-apps/{client_id}/registration"):
+            answer = await browser.send(await browser.open(form), picture=photo)
+            assert answer.status_code == 413
+            assert "An icon may have 200 KB" in text_of(answer)
+            assert "choose a smaller picture" in text_of(answer)
 
     run(tmp_path, story)

@@ -16,6 +16,8 @@ PAGE = ROOT / "docs/conformance.md"
 #: The front of a name: `test_w22_to_w34_...`, `test_w04_s29_...`.
 _NUMBERS = re.compile(r"test_((?:(?:to_)?[ws][0-9]{2,3}_)+)")
 _NUMBER = re.compile(r"(to_)?([ws])([0-9]+)_")
+#: What a function's name has no apostrophe for: "one_person_s_grants", "nobody_elses".
+_OWNERS = re.compile(r"(?: |\b(else|another|nobody|person|webex)|\b(one|platform|integration)(?=s own\b))s\b")
 _LEFT_OUT = {"skip", "skipif", "xfail"}
 
 
@@ -47,7 +49,8 @@ class Test:
     @property
     def promise(self) -> str:
         """Its name in words, without the numbers."""
-        return _NUMBERS.sub("", self.name, count=1).replace("_", " ")
+        words = _NUMBERS.sub("", self.name, count=1).replace("_", " ")
+        return _OWNERS.sub(lambda owner: f"{owner[1] or owner[2] or ''}'s", words)
 
 
 def numbers_of(name: str) -> tuple[str, ...]:

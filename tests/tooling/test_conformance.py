@@ -72,6 +72,20 @@ def test_numbers_are_read_from_the_front_of_a_name(name: str, numbers: tuple[str
 
 
 @pytest.mark.parametrize(
+    ("name", "promise"),
+    [
+        ("test_w07_one_person_s_grants_and_one_of_the_app_s", "one person's grants and one of the app's"),
+        ("test_w07_nobody_elses_and_webexs_lifetimes", "nobody else's and webex's lifetimes"),
+        ("test_w07_the_platforms_own_icons_at_its_own_addresses", "the platform's own icons at its own addresses"),
+        ("test_w07_two_integrations_and_old_ones", "two integrations and old ones"),
+    ],
+)
+def test_a_promise_is_read_with_its_apostrophes(name: str, promise: str) -> None:
+    (test,) = read_tests(f"def {name}(): ...", file="x.py")
+    assert test.promise == promise
+
+
+@pytest.mark.parametrize(
     ("source", "left_out"),
     [
         ("def test_w07_x(): ...", False),

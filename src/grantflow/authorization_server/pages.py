@@ -28,6 +28,7 @@ from grantflow.web.cookies import SESSION, Cookies
 from grantflow.web.errors import PageError
 from grantflow.web.headers import page_headers
 from grantflow.web.pages import Pages
+from grantflow.web.site import Link
 from grantflow.web.throttle import sender
 
 log = logging.getLogger("grantflow.authorization_server")
@@ -35,6 +36,8 @@ log = logging.getLogger("grantflow.authorization_server")
 #: How often what was loaded may turn out to be outdated before the person is asked to come again.
 ATTEMPTS = 8
 _LOGIN_HINT_LIMIT = 254
+_PLAIN_IN_ADDRESSES = ":/?#[]@!$&()*+,;=%"
+_SHOWN_OF_ADDRESS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class AuthorizationEndpoint:
         try:
             step = next_step(asked, situation, now=now)
         except UntrustedRequest as error:
-            raise _untrusted(error, situation, now=now) from error
+            raise _untrusted(error, asked, situation, my_apps=self.settings.my_apps_page, now=now) from error
         at = sender(request)
         return await self._take(step, asked=asked, query=query, situation=situation, waiting=waiting, now=now, at=at)
 
@@ -212,19 +215,33 @@ def _login_hint(hint: str | None) -> str | None:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
-def _untrusted(error: UntrustedRequest, situation: Situation, *, now: datetime) -> PageError:
-    """Never a redirect (RFC 6749 section 4.1.2.1). What is registered is shown to the integration's owner alone."""
+def _untrusted(
+    error: UntrustedRequest, asked: Asked, situation: Situation, *, my_apps: str, now: datetime
+) -> PageError:
+    """Never a redirect, nor a link (RFC 6749 section 4.1.2.1). What is registered is shown to the integration's owner
+    alone; what was sent, to everybody.
+    """
     next_step = error.fix
     session, registration = situation.session, situation.registration
+    sent = asked.request.redirect_uri if registration else None
+    called = f" The integration is called {registration.name}." if registration else ""
     if session and registration and session.lives(now) and session.person_id == situation.owner_id:
         next_step += f" Registered are: {', '.join(registration.redirect_uris)}."
     return PageError(
         400,
         f"The {error.parameter} of this request cannot be trusted",
-        why=f"{error.description} Nothing was sent anywhere.",
+        why=f"{error.description} Nothing was sent anywhere.{called}",
         next_step=next_step,
+        actions=(Link("My Webex Apps", my_apps),) if my_apps else (),
+        details=(("The redirect URI that was sent", _as_sent(sent)),) if sent else (),
         reason=f"{error.parameter}: {error.reason}",
     )
+
+
+def _as_sent(uri: str) -> str:
+    """Cut where it is long. What is not plain in an address is encoded, so that nobody's sentences stand there."""
+    plain = quote(uri, safe=_PLAIN_IN_ADDRESSES, errors="replace")
+    return plain if len(plain) <= _SHOWN_OF_ADDRESS else f"{plain[:_SHOWN_OF_ADDRESS]}…"
 
 
 def _ended(step: Ended) -> PageError:

@@ -45,6 +45,8 @@ class Settings:
     #: paths, or addresses where these pages have one of their own.
     sign_in_page: str = "/signin"
     consent_page: str = "/consent"
+    #: Where developers find what they have registered; empty where there is no developer portal.
+    my_apps_page: str = ""
 
     def __post_init__(self) -> None:
         lifetimes = ("code_lifetime", "access_token_lifetime", "refresh_token_lifetime", "request_lifetime")

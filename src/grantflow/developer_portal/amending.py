@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.details import owned
-from grantflow.developer_portal.form import FORM_LIMIT, Typed, read_typed, typed_of
+from grantflow.developer_portal.form import FORM_LIMIT, IF_TOO_LARGE, Typed, read_typed, typed_of
 from grantflow.developer_portal.form_page import all_problems, form_page, icon_to_keep, is_stale
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import GrantedPort, MyAppsPort, Registrations
@@ -34,7 +34,7 @@ class Amending:
         return await self._page(request, session, typed_of(known), known)
 
     async def submitted(self, request: Request, session: Session) -> Response:
-        fields, files = await read_upload_form(request, limit_bytes=FORM_LIMIT)
+        fields, files = await read_upload_form(request, limit_bytes=FORM_LIMIT, if_too_large=IF_TOO_LARGE)
         known = await owned(request, session, self.mine)
         path = paths.registration(known.registration.client_id)
         typed = read_typed(fields, files, current_icon=typed_of(known).current_icon)

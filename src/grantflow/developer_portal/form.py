@@ -16,6 +16,11 @@ from grantflow.web.icons import OWN_ICONS
 
 #: Bytes of a whole form: an icon as it is chosen, or as it comes back in base64 after something else was wrong.
 FORM_LIMIT = 3 * BYTES_LIMIT
+#: What can be too large is the icon, as good as always.
+IF_TOO_LARGE = (
+    f"An icon may have {BYTES_LIMIT // 1024} KB, and most photos have more. Go back, choose a smaller picture and send "
+    "the form again."
+)
 #: The order in which errors are told.
 FIELDS = ("", "name", "contact_email", "icon", "description", "site_url", "redirect_uris", "scopes", "kind")
 

@@ -27,6 +27,8 @@ def read_icon(content: bytes) -> Icon:
     """
     if len(content) > BYTES_LIMIT:
         raise UnfitIcon(f"The icon is larger than {BYTES_LIMIT // 1024} KB; save a smaller one.")
+    if not content:
+        raise UnfitIcon("The file is empty; the icon must be a PNG, JPEG, GIF or WebP picture.")
     kind = next((kind for start, kind in _KINDS if content.startswith(start)), None)
     if kind == "image/webp" and content[8:12] != b"WEBP":
         kind = None

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from grantflow.developer_portal import paths
 from grantflow.developer_portal.authorization_address import PARAMETERS, authorization_addresses
-from grantflow.developer_portal.form import FORM_LIMIT, Typed, read_typed
+from grantflow.developer_portal.form import FORM_LIMIT, IF_TOO_LARGE, Typed, read_typed
 from grantflow.developer_portal.form_page import all_problems, form_page, icon_to_keep, is_stale
 from grantflow.developer_portal.portal import Portal
 from grantflow.developer_portal.ports import Registrations
@@ -34,7 +34,7 @@ class NewIntegration:
         return self._page(request, session, typed, form_id=self.portal.mint(16).hex())
 
     async def submitted(self, request: Request, session: Session) -> Response:
-        fields, files = await read_upload_form(request, limit_bytes=FORM_LIMIT)
+        fields, files = await read_upload_form(request, limit_bytes=FORM_LIMIT, if_too_large=IF_TOO_LARGE)
         typed, form_id = read_typed(fields, files), fields.get("form_id", "")
         if stale := is_stale(self.portal, request, fields, session=session, again=paths.NEW_INTEGRATION):
             return self._page(

@@ -23,8 +23,8 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 class PageError(Exception):
     """Ends a request with a page for the person.
 
-    `why` and `next_step` are shown; `reason` goes to the log alone and may say more, but never a secret. `kind` is
-    the page's colour: something that merely came too late need not look like an accident.
+    `why`, `details` and `next_step` are shown; `reason` goes to the log alone and may say more, but never a secret.
+    `kind` is the page's colour: something that merely came too late need not look like an accident.
     """
 
     def __init__(
@@ -38,10 +38,11 @@ class PageError(Exception):
         kind: MessageKind = "danger",
         reason: str = "",
         headers: Mapping[str, str] | None = None,
+        details: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(title)
         self.status = status
-        self.message = Message(title, why=why, next_step=next_step, kind=kind, actions=actions)
+        self.message = Message(title, why=why, next_step=next_step, kind=kind, actions=actions, details=details)
         self.reason = reason
         self.headers = dict(headers or {})
 

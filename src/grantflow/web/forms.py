@@ -17,6 +17,7 @@ MULTIPART = "multipart/form-data"
 #: The parameters of its content type. What else stands between them is of no use to anybody.
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"\\;]{1,70})"|([^\s";]{1,70}))\s*(?:;|$)', re.IGNORECASE)
 _CHARSET = re.compile(r';\s*charset\s*=[\s"]*([^\s";]*)', re.IGNORECASE)
+SHORTEN = "Go back, shorten what you entered and send it again."
 GO_BACK = "Go back to the form, reload it and send it again."
 
 
@@ -43,10 +44,14 @@ async def read_form(request: Request, limit_bytes: int = http.FORM_LIMIT) -> dic
         raise _refused(error) from error
 
 
-async def read_upload_form(request: Request, *, limit_bytes: int) -> tuple[dict[str, str], dict[str, Upload]]:
-    """The fields and files of a form that may carry files (RFC 7578); neither holds what was left empty.
+async def read_upload_form(
+    request: Request, *, limit_bytes: int, if_too_large: str = SHORTEN
+) -> tuple[dict[str, str], dict[str, Upload]]:
+    """The fields and files of a form that may carry files (RFC 7578); neither holds what was left empty. A file that
+    was chosen and has nothing in it is there.
 
-    All of it is read into memory, at most `limit_bytes`. Raises PageError as `read_form` does.
+    All of it is read into memory, at most `limit_bytes`. Raises PageError as `read_form` does; `if_too_large` is what
+    to do then.
     """
     try:
         sent = await read_request(request, limit=limit_bytes)
@@ -57,7 +62,7 @@ async def read_upload_form(request: Request, *, limit_bytes: int) -> tuple[dict[
         boundary = _boundary(sent.headers["content-type"])
         return await _read_multipart(sent.body, boundary=boundary, limit_bytes=limit_bytes)
     except InvalidRequest as error:
-        raise _refused(error) from error
+        raise _refused(error, if_too_large=if_too_large) from error
 
 
 def _boundary(content_type: str) -> str:
@@ -93,12 +98,12 @@ async def _read_multipart(body: bytes, *, boundary: str, limit_bytes: int) -> tu
                 raise InvalidRequest(f"The field {http.shown(name)} occurs more than once; send it once.")
             if isinstance(value, str):
                 fields[name] = value
-            else:
+            elif value.filename or value.size:  # a browser sends neither where no file was chosen
                 files[name] = Upload(await value.read())
     finally:
         await form.close()
     present = {name: value for name, value in fields.items() if value}
-    return present, {name: upload for name, upload in files.items() if upload.content}
+    return present, files
 
 
 def _unreadable(why: str) -> PageError:
@@ -110,8 +115,7 @@ def _unreadable(why: str) -> PageError:
     )
 
 
-def _refused(error: InvalidRequest) -> PageError:
+def _refused(error: InvalidRequest, *, if_too_large: str = SHORTEN) -> PageError:
     if isinstance(error, RequestTooLarge):
-        next_step = "Go back, shorten what you entered and send it again."
-        return PageError(413, "This form is too large", why=error.description, next_step=next_step)
+        return PageError(413, "This form is too large", why=error.description, next_step=if_too_large)
     return PageError(400, "This form could not be read", why=error.description, next_step=GO_BACK)

@@ -25,6 +25,7 @@ MessageKind = Literal["info", "success", "warning", "danger"]
 class Message:
     """A page that says one thing: what happened, why, and what to do next.
 
+    `details` are pairs of label and text, shown to the letter: what somebody sent, say. They are never links.
     `reference` is the id under which the log holds the rest, so that a person can quote it.
     """
 
@@ -34,6 +35,7 @@ class Message:
     kind: MessageKind = "info"
     actions: tuple[Link, ...] = ()
     reference: str = ""
+    details: tuple[tuple[str, str], ...] = ()
 
 
 class Pages:
