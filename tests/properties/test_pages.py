@@ -98,7 +98,7 @@ CONTENTS = st.binary(min_size=1, max_size=300)
 def test_w18_a_form_reads_back_as_an_http_client_sends_it(fields: dict[str, str], files: dict[str, bytes]) -> None:
     plain = httpx2.Request("POST", "https://host/", data=fields)
     assert asyncio.run(read_form(request(plain.read(), FORM))) == fields
-    with_files = httpx2.Request("POST", "https://host/", data=fields, files=files or {"none": b""})
+    with_files = httpx2.Request("POST", "https://host/", data=fields, files=files or {"none": ("", b"")})
     sent = request(with_files.read(), with_files.headers["content-type"])
     read, uploads = asyncio.run(read_upload_form(sent, limit_bytes=1_000_000))
     # A browser's form turns a line's end of either kind into CRLF; what is sent is read as it is.

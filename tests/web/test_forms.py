@@ -116,3 +116,12 @@ def test_a_form_with_files_needs_a_boundary(parameters: str) -> None:
 def test_an_urlencoded_form_is_utf_8_whatever_it_says(charset: str) -> None:
     headers = {"content-type": f"{FORM['content-type']}; charset={charset}"}
     assert client().post("/", content=b"name=Zo%C3%AB", headers=headers).json() == {"name": "Zoë"}
+
+
+@pytest.mark.parametrize(("called", "there"), [(b"", {}), (b"empty.png", {"icon": 0})])
+def test_a_file_that_was_chosen_is_there_though_it_be_empty(called: bytes, there: dict[str, int]) -> None:
+    """Where none was chosen, a browser sends a part without a name for its file (HTML 4.10.21.4)."""
+    head = b'--BB\r\nContent-Disposition: form-data; name="icon"; filename="%s"\r\n' % called
+    body = head + b"Content-Type: application/octet-stream\r\n\r\n\r\n--BB--\r\n"
+    answer = client().post("/upload", content=body, headers={"content-type": "multipart/form-data; boundary=BB"})
+    assert answer.json() == there
