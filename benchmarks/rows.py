@@ -6,12 +6,13 @@ requests that are measured later, through the server's own endpoints.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
@@ -139,6 +140,9 @@ class Spawned:
         if self._process is None:
             return
         if self._process.poll() is None:
+            for each in reversed(machine.family(self._process.pid)):  # where node is a wrapper, it ends alone
+                with suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGTERM)
             self._process.terminate()
             try:
                 self._process.wait(timeout=15)

@@ -83,10 +83,12 @@ def _platform(folder: Path, *, port: int) -> Iterator[None]:
     with subprocess.Popen(
         [GRANTFLOW, *command, "--data", str(folder)], stdout=subprocess.PIPE, text=True, env=environment()
     ) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["api_url"] == API_URL
-        yield
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["api_url"] == API_URL
+            yield
+        finally:
+            process.terminate()
 
 
 @contextmanager
