@@ -9,6 +9,10 @@ from flask.typing import ResponseReturnValue
 
 from grantflow import GrantflowError, Integration, KeyRing, ReauthorizationRequired, SqliteVault, TokenEndpointError
 
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+if missing := [name for name in NEEDED if not os.environ.get(name)]:
+    raise SystemExit(f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"')
+
 integration = Integration(
     os.environ["GRANTFLOW_CLIENT_ID"],
     os.environ["GRANTFLOW_CLIENT_SECRET"],
@@ -22,6 +26,7 @@ HOME = urlsplit(integration.redirect_uri)
 app = Flask(__name__)
 app.secret_key = integration.keys.mac_key("flask session")
 app.config.update(
+    PLATFORM=os.environ.get("GRANTFLOW_PLATFORM", "Webex"),
     SESSION_COOKIE_NAME="walkthrough",
     SESSION_COOKIE_SAMESITE="Lax",
     SESSION_COOKIE_SECURE=HOME.scheme == "https",

@@ -13,6 +13,10 @@ import requests
 from flask import Flask, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+if missing := [name for name in NEEDED if not os.environ.get(name)]:
+    raise SystemExit(f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"')
+
 CLIENT_ID = os.environ["GRANTFLOW_CLIENT_ID"]
 CLIENT_SECRET = os.environ["GRANTFLOW_CLIENT_SECRET"]
 REDIRECT_URI = os.environ["GRANTFLOW_REDIRECT_URI"]
@@ -23,6 +27,7 @@ HOME = urlsplit(REDIRECT_URI)
 app = Flask(__name__)
 app.secret_key = os.environ["GRANTFLOW_KEY"]
 app.config.update(
+    PLATFORM=os.environ.get("GRANTFLOW_PLATFORM", "Webex"),
     SESSION_COOKIE_NAME="walkthrough",
     SESSION_COOKIE_SAMESITE="Lax",
     SESSION_COOKIE_SECURE=HOME.scheme == "https",

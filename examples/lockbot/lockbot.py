@@ -19,6 +19,10 @@ from starlette.templating import Jinja2Templates
 from grantflow import AsyncIntegration, Grant, KeyRing, ReauthorizationRequired, SqliteVault, TokenEndpointError
 from grantflow.client.pages import About, Link, integration_pages
 
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+if missing := [name for name in NEEDED if not os.environ.get(name)]:
+    raise SystemExit(f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"')
+
 integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_ID"],
     os.environ["GRANTFLOW_CLIENT_SECRET"],
@@ -31,7 +35,11 @@ HOME = urlsplit(integration.redirect_uri)
 pages = integration_pages(
     integration,
     About(
-        "Lockbot", does="Lock your spaces, from wherever you are", lead="In a locked space only moderators add people."
+        "Lockbot",
+        does="Lock your spaces, from wherever you are",
+        lead="In a locked space only moderators add people.",
+        platform=os.environ.get("GRANTFLOW_PLATFORM", "Webex"),
+        connected_apps_url=os.environ.get("GRANTFLOW_CONNECTED_APPS_URL"),
     ),
     links=(Link("Your spaces", "/spaces"),),
     home="/spaces",

@@ -21,7 +21,10 @@ from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, SqliteVa
 from grantflow.client.pages import About, Link, integration_pages
 
 FILES, COMMENTS, TOLD, LARGEST_BODY = Path("files"), ".comments", ".told", 10_000_000
-SPACE = os.environ["STORAGE_SPACE"]
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY", "STORAGE_SPACE")
+if missing := [name for name in NEEDED if not os.environ.get(name)]:
+    raise SystemExit(f"Not set: {', '.join(missing)}. README.md beside this program has the two lines that set them.")
+SPACE, PLATFORM = os.environ["STORAGE_SPACE"], os.environ.get("GRANTFLOW_PLATFORM", "Webex")
 
 integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_ID"],
@@ -32,7 +35,9 @@ integration = AsyncIntegration(
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)
-about = About("Shelf", does="Your files tell your space what is new", lead=f"The space is called {SPACE}.")
+does, lead = "Your files tell your space what is new", f"The space is called {SPACE}."
+apps_url = os.environ.get("GRANTFLOW_CONNECTED_APPS_URL")
+about = About("Shelf", does=does, lead=lead, platform=PLATFORM, connected_apps_url=apps_url)
 pages = integration_pages(integration, about, links=(Link("Your files", "/files"),), home="/files")
 templates = Jinja2Templates(Path(__file__).parent)
 
@@ -76,17 +81,14 @@ async def tell_news(grant: Grant, folder: Path) -> None:
                 file.write(f"{name}\n")
 
 
-async def standing_grants() -> list[Grant]:
-    try:
-        return [each for each in await integration.grants() if each.status is not Status.REVOKED]
-    except GrantflowError as error:  # the vault cannot be read just now
-        print(f"Nobody's news can be told: {error}", flush=True)
-        return []
-
-
 async def watch() -> None:
     while True:
-        for grant in await standing_grants():
+        try:
+            grants = await integration.grants()
+        except GrantflowError as error:  # the vault cannot be read just now
+            grants = []
+            print(f"Nobody's news can be told: {error}", flush=True)
+        for grant in (each for each in grants if each.status is not Status.REVOKED):
             try:
                 await tell_news(grant, folder_of(grant))
             except (GrantflowError, httpx2.HTTPError, OSError, KeyError, ValueError) as error:  # new in the next round

@@ -1,6 +1,8 @@
 """What the README of each example tells a reader to type and to set is what starts it."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from tests.examples.running import checkout, serving
 from tests.parts import ROOT
 from tests.whole.person import Person
-from tests.whole.running import Up, grantflow, up
+from tests.whole.running import Up, environment, grantflow, up
 
 FOLDERS = sorted(readme.parent for readme in (ROOT / "examples").glob("*/README.md"))
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -43,8 +45,20 @@ def test_the_lines_of_the_readme_start_the_example_and_it_gets_its_grant(
         Person(platform.ada) as ada,
     ):
         assert "Grant" in [words for words, _ in ada.open(home).links]
+        named = ada.page.words.replace("Webex is its trademark", "")  # which the foot of the page says of Cisco
+        assert "Webex" not in named, "the sandbox is called by its own name"
         ada.grant(f"{home}/connect")
         assert "Ada Lovelace" in ada.page.words
+
+
+@folders
+def test_w36_without_its_settings_a_program_says_in_one_line_which_and_how(folder: Path, tmp_path: Path) -> None:
+    for program in folder.glob("*.py"):
+        command = [sys.executable, str(program)]
+        ended = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+        (said,) = ended.stderr.splitlines()
+        assert said.startswith("Not set: GRANTFLOW_CLIENT_ID, GRANTFLOW_CLIENT_SECRET, ")
+        assert "./dev grantflow status -o env" in said or "README.md" in said
 
 
 @folders
