@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grantflow.cli.log import redacted, set_up
-from grantflow.cli.output import has_colour, write_json, write_table
+from grantflow.cli.output import aligned, has_colour, write_json, write_table
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
@@ -410,3 +410,10 @@ def test_json_escapes_what_a_terminal_acts_on_and_keeps_all_else(grantflow: Comm
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+def test_what_is_wrong_with_a_path_that_is_wider_than_the_terminal_stands_below_it() -> None:
+    lines = "\n".join(aligned([("/a" * 60, "said in many words " * 5), ("short", "said")], width=80)).split("\n")
+    assert lines[0] == "  " + "/a" * 60
+    assert all(line.startswith(" " * 50) and len(line) <= 80 for line in lines[1:-1])
+    assert lines[-1] == "  short".ljust(50) + "said"

@@ -25,7 +25,6 @@ QUIET = 5.0
 
 def main(arguments: Sequence[str]) -> int:
     options = _read(arguments)
-    logging.getLogger("grantflow").setLevel(logging.CRITICAL)  # that calls fail meanwhile is what is wanted
     tree = tree_of_source()
     chosen = [proof for proof in PROOFS if proof.name in options.names or not options.names]
     if options.shown:
@@ -34,6 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return code
     if tree.is_changed:
         _say("src is changed and not committed: nothing that is found here counts as shown.")
+    logging.getLogger("grantflow").setLevel(logging.CRITICAL)  # that calls fail meanwhile is what is wanted
     try:
         held = [_prove(proof, tree, options) for proof in chosen]
     except KeyboardInterrupt:

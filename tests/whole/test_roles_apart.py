@@ -199,8 +199,10 @@ def test_w03_w36_the_portals_env_is_all_that_an_integration_needs_where_the_role
     pages.begin()
     try:
         home = redirect_uri.removesuffix("/oauth")
-        assert urlsplit(house.issuer).netloc in ada.open(home).words, "where people sign in, and not where the API is"
-        assert urlsplit(house.api_url).netloc not in ada.page.words
+        assert "Connect From its env with Grantflow" in ada.open(home).words
+        connected = dict(ada.page.links)["Connected apps"]
+        assert connected.startswith(house.urls["resource-owner"]), "where people see it, and not where the API is"
+        assert urlsplit(house.api_url).netloc not in ada.page.text
         assert ada.grant(f"{home}/connect") == f"{home}/granted"
     finally:
         pages.kill()

@@ -74,18 +74,26 @@ def _wrapped(text: str, *, indent: int) -> str:
     return ("\n" + " " * indent).join(lines)
 
 
+#: Columns that a text has at the least, however long the label is: a path may be wider than the terminal.
+_LEAST_ROOM = 30
+
+
 def _width(stream: TextIO) -> int:
     return min(shutil.get_terminal_size().columns, _WIDEST) if stream.isatty() else _WIDEST
 
 
 def aligned(rows: Iterable[tuple[str, str]], *, width: int | None = None) -> list[str]:
-    """Labels in one column, texts in the next; with ``width`` long texts go on below themselves."""
+    """Labels in one column, texts in the next; with ``width`` long texts go on below themselves, and a label that
+    leaves no room has its text below.
+    """
     rows = list(rows)
     column = 2 + max(len(label) for label, _ in rows) + 2
+    column = min(column, width - _LEAST_ROOM) if width else column
     lines = []
     for label, text in rows:
         parts = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False) if width else [text]
-        lines.append(f"  {label}".ljust(column) + ("\n" + " " * column).join(parts))
+        beside = f"  {label}".ljust(column) if len(label) + 4 <= column else f"  {label}\n" + " " * column
+        lines.append(beside + ("\n" + " " * column).join(parts))
     return lines
 
 
