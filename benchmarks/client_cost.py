@@ -5,6 +5,7 @@ of its own, so its time does not count; it answers the token request and people/
 """
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -25,7 +26,8 @@ Block = Callable[[], Awaitable[None]]
 def measure(room: Place, *, calls: int = CALLS) -> dict[str, float]:
     """CPU microseconds of one call, by client: each the median of its blocks."""
     url = limit(1, durable=False)(room).target.url
-    settings = _settings(url, room.of("client") / "vault.db")
+    vault = Path(tempfile.mkdtemp(dir=room.of("client"))) / "vault.db"  # each round has a key of its own
+    settings = _settings(url, vault)
     took = asyncio.run(_blocking(url, settings, calls)) | asyncio.run(_awaiting(url, settings, calls))
     return {name: round(each, 1) for name, each in took.items()}
 
