@@ -82,7 +82,6 @@ def committing(engine: SqliteEngine) -> Iterator[tuple[threading.Event, threadin
         yield begun, go
     finally:
         go.set()
-        engine._writer.set_trace_callback(None)
 
 
 # --- on disk before the answer -------------------------------------------------------------------------------------
