@@ -46,11 +46,14 @@ class Counting(SqliteEngine):
         super().__init__(path)
         self.left: list[int] = []
         self.began = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def write(self, work: Work[T], *, is_long: bool = False) -> T:
         result = await super().write(work, is_long=is_long)
         self.left.append(await count(self, self.table))
         self.began.set()
+        await self.goes_on.wait()
         return result
 
 
@@ -101,10 +104,12 @@ def test_an_integration_with_many_grants_holds_the_writer_for_a_portion_at_a_tim
 
 def test_a_deletion_that_is_interrupted_leaves_the_integration_and_is_finished_by_the_next(tmp_path: Path) -> None:
     async def story(engine: Counting) -> None:
+        engine.goes_on.clear()
         deleting = asyncio.create_task(RegistrationStore(engine).delete("c", owner_id="p1"))
         await engine.began.wait()
         deleting.cancel()
         await asyncio.gather(deleting, return_exceptions=True)
+        engine.goes_on.set()
         assert deleting.cancelled()
         assert 1 < await count(engine, "grants") <= MANY
         assert await count(engine, "integrations") == 2
