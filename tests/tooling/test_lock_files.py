@@ -51,7 +51,8 @@ def wanted(lock: str) -> list[Requirement]:
     return [
         *map(Requirement, PROJECT["project"]["dependencies"]),
         *extra("server"),
-        *(group("dev") if lock == "dev.lock" else [*group("build"), *group("examples")]),
+        *extra("postgres"),
+        *([*extra("otel"), *group("dev")] if lock == "dev.lock" else [*group("build"), *group("examples")]),
     ]
 
 
