@@ -1,27 +1,23 @@
 """`grantflow serve`: the pages of one's own integration, by themselves."""
 
 import shlex
-from pathlib import Path
 from socket import create_connection
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from starlette.applications import Starlette
 
 from grantflow.app import clock, integration
-from grantflow.cli.configured import failure_of, read
+from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, Open, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
+from grantflow.cli.own import make, vault_of
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
-from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import About
 from grantflow.client.pages.assembly import RedirectUriElsewhere
 from grantflow.client.pages.mount import CONNECT
-from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
-from grantflow.protocol.errors import InvalidScope
-from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
 from grantflow.serving import Listener
 from grantflow.settings import WEBEX_API_URL, IntegrationSettings
 from grantflow.web.site import Site, is_loopback
@@ -51,8 +47,7 @@ def serve(
         local_url = address("https" if tls else "http", host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
-        vault = settings.vault or directory.vault_of(settings.client_id)
-        app = _app(settings, redirect_uri, base_url=base_url, vault=vault, try_it=try_it)
+        app = _app(settings, redirect_uri, base_url=base_url, directory=directory, try_it=try_it)
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
         _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
@@ -68,7 +63,7 @@ def serve(
                 rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
                 if base_url != local_url:
                     rows.append(("Served at", local_url))
-                write("\n".join(aligned([*rows, ("Vault", str(vault))])))
+                write("\n".join(aligned([*rows, ("Vault", str(vault_of(settings, directory)))])))
                 say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
             if open_:
                 open_browser(base_url)
@@ -76,22 +71,13 @@ def serve(
         return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
 
 
-def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vault: Path, try_it: bool) -> Starlette:
+def _app(
+    settings: IntegrationSettings, redirect_uri: str, *, base_url: str, directory: DataDirectory, try_it: bool
+) -> Starlette:
+    behind_proxy = settings.public_url is not None
     try:
-        client = AsyncIntegration(
-            settings.client_id,
-            settings.client_secret.get_secret_value(),
-            redirect_uri=redirect_uri,
-            scopes=settings.scopes,
-            vault=_vault(vault, _keys(settings), keys_from=_keys_from(settings)),
-            api_url=settings.api_url,
-            authorization_endpoint=settings.authorization_endpoint,
-            token_endpoint=settings.token_endpoint,
-            revocation_url=settings.revocation_url,
-            issuer=settings.issuer,
-            grant_url=Site("", base_url).public_url(CONNECT),
-        )
-        behind_proxy = settings.public_url is not None
+        grant_url = Site("", base_url).public_url(CONNECT)
+        client = make(AsyncIntegration, settings, redirect_uri=redirect_uri, directory=directory, grant_url=grant_url)
         return integration(client, _about(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
     except RedirectUriElsewhere as error:
         raise Failure(
@@ -101,39 +87,8 @@ def _app(settings: IntegrationSettings, redirect_uri: str, *, base_url: str, vau
             f"{base_url}/oauth, and set GRANTFLOW_REDIRECT_URI to it.",
             code=USAGE,
         ) from error
-    except (SealingError, ValueError, InvalidScope) as error:
+    except ValueError as error:
         raise Failure(str(error), code=USAGE) from error
-
-
-def _keys(settings: IntegrationSettings) -> KeyRing:
-    try:
-        return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
-    except SealingError as error:
-        what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
-        raise failure_of({_keys_from(settings): f"{what}Make one with: grantflow key new"}) from error
-
-
-def _keys_from(settings: IntegrationSettings) -> str:
-    return "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
-
-
-def _vault(path: Path, keys: KeyRing, *, keys_from: str) -> SqliteVault:
-    try:
-        return SqliteVault(path, keys=keys)
-    except WrongKey as error:
-        raise Failure(
-            f"The vault {path} was sealed under key {error.key_id}, and {keys_from} has {', '.join(error.known)}.",
-            fix=f"If these are the grants of this integration, put that key back: {keys_from} takes the new one first "
-            "and the old one after a comma. If they are something else's, name another file: GRANTFLOW_VAULT.",
-            code=USAGE,
-        ) from error
-    except VaultUnavailable as error:
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else str(cause or error)
-        raise Failure(
-            f"The vault {path} cannot be opened: {reason}.",
-            fix="GRANTFLOW_VAULT names its file. Name another, or restore this one from a backup.",
-        ) from error
 
 
 def _warn_of_a_redirect_uri_elsewhere(settings: IntegrationSettings, *, served_at: str) -> None:

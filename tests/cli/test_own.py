@@ -1,0 +1,59 @@
+"""One's own integration is made from the same settings by every command; what is wrong is told in the same words."""
+
+from pathlib import Path
+
+import pytest
+
+from grantflow.cli.output import USAGE, Failure
+from grantflow.cli.own import own_integration
+from grantflow.data_directory import DataDirectory
+from grantflow.sealing import KeyRing
+from tests.cli.conftest import CommandLine
+
+SETTINGS = {
+    "GRANTFLOW_CLIENT_ID": "C1",
+    "GRANTFLOW_CLIENT_SECRET": "s" * 64,
+    "GRANTFLOW_SCOPES": "spark:people_read",
+    "GRANTFLOW_KEY": KeyRing.new_key(),
+}
+
+
+def write_env(path: Path, **settings: str) -> Path:
+    path.write_text("".join(f"{name}={value!r}\n" for name, value in settings.items()))
+    return path
+
+
+def test_it_has_the_vault_that_serve_would_have_and_the_redirect_uri(grantflow: CommandLine, tmp_path: Path) -> None:
+    file = write_env(tmp_path / "my.env", **SETTINGS)
+    with own_integration(file, data=tmp_path / "data") as integration:
+        assert integration.client_id == "C1"
+        assert integration.redirect_uri == "http://localhost:8000/oauth"
+        assert integration.grants() == []
+    assert DataDirectory(tmp_path / "data").vault_of("C1").exists()
+    elsewhere = SETTINGS | {
+        "GRANTFLOW_VAULT": str(tmp_path / "mine.db"),
+        "GRANTFLOW_REDIRECT_URI": "https://me.example/oauth",
+    }
+    with own_integration(write_env(tmp_path / "elsewhere.env", **elsewhere), data=tmp_path / "data") as integration:
+        assert integration.redirect_uri == "https://me.example/oauth"
+    assert (tmp_path / "mine.db").exists()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_that_is_missing_is_named(grantflow: CommandLine, tmp_path: Path, name: str) -> None:
+    left = {other: value for other, value in SETTINGS.items() if other != name}
+    file = write_env(tmp_path / "my.env", **left)
+    with pytest.raises(Failure) as refused, own_integration(file, data=tmp_path / "data"):
+        pass
+    assert refused.value.code == USAGE
+    assert [where for where, _ in refused.value.details] == [name]
+
+
+def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: CommandLine, tmp_path: Path) -> None:
+    file = write_env(tmp_path / "my.env", **SETTINGS | {"GRANTFLOW_KEY": "horse"})
+    with pytest.raises(Failure) as refused, own_integration(file, data=tmp_path / "data"):
+        pass
+    ((where, what),) = refused.value.details
+    assert where == "GRANTFLOW_KEY"
+    assert what.endswith("Make one with: grantflow key new")
+    assert "horse" not in what
