@@ -10,15 +10,23 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
-from grantflow.client.shells.awaiting import WRITERS
+from grantflow import (
+    Grant,
+    KeyRing,
+    ReauthorizationRequired,
+    RefreshOutcomeUnknown,
+    SqliteVault,
+    Status,
+    TransientTokenError,
+)
+from grantflow.client.shells.awaiting import VAULT_THREADS
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Refusal
 from tests.parts import ROOT
@@ -197,7 +205,7 @@ def test_the_wait_for_a_locked_vault_does_not_stop_the_event_loop(world: World) 
 
 def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(world: World) -> None:
     """Asyncio's own few threads also look up names and read files for whoever shares the event loop."""
-    people = [f"p{number}" for number in range(WRITERS + 8)]
+    people = [f"p{number}" for number in range(VAULT_THREADS + 8)]
     for person in people:
         world.grant(world.integration(), person=person)
     other = sqlite3.connect(world.path, isolation_level=None)
@@ -212,7 +220,7 @@ def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(
             try:
                 assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 1) == "free"
                 ours = [thread for thread in threading.enumerate() if thread.name.startswith("grantflow-vault")]
-                assert 1 < len(ours) <= WRITERS
+                assert 1 < len(ours) <= VAULT_THREADS
                 assert not any(each.done() for each in waiting)
             finally:
                 other.close()
@@ -223,6 +231,33 @@ def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(
         if thread.name.startswith("grantflow-vault"):
             thread.join(10)
             assert not thread.is_alive(), "they go with the integration"
+
+
+@pytest.mark.parametrize("networked", [False, True])
+def test_a_vault_behind_a_network_is_read_beside_the_event_loop_and_one_in_a_file_on_it(
+    world: World, networked: bool
+) -> None:
+    world.grant(world.integration())
+    world.platform.expire_access_tokens()
+
+    class Watched(SqliteVault):
+        waits = networked
+
+        def _rows(self, *asked: Any) -> Sequence[Any]:
+            readers.add(threading.current_thread().name.partition("_")[0])
+            return super()._rows(*asked)
+
+    readers: set[str] = set()
+
+    async def story() -> None:
+        vault = Watched(world.path, keys=KeyRing(world.key))
+        async with world.async_integration(vault=vault) as integration:
+            readers.clear()
+            assert (await integration.client_for("id-ada").get("people/me")).status_code == 200
+            assert len(await integration.grants()) == 1
+
+    asyncio.run(story())
+    assert readers == {"grantflow-vault" if networked else threading.main_thread().name}
 
 
 def test_a_refresh_outlives_the_caller_who_began_it(world: World) -> None:

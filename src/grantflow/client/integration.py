@@ -303,6 +303,7 @@ class AsyncIntegration(_Made):
             addresses=self._addresses,
             transport=transport,
             identify=find_out,
+            vault_waits=self._parts.vault.waits,
         )
 
     async def authorization_request(

@@ -23,7 +23,7 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Read from the vault. Waits for nobody, so it may run on an event loop."""
+    """Read from the vault. Where the vault does not wait for a network (`Vault.waits`), it may run on an event loop."""
 
     read: Callable[[], Any]
 

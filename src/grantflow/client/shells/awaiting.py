@@ -1,6 +1,7 @@
 """The shell for awaiting callers on asyncio: any number of tasks, and of event loops one after another.
 
-Reading the vault takes tens of microseconds and waits for nobody, so it happens on the loop; writing goes to a thread.
+Reading a vault in a file takes tens of microseconds and waits for nobody, so it happens on the loop; writing, and
+reading what lies behind a network, goes to a thread.
 """
 
 import asyncio
@@ -34,9 +35,9 @@ from grantflow.protocol.secret import Secret
 
 T = TypeVar("T")
 
-#: Threads for the vault's writes, at most, in each event loop. They are apart from asyncio's own few: else a vault that
+#: Threads for the vault, at most, in each event loop. They are apart from asyncio's own few: else a vault that
 #: is locked would stop the look-up of names, and whatever else the host application does there.
-WRITERS: Final = 32
+VAULT_THREADS: Final = 32
 
 
 @dataclass(slots=True)
@@ -45,14 +46,15 @@ class _Here:
 
     api: httpx2.AsyncBaseTransport
     tokens: httpx2.AsyncBaseTransport
-    writers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(WRITERS, thread_name_prefix="grantflow-vault")
+    vault: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(VAULT_THREADS, thread_name_prefix="grantflow-vault")
     )
     flights: dict[Hashable, "asyncio.Task[Any]"] = field(default_factory=dict)
 
 
 class AsyncShell:
-    """Performs flows in the caller's task. `transport` stands in for the network where it is given."""
+    """Performs flows in the caller's task. `transport` stands in for the network where it is given; `vault_waits` says
+    that reading the vault may wait too."""
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class AsyncShell:
         addresses: Addresses,
         transport: httpx2.AsyncBaseTransport | None,
         identify: Callable[[Secret], Awaitable[Person]],
+        vault_waits: bool = False,
     ) -> None:
         self._now = now
         self._addresses = addresses
@@ -68,6 +71,7 @@ class AsyncShell:
         self._security = addresses.ssl_context()
         self._transport = transport
         self._identify = identify
+        self._vault_waits = vault_waits
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
 
     async def perform(self, flow: Flow[T]) -> T:
@@ -99,16 +103,16 @@ class AsyncShell:
         del self._made[loop]
         await made.api.aclose()
         await made.tokens.aclose()
-        made.writers.shutdown(wait=False)
+        made.vault.shutdown(wait=False)
 
     async def _do(self, step: object) -> Any:
         match step:
             case Now():
                 return self._now()
             case Load(read):
-                return read()
+                return await self._in_thread(read) if self._vault_waits else read()
             case Save(write):
-                return await _finish(asyncio.get_running_loop().run_in_executor(self._here().writers, write))
+                return await _finish(self._in_thread(write))
             case Send(request, deadline):
                 return await self._send(request, deadline=deadline)
             case Alone():
@@ -122,6 +126,9 @@ class AsyncShell:
                     raise silence(error) from error
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
+
+    def _in_thread(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
+        return asyncio.get_running_loop().run_in_executor(self._here().vault, work)
 
     async def _send(self, request: Request, *, deadline: float) -> Response:
         remaining = Remaining(deadline, monotonic=asyncio.get_running_loop().time)

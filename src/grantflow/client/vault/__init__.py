@@ -11,12 +11,17 @@ from grantflow.sealing import KeyRing
 class Vault(Protocol):
     """Every function is one short piece of work; none holds a lock or a transaction when it returns.
 
-    The first group only reads and waits for nobody, the second writes and may wait for a lock and the disk.
+    The first group only reads and waits for nobody, unless `waits`: then it may wait for a network. The second writes
+    and may wait for a lock and the disk.
     Raises `SealingError` where a record does not open under the vault's keys, `VaultUnavailable` where the database
     does not work: then nothing was changed.
     """
 
     keys: KeyRing
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading may wait for a network, so that it does not belong on an event loop."""
 
     def find(self, key: GrantKey) -> StoredGrant | None:
         """The grant with its tokens, the only read that opens what is sealed."""

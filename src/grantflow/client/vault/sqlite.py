@@ -7,47 +7,22 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
-from grantflow.client.vault.process import is_gone, this_process
-from grantflow.client.vault.records import (
-    CHANGING_COLUMNS,
-    COLUMNS,
-    read_grant,
-    read_record,
-    to_seconds,
-    to_time,
-    write_record,
-)
+from grantflow.client.vault.sql_vault import Parameters, SqlVault
 from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
 from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
-from grantflow.sealing import KeyRing, Tampered, WrongKey
+from grantflow.sealing import KeyRing
 
-# SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
-_CLOCK: Final = "((julianday('now') - 2440587.5) * 86400.0)"
 #: The most that one write waits for others. Their writes take milliseconds; who holds the file for seconds is a program
 #: that does not belong there, and a person waits before a page that does not come.
 _WAIT_FOR_LOCK_SECONDS: Final = 5.0
 #: The same for a read, which may be on an event loop. It waits only while a crash of another process is repaired.
 _WAIT_TO_READ_SECONDS: Final = 0.5
-
-# Calls may be made on it.
-_ALIVE: Final = "status IN ('ACTIVE', 'REFRESH_DELAYED')"
-
-_INSERT: Final = f"INSERT INTO grants ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)})"  # noqa: S608
-_REPLACE: Final = (
-    f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "  # noqa: S608
-    "lease_until = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_until END, "
-    "lease_holder = CASE WHEN :holder IS NULL OR lease_holder = :holder THEN NULL ELSE lease_holder END "
-    "WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = :holder)"
-)
-_BY_KEY: Final = "SELECT * FROM grants WHERE integration = ? AND owner = ? AND person_id = ?"
 
 
 @dataclass(slots=True)
@@ -64,7 +39,7 @@ class _Connections:
     """They have met a damaged file, and SQLite remembers pages of it even after it was mended."""
 
 
-class SqliteVault:
+class SqliteVault(SqlVault):
     """Keeps grants in `path`, made with mode 0600 where it is not there; tokens are sealed under `keys`.
 
     Without `keys` they come from the environment variable GRANTFLOW_KEY. Every write is on disk when it returns
@@ -74,6 +49,10 @@ class SqliteVault:
     `SchemaTooNew` where a newer Grantflow wrote it, `VaultNotOpened` (an OSError) where it cannot be opened or made,
     and from then on `VaultUnavailable` where it cannot be used: locked for five seconds, full, read-only, damaged.
     """
+
+    waits = False
+    # SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
+    _clock = "((julianday('now') - 2440587.5) * 86400.0)"
 
     def __init__(self, path: str | os.PathLike[str], *, keys: KeyRing | None = None) -> None:
         if str(path) == ":memory:":
@@ -89,132 +68,9 @@ class SqliteVault:
             self.close()
             raise
 
-    def __repr__(self) -> str:
-        return f"SqliteVault({str(self._path)!r}, keys={self.keys!r})"
-
-    # --- reading ------------------------------------------------------------------------------------------------
-
-    def find(self, key: GrantKey) -> StoredGrant | None:
-        row = self._row(_BY_KEY, (key.integration, key.owner, key.person_id))
-        return read_record(row, self._sealing) if row else None
-
-    def grant(self, key: GrantKey) -> Grant | None:
-        row = self._row(_BY_KEY, (key.integration, key.owner, key.person_id))
-        return read_grant(row) if row else None
-
-    def grant_by_id(self, grant_id: str) -> Grant | None:
-        row = self._row("SELECT * FROM grants WHERE id = ?", (grant_id,))
-        return read_grant(row) if row else None
-
-    def generation(self, key: GrantKey) -> int | None:
-        row = self._row(
-            f"SELECT generation FROM grants WHERE integration = ? AND owner = ? AND person_id = ? AND {_ALIVE}",  # noqa: S608
-            (key.integration, key.owner, key.person_id),
-        )
-        return row["generation"] if row else None
-
-    def grants(self, integration: str, *, owner: str | None = None) -> list[Grant]:
-        of_owner = "" if owner is None else "AND owner = :owner "
-        statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"  # noqa: S608
-        rows = self._rows(statement, {"integration": integration, "owner": owner})
-        return [read_grant(row) for row in rows]
-
-    def has_granted(self, integration: str, *, person_id: str) -> bool:
-        statement = f"SELECT 1 FROM grants WHERE integration = ? AND person_id = ? AND {_ALIVE} LIMIT 1"  # noqa: S608
-        return self._row(statement, (integration, person_id)) is not None
-
-    def lease_left(self, grant_id: str, *, holder: str) -> float:
-        statement = f"SELECT lease_until - {_CLOCK} AS left FROM grants WHERE id = ? AND lease_holder = ?"  # noqa: S608
-        row = self._row(statement, (grant_id, holder))
-        return max(0.0, row["left"]) if row else 0.0
-
-    def standing(self, integration: str, *, credentials: str) -> Standing:
-        row = self._row("SELECT * FROM standings WHERE integration = ? AND credentials = ?", (integration, credentials))
-        if row is None:
-            return Standing()
-        return Standing(
-            refused_at=to_time(row["refused_at"]),
-            retry_at=to_time(row["retry_at"]),
-            failures=row["failures"],
-            reason=row["reason"],
-            succeeded_at=to_time(row["succeeded_at"]),
-        )
-
-    # --- writing ------------------------------------------------------------------------------------------------
-
-    def enter(self, stored: StoredGrant) -> StoredGrant:
-        key = stored.grant.key
-        with self._transaction() as connection:
-            row = connection.execute(_BY_KEY, (key.integration, key.owner, key.person_id)).fetchone()
-            if row is None:
-                connection.execute(_INSERT, write_record(stored, self._sealing))
-                return stored
-            was_revoked = row["status"] == Status.REVOKED
-            grant_id = stored.grant.id if was_revoked else row["id"]
-            kept = replace(stored, grant=replace(stored.grant, id=grant_id, generation=row["generation"] + 1))
-            if was_revoked:
-                connection.execute("DELETE FROM grants WHERE id = ?", (row["id"],))
-                connection.execute(_INSERT, write_record(kept, self._sealing))
-                return kept
-            connection.execute(_REPLACE, {**write_record(kept, self._sealing), **_over(row["generation"])})
-            return kept
-
-    def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
-        with self._transaction() as connection:
-            row = connection.execute(
-                f"SELECT *, lease_until > {_CLOCK} AS held FROM grants "  # noqa: S608
-                f"WHERE id = ? AND generation = ? AND {_ALIVE}",
-                (grant_id, generation),
-            ).fetchone()
-            if row is None or (row["held"] and not is_gone(row["lease_process"])):
-                return None
-            connection.execute(
-                f"UPDATE grants SET lease_holder = ?, lease_process = ?, lease_until = {_CLOCK} + ?, "  # noqa: S608
-                f"unanswered_since = COALESCE(unanswered_since, {_CLOCK}) WHERE id = ?",
-                (holder, this_process(), seconds, grant_id),
-            )
-        return read_record(row, self._sealing)
-
-    def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:
-        self._write(
-            "UPDATE grants SET lease_holder = NULL, lease_until = NULL, unanswered_since = ? "
-            "WHERE id = ? AND lease_holder = ?",
-            (to_seconds(unanswered_since), grant_id, holder),
-        )
-
-    def save(
-        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
-    ) -> bool:
-        expected = _over(generation, holder=holder, only_holder=only_holder)
-        return self._write(_REPLACE, {**write_record(stored, self._sealing), **expected}) == 1
-
-    def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
-        with self._transaction() as connection:
-            connection.execute("DELETE FROM spent_states WHERE until < ?", (to_seconds(now),))
-            inserted = connection.execute(
-                "INSERT INTO spent_states (digest, until) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (state_digest, to_seconds(until)),
-            )
-            return inserted.rowcount == 1
-
-    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None:
-        self._write(
-            "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                integration,
-                credentials,
-                to_seconds(standing.refused_at),
-                to_seconds(standing.retry_at),
-                standing.failures,
-                standing.reason,
-                to_seconds(standing.succeeded_at),
-            ),
-        )
-
-    def forget_refused(self, *, before: datetime) -> None:
-        self._write(
-            "UPDATE grants SET tokens = NULL WHERE refused_at < ? AND tokens IS NOT NULL", (to_seconds(before),)
-        )
+    @property
+    def place(self) -> str:
+        return str(self._path)
 
     def close(self) -> None:
         """Close the file; a closed vault opens it again when it is used again."""
@@ -264,28 +120,12 @@ class SqliteVault:
             connections = self._connections = mended
         return connections
 
-    def _check_keys(self) -> None:
-        row = self._row("SELECT * FROM grants WHERE tokens IS NOT NULL LIMIT 1", ())
-        try:
-            if row is not None:
-                read_record(row, self._sealing)
-        except WrongKey as error:
-            raise WrongKey(error.key_id, known=error.known, vault=str(self._path)) from None
-        except Tampered:
-            return  # that record's own trouble, told to whoever needs it; all others are well
-
-    def _row(self, statement: str, parameters: Any) -> sqlite3.Row | None:
-        connections = self._here()
-        with connections.reading, _told(self._path, connections):
-            row: sqlite3.Row | None = connections.reader.execute(statement, parameters).fetchone()
-            return row
-
-    def _rows(self, statement: str, parameters: Any) -> Sequence[sqlite3.Row]:
+    def _rows(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
         connections = self._here()
         with connections.reading, _told(self._path, connections):
             return connections.reader.execute(statement, parameters).fetchall()
 
-    def _write(self, statement: str, parameters: Any) -> int:
+    def _write(self, statement: str, parameters: Parameters) -> int:
         with self._writing() as connection:
             return connection.execute(statement, parameters).rowcount
 
@@ -330,11 +170,6 @@ def _told(path: Path, connections: _Connections | None = None) -> Iterator[None]
         if connections is not None and is_damage(code):
             connections.spoiled = True
         raise unavailable(path, code=code, reason=str(error)) from error
-
-
-def _over(generation: int, *, holder: str | None = None, only_holder: bool = False) -> dict[str, object]:
-    """What `_REPLACE` expects to find."""
-    return {"read": generation, "holder": holder, "only_holder": only_holder}
 
 
 def _make(path: Path) -> None:

@@ -1,0 +1,272 @@
+"""The vault's statements, once for every database: what is read, what is written, and what must happen as one.
+
+They are the SQL that SQLite and PostgreSQL share, with parameters written `:name`. What differs is the engine's own
+module: connections, the clock, how a row is kept from others, and what an error means.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
+
+from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
+from grantflow.client.vault.process import is_gone, this_process
+from grantflow.client.vault.records import (
+    CHANGING_COLUMNS,
+    COLUMNS,
+    Row,
+    read_grant,
+    read_record,
+    to_seconds,
+    to_time,
+    write_record,
+)
+from grantflow.sealing import KeyRing, Tampered, WrongKey
+
+Parameters: TypeAlias = Mapping[str, Any]
+
+# Calls may be made on it.
+_ALIVE: Final = "status IN ('ACTIVE', 'REFRESH_DELAYED')"
+_OF_KEY: Final = "integration = :integration AND owner = :owner AND person_id = :person_id"
+
+_INSERT: Final = (
+    f"INSERT INTO grants ({', '.join(COLUMNS)}) VALUES ({', '.join(f':{name}' for name in COLUMNS)}) "
+    "ON CONFLICT (integration, owner, person_id) DO NOTHING"
+)
+# The casts tell PostgreSQL what a parameter is that stands beside no column.
+_HOLDER: Final = "CAST(:holder AS TEXT)"
+_REPLACE: Final = (
+    f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "
+    f"lease_until = CASE WHEN {_HOLDER} IS NULL OR lease_holder = {_HOLDER} THEN NULL ELSE lease_until END, "
+    f"lease_holder = CASE WHEN {_HOLDER} IS NULL OR lease_holder = {_HOLDER} THEN NULL ELSE lease_holder END "
+    f"WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = {_HOLDER})"
+)
+_BY_KEY: Final = f"SELECT * FROM grants WHERE {_OF_KEY}"
+_BY_ID: Final = "SELECT * FROM grants WHERE id = :id"
+_GENERATION: Final = f"SELECT generation FROM grants WHERE {_OF_KEY} AND {_ALIVE}"
+_HAS_GRANTED: Final = (
+    f"SELECT 1 FROM grants WHERE integration = :integration AND person_id = :person_id AND {_ALIVE} LIMIT 1"
+)
+_STANDING: Final = "SELECT * FROM standings WHERE integration = :integration AND credentials = :credentials"
+_SET_STANDING: Final = (
+    "INSERT INTO standings (integration, credentials, refused_at, retry_at, failures, reason, succeeded_at) "
+    "VALUES (:integration, :credentials, :refused_at, :retry_at, :failures, :reason, :succeeded_at) "
+    "ON CONFLICT (integration, credentials) DO UPDATE SET refused_at = excluded.refused_at, "
+    "retry_at = excluded.retry_at, failures = excluded.failures, reason = excluded.reason, "
+    "succeeded_at = excluded.succeeded_at"
+)
+
+
+class Result(Protocol):
+    """What came of a statement."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Any: ...
+
+
+class Transaction(Protocol):
+    """A transaction under way, in which each statement sees what was committed before it began."""
+
+    def execute(self, statement: str, parameters: Any = ..., /) -> Result: ...
+
+
+class SqlVault(ABC):
+    """A `Vault` over SQL; see there for what each function promises."""
+
+    #: Whether reading may wait for a network, so that it does not belong on an event loop.
+    waits: ClassVar[bool]
+    #: Seconds since 1970 on the clock that all users of this database share.
+    _clock: ClassVar[str]
+    #: What keeps a row that was read from others until the transaction ends, where a transaction does not by itself.
+    _for_update: ClassVar[str] = ""
+    #: The same, passing over rows that others have: who tidies up waits for nobody, and nobody for one another.
+    _skip_locked: ClassVar[str] = ""
+
+    keys: KeyRing
+    _sealing: KeyRing
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the vault is, in words that hold no secret."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def _rows(self, statement: str, parameters: Parameters) -> Sequence[Any]:
+        """Read, in one statement."""
+
+    @abstractmethod
+    def _write(self, statement: str, parameters: Parameters) -> int:
+        """Write, in one statement; the number of rows that it changed."""
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[Transaction]:
+        """Several statements as one: all of what they write is kept, or nothing."""
+
+    def _row(self, statement: str, parameters: Parameters) -> Row | None:
+        rows = self._rows(statement, parameters)
+        return rows[0] if rows else None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.place!r}, keys={self.keys!r})"
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def find(self, key: GrantKey) -> StoredGrant | None:
+        row = self._row(_BY_KEY, _named(key))
+        return read_record(row, self._sealing) if row else None
+
+    def grant(self, key: GrantKey) -> Grant | None:
+        row = self._row(_BY_KEY, _named(key))
+        return read_grant(row) if row else None
+
+    def grant_by_id(self, grant_id: str) -> Grant | None:
+        row = self._row(_BY_ID, {"id": grant_id})
+        return read_grant(row) if row else None
+
+    def generation(self, key: GrantKey) -> int | None:
+        row = self._row(_GENERATION, _named(key))
+        return row["generation"] if row else None
+
+    def grants(self, integration: str, *, owner: str | None = None) -> list[Grant]:
+        of_owner = "" if owner is None else "AND owner = :owner "
+        statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"
+        return [read_grant(row) for row in self._rows(statement, {"integration": integration, "owner": owner})]
+
+    def has_granted(self, integration: str, *, person_id: str) -> bool:
+        return self._row(_HAS_GRANTED, {"integration": integration, "person_id": person_id}) is not None
+
+    def lease_left(self, grant_id: str, *, holder: str) -> float:
+        row = self._row(
+            f"SELECT lease_until - {self._clock} AS seconds FROM grants WHERE id = :id AND lease_holder = :holder",
+            {"id": grant_id, "holder": holder},
+        )
+        return max(0.0, row["seconds"]) if row else 0.0
+
+    def standing(self, integration: str, *, credentials: str) -> Standing:
+        row = self._row(_STANDING, {"integration": integration, "credentials": credentials})
+        if row is None:
+            return Standing()
+        return Standing(
+            refused_at=to_time(row["refused_at"]),
+            retry_at=to_time(row["retry_at"]),
+            failures=row["failures"],
+            reason=row["reason"],
+            succeeded_at=to_time(row["succeeded_at"]),
+        )
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def enter(self, stored: StoredGrant) -> StoredGrant:
+        with self._transaction() as transaction:
+            while True:
+                kept = self._enter(transaction, stored)
+                if kept is not None:
+                    return kept
+
+    def _enter(self, transaction: Transaction, stored: StoredGrant) -> StoredGrant | None:
+        """None where another has entered a grant under this key since it was looked for."""
+        row = transaction.execute(_BY_KEY + self._for_update, _named(stored.grant.key)).fetchone()
+        if row is None:
+            inserted = transaction.execute(_INSERT, write_record(stored, self._sealing))
+            return stored if inserted.rowcount == 1 else None
+        was_revoked = row["status"] == Status.REVOKED
+        grant_id = stored.grant.id if was_revoked else row["id"]
+        kept = replace(stored, grant=replace(stored.grant, id=grant_id, generation=row["generation"] + 1))
+        if was_revoked:
+            transaction.execute("DELETE FROM grants WHERE id = :id", {"id": row["id"]})
+            inserted = transaction.execute(_INSERT, write_record(kept, self._sealing))
+            return kept if inserted.rowcount == 1 else None
+        transaction.execute(_REPLACE, {**write_record(kept, self._sealing), **_over(row["generation"])})
+        return kept
+
+    def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
+        with self._transaction() as transaction:
+            row = transaction.execute(
+                f"SELECT *, lease_until > {self._clock} AS held FROM grants "
+                f"WHERE id = :id AND generation = :generation AND {_ALIVE}{self._for_update}",
+                {"id": grant_id, "generation": generation},
+            ).fetchone()
+            if row is None or (row["held"] and not is_gone(row["lease_process"])):
+                return None
+            transaction.execute(
+                "UPDATE grants SET lease_holder = :holder, lease_process = :process, "
+                f"lease_until = {self._clock} + :seconds, "
+                f"unanswered_since = COALESCE(unanswered_since, {self._clock}) WHERE id = :id",
+                {"holder": holder, "process": this_process(), "seconds": float(seconds), "id": grant_id},
+            )
+        return read_record(row, self._sealing)
+
+    def release(self, grant_id: str, *, holder: str, unanswered_since: datetime | None) -> None:
+        self._write(
+            "UPDATE grants SET lease_holder = NULL, lease_until = NULL, unanswered_since = :since "
+            "WHERE id = :id AND lease_holder = :holder",
+            {"since": to_seconds(unanswered_since), "id": grant_id, "holder": holder},
+        )
+
+    def save(
+        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
+    ) -> bool:
+        expected = _over(generation, holder=holder, only_holder=only_holder)
+        return self._write(_REPLACE, {**write_record(stored, self._sealing), **expected}) == 1
+
+    def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
+        with self._transaction() as transaction:
+            transaction.execute(
+                "DELETE FROM spent_states WHERE digest IN "
+                f"(SELECT digest FROM spent_states WHERE until < :now{self._skip_locked})",
+                {"now": to_seconds(now)},
+            )
+            inserted = transaction.execute(
+                "INSERT INTO spent_states (digest, until) VALUES (:digest, :until) ON CONFLICT DO NOTHING",
+                {"digest": state_digest, "until": to_seconds(until)},
+            )
+            return inserted.rowcount == 1
+
+    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None:
+        self._write(
+            _SET_STANDING,
+            {
+                "integration": integration,
+                "credentials": credentials,
+                "refused_at": to_seconds(standing.refused_at),
+                "retry_at": to_seconds(standing.retry_at),
+                "failures": standing.failures,
+                "reason": standing.reason,
+                "succeeded_at": to_seconds(standing.succeeded_at),
+            },
+        )
+
+    def forget_refused(self, *, before: datetime) -> None:
+        self._write(
+            "UPDATE grants SET tokens = NULL WHERE id IN "
+            f"(SELECT id FROM grants WHERE refused_at < :before AND tokens IS NOT NULL{self._skip_locked})",
+            {"before": to_seconds(before)},
+        )
+
+    # --- opening ------------------------------------------------------------------------------------------------
+
+    def _check_keys(self) -> None:
+        row = self._row("SELECT * FROM grants WHERE tokens IS NOT NULL LIMIT 1", {})
+        try:
+            if row is not None:
+                read_record(row, self._sealing)
+        except WrongKey as error:
+            raise WrongKey(error.key_id, known=error.known, vault=self.place) from None
+        except Tampered:
+            return  # that record's own trouble, told to whoever needs it; all others are well
+
+
+def _named(key: GrantKey) -> Parameters:
+    return {"integration": key.integration, "owner": key.owner, "person_id": key.person_id}
+
+
+def _over(generation: int, *, holder: str | None = None, only_holder: bool = False) -> Parameters:
+    """What `_REPLACE` expects to find."""
+    return {"read": generation, "holder": holder, "only_holder": only_holder}
