@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         WrongAccount,
     )
     from grantflow.client.flows.starting import BegunAuthorization
-    from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation, Status
+    from grantflow.client.grant import AccessToken, CompletedGrant, Grant, Person, Revocation, Status
     from grantflow.client.integration import AsyncIntegration, Integration
     from grantflow.client.vault.sqlite import SqliteVault
     from grantflow.migrations import SchemaTooNew
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AccessToken",
     "AsyncIntegration",
     "AuthorizationResponseError",
     "BegunAuthorization",
@@ -77,7 +78,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "grantflow.client.flows.starting": ["BegunAuthorization"],
-    "grantflow.client.grant": ["CompletedGrant", "Grant", "Person", "Revocation", "Status"],
+    "grantflow.client.grant": ["AccessToken", "CompletedGrant", "Grant", "Person", "Revocation", "Status"],
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],
     "grantflow.client.vault.sqlite": ["SqliteVault"],
     "grantflow.migrations": ["SchemaTooNew"],

@@ -107,6 +107,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token that lives as far as is known, for a program that calls the API by its own means.
+
+    `token.reveal()` tells it. `expires_at` is None where the platform told no lifetime.
+    """
+
+    token: Secret
+    expires_at: datetime | None
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """What `revoke` achieved. The grant is forgotten here in every case; `at_platform` tells whether the platform
     ended it too, and `reason` why not, in words for people."""

@@ -15,11 +15,12 @@ from grantflow.client import webex
 from grantflow.client.configuration import Configuration, configure
 from grantflow.client.flows.calling import call
 from grantflow.client.flows.finishing import finish
+from grantflow.client.flows.handing_out import hand_out
 from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
 from grantflow.client.flows.revoking import revoke
 from grantflow.client.flows.starting import BegunAuthorization, start
-from grantflow.client.grant import CompletedGrant, Grant, Person, Revocation
+from grantflow.client.grant import AccessToken, CompletedGrant, Grant, Person, Revocation
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
@@ -143,6 +144,10 @@ class _Made:
         now, digest = self.now(), Secret(f"form {form}").digest()
         return save(lambda: self._parts.vault.spend(digest, now=now, until=now + timedelta(seconds=seconds)))
 
+    def _hand_out(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[AccessToken]:
+        token = Secret(rejected) if isinstance(rejected, str) else rejected
+        return hand_out(self._parts, self._parts.key(person_id, owner), rejected=token)
+
     def _refresh(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[Grant]:
         token = Secret(rejected) if isinstance(rejected, str) else rejected
         return (yield from refresh(self._parts, self._parts.key(person_id, owner), rejected=token)).grant
@@ -251,6 +256,16 @@ class Integration(_Made):
         """
         return self._shell.perform(self._refresh(person_id, owner, rejected))
 
+    def access_token(
+        self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None
+    ) -> AccessToken:
+        """A living access token, for programs that call the API by other means than `client_for`; renewed where its
+        time is as good as over, or where it is the one that the API has `rejected`.
+
+        Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
+        """
+        return self._shell.perform(self._hand_out(person_id, owner, rejected))
+
     def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
         """Forget the grant here, and end it at the platform where that can be asked; tells which happened."""
         return self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
@@ -340,6 +355,12 @@ class AsyncIntegration(_Made):
     async def refresh(self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None) -> Grant:
         """As `Integration.refresh`."""
         return await self._shell.perform(self._refresh(person_id, owner, rejected))
+
+    async def access_token(
+        self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None
+    ) -> AccessToken:
+        """As `Integration.access_token`."""
+        return await self._shell.perform(self._hand_out(person_id, owner, rejected))
 
     async def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
         """As `Integration.revoke`."""

@@ -17,6 +17,8 @@ _WITHIN_WORDS: Final = frozenset("\u200c\u200d\u00a0\u202f\u3000")
 #: How long a refused refresh token stays sealed, so that an operator can try it again.
 REFUSED_TOKENS_KEPT: Final = timedelta(days=30)
 _LONGEST_BACK_OFF: Final = 60.0
+#: An access token that is handed out has this much of its life left at least, or a tenth of it where that is less.
+_LEFT_WHEN_HANDED_OUT: Final = timedelta(seconds=30)
 #: The longest that one answer of the token endpoint can make a grant wait, in seconds, whatever its Retry-After says:
 #: one request an hour burdens nobody, and what was said by mistake is over within the hour.
 _LONGEST_FOR_ONE: Final = 3_600.0
@@ -102,6 +104,19 @@ def _is_shown(words: object) -> bool:
         and not words.isspace()
         and all(character.isprintable() or character in _WITHIN_WORDS for character in words)
     )
+
+
+def has_ended(grant: Grant, *, now: datetime) -> bool:
+    """Whether the access token's time is over, as far as the platform told."""
+    return grant.access_expires_at is not None and grant.access_expires_at <= now
+
+
+def is_ending(grant: Grant, *, now: datetime) -> bool:
+    """Whether it is over so soon that the token might die on its way to whom it is handed out."""
+    if grant.access_expires_at is None:
+        return False
+    lifetime = grant.access_expires_at - (grant.refreshed_at or grant.granted_at)
+    return grant.access_expires_at - min(_LEFT_WHEN_HANDED_OUT, lifetime / 10) <= now
 
 
 def granted(

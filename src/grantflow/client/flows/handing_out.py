@@ -1,0 +1,32 @@
+"""Hand out an access token that lives, to a program that makes its calls by other means than `client_for`."""
+
+from grantflow.client import rules
+from grantflow.client.errors import IntegrationRefused, TransientTokenError
+from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.refreshing import find_usable, refresh
+from grantflow.client.grant import AccessToken, GrantKey, StoredGrant
+from grantflow.client.steps import Flow, current_time
+from grantflow.protocol.secret import Secret
+
+
+def hand_out(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[AccessToken]:
+    """The stored token, as long as it is neither the rejected one nor about to end; else the next one.
+
+    Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
+    """
+    stored = yield from find_usable(parts, key)
+    now = yield from current_time()
+    if rejected is not None and stored.access_token == rejected:
+        stored = yield from refresh(parts, key, rejected=rejected)
+    elif rules.is_ending(stored.grant, now=now) and (stored.refresh_token or rules.has_ended(stored.grant, now=now)):
+        try:
+            stored = yield from refresh(parts, key, rejected=stored.access_token)
+        except (TransientTokenError, IntegrationRefused):
+            if rules.has_ended(stored.grant, now=now):
+                raise
+    return _as_handed_out(stored)
+
+
+def _as_handed_out(stored: StoredGrant) -> AccessToken:
+    assert stored.access_token is not None
+    return AccessToken(stored.access_token, stored.grant.access_expires_at, stored.grant)
