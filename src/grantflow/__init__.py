@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         AccessDenied,
         AuthorizationResponseError,
         BodyNotReplayable,
+        DiscoveryFailed,
         ExpiredState,
         ForeignOrigin,
         GrantflowError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from grantflow.client.integration import AsyncIntegration, Integration
     from grantflow.client.vault.sqlite import SqliteVault
     from grantflow.migrations import SchemaTooNew
+    from grantflow.protocol.metadata import ServerMetadata
     from grantflow.sealing import KeyRing, MalformedKey, MissingKey, SealingError, Tampered, WrongKey
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "BegunAuthorization",
     "BodyNotReplayable",
     "CompletedGrant",
+    "DiscoveryFailed",
     "ExpiredState",
     "ForeignOrigin",
     "Grant",
@@ -63,6 +66,7 @@ __all__ = [
     "Revocation",
     "SchemaTooNew",
     "SealingError",
+    "ServerMetadata",
     "SqliteVault",
     "Status",
     "Tampered",
@@ -82,6 +86,7 @@ _HOMES = {
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],
     "grantflow.client.vault.sqlite": ["SqliteVault"],
     "grantflow.migrations": ["SchemaTooNew"],
+    "grantflow.protocol.metadata": ["ServerMetadata"],
     "grantflow.sealing": ["KeyRing", "MalformedKey", "MissingKey", "SealingError", "Tampered", "WrongKey"],
 }
 

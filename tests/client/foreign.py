@@ -70,6 +70,7 @@ class Platform:
         self.person_members: dict[str, object] = {}
         self.api_answers: list[Answer] = []
         self.revocation_answers: list[Answer] = []
+        self.documents: dict[str, Answer] = {}
         self.on_whoami: Callable[[], None] = lambda: None
         self.on_refresh: Callable[[], Refusal | None] = lambda: None
 
@@ -181,7 +182,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self._body()
         path = urlsplit(self.path).path
         self.platform.seen.append((self.path, self.headers.get("Authorization", "")))
-        if path == "/v1/access_token":
+        if path in self.platform.documents:
+            self.platform.counts["document"] += 1
+            self._scripted(self.platform.documents[path])
+        elif path == "/v1/access_token":
             self._token(body)
         elif path == "/v1/revoke":
             self.platform.counts["revoke"] += 1
@@ -238,6 +242,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/v1/people/me":
             self.platform.on_whoami()
             members = {"id": f"id-{person}", "displayName": person.title(), "emails": [f"{person}@example.org"]}
+            self._json(self.platform.people_me_status, {**members, **self.platform.person_members})
+        elif path == "/v1/userinfo":
+            members = {"sub": f"sub-{person}", "name": person.title(), "email": f"{person}@example.org"}
             self._json(self.platform.people_me_status, {**members, **self.platform.person_members})
         elif path == "/v1/away":
             target = parse_qs(urlsplit(self.path).query)["to"][0]

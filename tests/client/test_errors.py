@@ -40,6 +40,7 @@ MADE = [
     errors.RefreshOutcomeUnknown("words", grant=GRANT, grant_url="/connect"),
     errors.VaultUnavailable("words", retry_after=5),
     errors.VaultNotOpened("words", retry_after=60),
+    errors.DiscoveryFailed("words"),
     errors.ForeignOrigin("words"),
     errors.BodyNotReplayable("words"),
 ]

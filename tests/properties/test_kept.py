@@ -19,7 +19,7 @@ from grantflow.storage.sealed_answers import seal_answer, unseal_answer
 from tests.properties.reading import ANY_TEXT, MOMENTS, NONEMPTY, TEXT, read_or_refused
 
 KEYS, OTHER_KEYS = KeyRing(KeyRing.new_key()), KeyRing(KeyRing.new_key())
-COOKIES = PendingCookies(KEYS, "C1", "https://app/oauth")
+COOKIES = PendingCookies(KEYS, "C1", "https://app/oauth", "https://as/token")
 CONTEXTS = st.lists(TEXT, max_size=4).map(tuple)
 OPTIONAL = st.none() | NONEMPTY
 SCOPES = st.lists(st.sampled_from(["a", "b", "spark:kms"])).map(lambda tokens: Scopes.of(*tokens))

@@ -6,6 +6,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from grantflow.client import webex
 from grantflow.client.grant import Grant
+from grantflow.protocol.metadata import ServerMetadata
 from grantflow.protocol.redirect_uri import origin
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.token import ClientCredentials
@@ -13,8 +14,9 @@ from grantflow.protocol.token import ClientCredentials
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`deadline` is the most that one call of the token endpoint may take in all, and `lease_margin` by how much
-    the lease outlasts it, both in seconds."""
+    """`iss_required`: whether `iss` must come with each answer, and not only match where it comes. Where
+    `userinfo_endpoint` is None, people/me tells who granted. `deadline` is the most that one call of the token endpoint
+    may take in all, and `lease_margin` by how much the lease outlasts it, both in seconds."""
 
     credentials: ClientCredentials
     redirect_uri: str
@@ -24,6 +26,8 @@ class Configuration:
     token_endpoint: str
     revocation_url: str | None
     issuer: str | None
+    iss_required: bool
+    userinfo_endpoint: str | None
     api_origins: tuple[str, ...]
     connect_url: str
     deadline: float
@@ -56,7 +60,8 @@ def configure(
     *,
     redirect_uri: str,
     scopes: Scopes,
-    api_url: str = webex.API_URL,
+    server: ServerMetadata | None = None,
+    api_url: str | None = None,
     authorization_endpoint: str | None = None,
     token_endpoint: str | None = None,
     revocation_url: str | None = None,
@@ -70,9 +75,15 @@ def configure(
     """Fill in the defaults and check every address.
 
     Raises ValueError: an address is not https (and not loopback), client id, client secret or redirect URI are empty,
-    or no scope is named.
+    no scope is named, or an issuer other than the server's.
     """
-    api_url = api_url.rstrip("/")
+    if server is not None:
+        _check_issuer(issuer, server=server)
+        authorization_endpoint = authorization_endpoint or server.authorization_endpoint
+        token_endpoint = token_endpoint or server.token_endpoint
+        revocation_url = revocation_url or server.revocation_endpoint
+        api_url = server.issuer if api_url is None else api_url
+    api_url = (webex.API_URL if api_url is None else api_url).rstrip("/")
     configuration = Configuration(
         credentials=credentials,
         redirect_uri=redirect_uri,
@@ -81,7 +92,9 @@ def configure(
         authorization_endpoint=authorization_endpoint or webex.authorization_endpoint(api_url),
         token_endpoint=token_endpoint or webex.token_endpoint(api_url),
         revocation_url=revocation_url,
-        issuer=issuer,
+        issuer=server.issuer if server else issuer,
+        iss_required=server.iss_announced if server and issuer is None else issuer is not None,
+        userinfo_endpoint=server.userinfo_endpoint if server else None,
         api_origins=tuple(dict.fromkeys(origin(url) for url in (api_url, *api_origins))),
         connect_url=grant_url or _connect_url(redirect_uri),
         deadline=deadline,
@@ -89,6 +102,11 @@ def configure(
     )
     _check(configuration, allow_plain_http=allow_plain_http)
     return configuration
+
+
+def _check_issuer(issuer: str | None, *, server: ServerMetadata) -> None:
+    if issuer not in {None, server.issuer}:
+        raise ValueError(f"issuer is {issuer!r}, and the server's own metadata says {server.issuer!r}; leave it out.")
 
 
 def _connect_url(redirect_uri: str) -> str:
@@ -118,17 +136,17 @@ def _check(configuration: Configuration, *, allow_plain_http: bool) -> None:
         "authorization_endpoint": configuration.authorization_endpoint,
         "token_endpoint": configuration.token_endpoint,
         "revocation_url": configuration.revocation_url,
+        "userinfo_endpoint": configuration.userinfo_endpoint,
         **{f"api_origins[{number}]": url for number, url in enumerate(configuration.api_origins)},
     }
     for name, url in addresses.items():
         if url is not None:
-            _check_transport(name, url, private_schemes=False, allow_plain_http=allow_plain_http)
-    _check_transport(
-        "redirect_uri", configuration.redirect_uri, private_schemes=True, allow_plain_http=allow_plain_http
-    )
+            check_address(name, url, allow_plain_http=allow_plain_http)
+    check_address("redirect_uri", configuration.redirect_uri, private_schemes=True, allow_plain_http=allow_plain_http)
 
 
-def _check_transport(name: str, url: str, *, private_schemes: bool, allow_plain_http: bool) -> None:
+def check_address(name: str, url: str, *, allow_plain_http: bool, private_schemes: bool = False) -> None:
+    """Raises ValueError: what travels there could be read on the way."""
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return

@@ -25,6 +25,7 @@
     │   ├── MalformedKey               what was given is not a key
     │   ├── WrongKey                   a record was sealed under a key that is not in the ring
     │   └── Tampered                   a record was changed, cut short, or moved to where it does not belong
+    ├── DiscoveryFailed                a server's metadata cannot be had, or not be used
     ├── ForeignOrigin                  the URL is outside the API: the token is not sent there
     └── BodyNotReplayable              the body can be sent only once, and would have to be sent again
 
@@ -154,6 +155,12 @@ class VaultNotOpened(VaultUnavailable, OSError):
     """The message names the file, the system's reason, and what to do."""
 
     code = "vault_not_opened"
+
+
+class DiscoveryFailed(GrantflowError):
+    """No integration was made; the message names each address that was asked, and what came from there."""
+
+    code = "discovery_failed"
 
 
 class ForeignOrigin(GrantflowError):

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from grantflow.client import webex
-from grantflow.client.configuration import Configuration, configure
+from grantflow.client.configuration import Configuration, check_address, configure
+from grantflow.client.discovery import check_identity, sends_basic
 from grantflow.client.flows.calling import call
+from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.handing_out import hand_out
 from grantflow.client.flows.parts import Mint, Parts
@@ -27,6 +28,7 @@ from grantflow.client.shells.clients import AsyncGrantClient, Conversation, Gran
 from grantflow.client.shells.wire import Addresses
 from grantflow.client.steps import Flow, load, save
 from grantflow.client.vault import Vault
+from grantflow.protocol.metadata import ServerMetadata
 from grantflow.protocol.scope import Scopes, read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
@@ -35,6 +37,10 @@ from grantflow.sealing import KeyRing
 
 def _real_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _nobody(_access_token: Secret) -> Any:
+    raise AssertionError("there is no token yet")
 
 
 class _Made:
@@ -48,7 +54,8 @@ class _Made:
         redirect_uri: str,
         scopes: str | Iterable[str],
         vault: Vault,
-        api_url: str = webex.API_URL,
+        server: ServerMetadata | None = None,
+        api_url: str | None = None,
         authorization_endpoint: str | None = None,
         token_endpoint: str | None = None,
         revocation_url: str | None = None,
@@ -56,7 +63,7 @@ class _Made:
         api_origins: Iterable[str] = (),
         grant_url: str | None = None,
         identify: Callable[[Any], Any] | None = None,
-        client_authentication: Literal["body", "basic"] = "body",
+        client_authentication: Literal["body", "basic"] | None = None,
         deadline: float = 40.0,
         allow_plain_http: bool = False,
         transport: Any = None,
@@ -65,10 +72,14 @@ class _Made:
         _mint: Mint = secrets.token_urlsafe,
     ) -> None:
         secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
+        basic = client_authentication == "basic"
+        if server is not None and client_authentication is None:
+            basic = sends_basic(server, secret)
         configuration = configure(
-            ClientCredentials(client_id, secret, basic=client_authentication == "basic"),
+            ClientCredentials(client_id, secret, basic=basic),
             redirect_uri=redirect_uri,
             scopes=read_scopes(scopes if isinstance(scopes, str) else " ".join(scopes)),
+            server=server,
             api_url=api_url,
             authorization_endpoint=authorization_endpoint,
             token_endpoint=token_endpoint,
@@ -80,6 +91,8 @@ class _Made:
             lease_margin=_lease_margin,
             allow_plain_http=allow_plain_http,
         )
+        if server is not None and identify is None:
+            check_identity(server, list(configuration.scopes))
         self.now = _now
         self._parts = Parts(configuration, vault, _mint, asks_for_person=identify is not None)
         self._origins = Origins.of(*configuration.api_origins)
@@ -159,14 +172,17 @@ class Integration(_Made):
     - `client_id`, `client_secret`: as the platform's developer portal shows them; a public client has no secret (None).
     - `redirect_uri`: where the platform sends the person back to, exactly as registered.
     - `scopes`: what to ask for, in one string or several.
-    - `api_url`: the platform; Webex by default. The authorization and the token endpoint lie under it unless named.
+    - `server`: what the platform says of itself, as `discover` finds out. Whatever is named here beside it counts.
+    - `api_url`: the platform; Webex by default, or the server's issuer. The authorization and the token endpoint lie
+      under it unless they are named, here or by the server.
     - `revocation_url`: RFC 7009, where the platform has it (Webex documents none).
     - `issuer`: then `iss` must come with each answer and be this (RFC 9207).
     - `api_origins`: further origins of the API that tokens may be sent to.
     - `grant_url`: the page of yours that begins an authorization; `connect` in the redirect URI's folder by default,
       where `integration_pages` has it.
-    - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default.
-    - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic.
+    - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default, or the
+      server's userinfo endpoint.
+    - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic (RFC 6749 section 2.3.1).
     - `deadline`: the most that one call of the token endpoint may take in all, in seconds; half of it to connect. What
       finds no connection by then is not sent.
     - `transport`: instead of the network, for tests.
@@ -178,6 +194,33 @@ class Integration(_Made):
     """
 
     _shell: Shell
+
+    @classmethod
+    def discover(
+        cls,
+        issuer: str,
+        client_id: str,
+        client_secret: str | Secret | None = None,
+        *,
+        transport: Any = None,
+        **options: Any,
+    ) -> Self:
+        """An integration with a server that is asked, now, for its addresses and habits (RFC 8414, OpenID Connect
+        Discovery): endpoints, `iss`, how clients authenticate, who granted.
+
+        `issuer` is to the letter what the server calls itself. `options` are those of `Integration`; `api_url`, where
+        the calls go, is the issuer unless it is named. Raises DiscoveryFailed, and what `Integration` raises.
+        """
+        check_address("issuer", issuer, allow_plain_http=options.get("allow_plain_http", False))
+        shell = Shell(
+            now=_real_now,
+            monotonic=time.monotonic,
+            addresses=Addresses(issuer, (), issuer),
+            transport=transport,
+            identify=_nobody,
+        )
+        server = shell.perform(discover(issuer))
+        return cls(client_id, client_secret, server=server, transport=transport, **options)
 
     def _open_shell(
         self,
@@ -300,6 +343,24 @@ class AsyncIntegration(_Made):
     """
 
     _shell: AsyncShell
+
+    @classmethod
+    async def discover(
+        cls,
+        issuer: str,
+        client_id: str,
+        client_secret: str | Secret | None = None,
+        *,
+        transport: Any = None,
+        **options: Any,
+    ) -> Self:
+        """As `Integration.discover`."""
+        check_address("issuer", issuer, allow_plain_http=options.get("allow_plain_http", False))
+        shell = AsyncShell(
+            now=_real_now, addresses=Addresses(issuer, (), issuer), transport=transport, identify=_nobody
+        )
+        server = await shell.perform(discover(issuer))
+        return cls(client_id, client_secret, server=server, transport=transport, **options)
 
     def _open_shell(
         self,

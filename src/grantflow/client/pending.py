@@ -61,11 +61,16 @@ class PendingCookie:
 
 @dataclass(frozen=True, slots=True)
 class PendingCookies:
-    """Writes and reads the cookies of one integration at one redirect URI: begun there, finished there (W16)."""
+    """Writes and reads the cookies of one integration at one redirect URI: begun there, finished there (W16).
+
+    And with one server: what was begun with another opens no cookie here, even where both know the integration by one
+    client ID and redirect URI, so no code reaches a token endpoint that is not its own (RFC 9700 section 4.4.2).
+    """
 
     keys: KeyRing
     client_id: str
     redirect_uri: str
+    token_endpoint: str
 
     @property
     def secure(self) -> bool:
@@ -115,7 +120,7 @@ class PendingCookies:
 
     @property
     def _context(self) -> tuple[str, ...]:
-        return ("pending", self.client_id, self.redirect_uri)
+        return ("pending", self.client_id, self.redirect_uri, self.token_endpoint)
 
 
 def check_return_to(return_to: str, *, redirect_uri: str, called: str = "return_to") -> str:

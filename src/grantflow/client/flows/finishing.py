@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
-from grantflow.client import rules, webex
+from grantflow.client import rules, userinfo, webex
 from grantflow.client.errors import (
     GrantflowError,
     IntegrationRefused,
@@ -174,14 +174,7 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
         person = rules.presentable((yield from _ask_host(access_token)))
         whose, fix = "identify told", "check what it takes for the person's id"
     else:
-        request = webex.whoami_request(parts.configuration.api_url, access_token)
-        response = yield from _answer_to(request, parts=parts)
-        if webex.is_away(response):
-            raise _away(response)
-        named = webex.read_person(response)
-        person = rules.presentable(named) if named else None
-        whose = f"people/me answered {response.status} and told"
-        fix = "ask for the scope spark:people_read, or for another kind of server give Integration(identify=...)"
+        person, whose, fix = yield from _ask_platform(parts, access_token)
     if person is None:
         raise UnknownPerson(
             f"Access was granted, but {whose} no person, so it could not be stored. Begin again on the landing page; "
@@ -190,10 +183,30 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
     return person
 
 
-def _away(response: Response) -> TransientTokenError:
+def _ask_platform(parts: Parts, access_token: Secret) -> Flow[tuple[Person | None, str, str]]:
+    """Who granted; whose word it is, and what to do where it names nobody."""
+    endpoint = parts.configuration.userinfo_endpoint
+    if endpoint is None:
+        request, read, called = (
+            webex.whoami_request(parts.configuration.api_url, access_token),
+            webex.read_person,
+            "people/me",
+        )
+        fix = "ask for the scope spark:people_read, or for another kind of server give Integration(identify=...)"
+    else:
+        request, read, called = userinfo.whoami_request(endpoint, access_token), userinfo.read_person, "userinfo"
+        fix = "ask for the scope openid, or find out by a way of your own: Integration(identify=...)"
+    response = yield from _answer_to(request, parts=parts)
+    if webex.is_away(response):
+        raise _away(response, called=called)
+    named = read(response)
+    return rules.presentable(named) if named else None, f"{called} answered {response.status} and told", fix
+
+
+def _away(response: Response, *, called: str) -> TransientTokenError:
     told = "a web page" if is_page(response) else str(response.status)
     return TransientTokenError(
-        f"Access was granted, but people/me answered with {told} when it was asked by whom. Nothing was stored; begin "
+        f"Access was granted, but {called} answered with {told} when it was asked by whom. Nothing was stored; begin "
         "again on the landing page.",
         retry_after=rules.back_off(1, retry_after=retry_after(response)),
         status=response.status,

@@ -122,8 +122,8 @@ class Parts:
 
     @property
     def cookies(self) -> PendingCookies:
-        configuration = self.configuration
-        return PendingCookies(self.vault.keys.derive("pending"), configuration.client_id, configuration.redirect_uri)
+        of = self.configuration
+        return PendingCookies(self.vault.keys.derive("pending"), of.client_id, of.redirect_uri, of.token_endpoint)
 
     def key(self, person_id: str, owner: str | None) -> GrantKey:
         """Without a user of the host application the person is their own owner."""
