@@ -31,7 +31,17 @@ if TYPE_CHECKING:
         WrongAccount,
     )
     from grantflow.client.flows.starting import BegunAuthorization
-    from grantflow.client.grant import AccessToken, CompletedGrant, Grant, Person, Revocation, Status
+    from grantflow.client.grant import (
+        AccessToken,
+        AdoptedGrant,
+        Adoption,
+        CompletedGrant,
+        ExistingTokens,
+        Grant,
+        Person,
+        Revocation,
+        Status,
+    )
     from grantflow.client.integration import AsyncIntegration, Integration
     from grantflow.client.vault.sqlite import SqliteVault
     from grantflow.migrations import SchemaTooNew
@@ -41,12 +51,15 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDenied",
     "AccessToken",
+    "AdoptedGrant",
+    "Adoption",
     "AsyncIntegration",
     "AuthorizationResponseError",
     "BegunAuthorization",
     "BodyNotReplayable",
     "CompletedGrant",
     "DiscoveryFailed",
+    "ExistingTokens",
     "ExpiredState",
     "ForeignOrigin",
     "Grant",
@@ -82,7 +95,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "grantflow.client.flows.starting": ["BegunAuthorization"],
-    "grantflow.client.grant": ["AccessToken", "CompletedGrant", "Grant", "Person", "Revocation", "Status"],
+    "grantflow.client.grant": [
+        *("AccessToken", "AdoptedGrant", "Adoption", "CompletedGrant", "ExistingTokens", "Grant", "Person"),
+        *("Revocation", "Status"),
+    ],
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],
     "grantflow.client.vault.sqlite": ["SqliteVault"],
     "grantflow.migrations": ["SchemaTooNew"],

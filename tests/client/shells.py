@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 
-from grantflow import AsyncIntegration, BegunAuthorization, CompletedGrant, Grant, Integration, Revocation
+from grantflow import AdoptedGrant, AsyncIntegration, BegunAuthorization, CompletedGrant, Grant, Integration, Revocation
 
 if TYPE_CHECKING:
     from tests.client.conftest import World
 
 
 class Either(Protocol):
+    @property
+    def integration(self) -> Integration | AsyncIntegration: ...
+
     def begin(self, **asked: Any) -> BegunAuthorization: ...
     def complete(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant: ...
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]: ...
@@ -21,6 +24,7 @@ class Either(Protocol):
     def refresh(self, person: str = "id-ada") -> Grant: ...
     def revoke(self, person: str = "id-ada") -> Revocation: ...
     def grants(self) -> Sequence[Grant]: ...
+    def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant: ...
 
 
 class Blocking:
@@ -59,6 +63,9 @@ class Blocking:
 
     def grants(self) -> Sequence[Grant]:
         return self.integration.grants()
+
+    def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant:
+        return self.integration.adopt(refresh_token, **known)
 
 
 class Awaiting:
@@ -99,6 +106,9 @@ class Awaiting:
 
     def grants(self) -> Sequence[Grant]:
         return self._run(self.integration.grants())
+
+    def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant:
+        return self._run(self.integration.adopt(refresh_token, **known))
 
 
 class Kinds:

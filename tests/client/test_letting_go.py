@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -94,7 +95,7 @@ def test_that_the_credentials_have_served_is_not_worth_an_error_with_the_tokens_
     with pytest.raises(Exception, match="refuses the integration"):
         integration.refresh("id-grace")
     broken: Callable[..., None] = _locked
-    world_vault = integration.integration._parts.vault  # type: ignore[attr-defined]
+    world_vault: Any = integration.integration._parts.vault
     world_vault.set_standing = broken
     assert granted(integration, world).status is Status.ACTIVE
 

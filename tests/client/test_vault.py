@@ -30,7 +30,7 @@ from grantflow import (
 )
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
-from grantflow.client.vault import sqlite
+from grantflow.client.vault import Adopting, sqlite
 from grantflow.client.vault.process import is_gone, this_process
 from grantflow.migrations import SchemaTooNew
 from grantflow.protocol.scope import Scopes
@@ -587,3 +587,108 @@ def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_p
         assert isinstance(caught.value, OSError)
         assert str(caught.value).startswith(f"The vault {path} can be neither opened nor made: ")
         assert says in str(caught.value)
+
+
+def adopting(person: str = "ada", *, known: bool = False, over: int | None = None, token: str = REFRESH) -> Adopting:
+    return Adopting(stored(person), digest=Secret(token).digest(), known=known, over=over)
+
+
+def test_tokens_that_were_brought_in_are_known_again_and_by_nothing_but_their_digest(vault: SqliteVault) -> None:
+    (kept,) = vault.adopt([adopting()], at=NOW)
+    assert kept == stored()
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) == stored()
+    assert vault.adopted("C2", digest=Secret(REFRESH).digest()) is None
+    assert vault.adopted("C1", digest=Secret("another").digest()) is None
+
+
+@pytest.mark.parametrize(
+    "entry", [adopting("grace"), adopting(known=True), adopting(token="other"), adopting(token="other", over=7)]
+)
+def test_tokens_are_kept_only_where_it_is_as_it_was_seen_to_be(vault: SqliteVault, entry: Adopting) -> None:
+    """It had come in meanwhile, or had not; another grant is there, or none, or a later generation."""
+    vault.adopt([adopting()], at=NOW)
+    other = adopting("edsger", token="of another")
+    assert vault.adopt([entry, other], at=NOW) == [None, other.stored]
+    assert [grant.person_id for grant in vault.grants("C1")] == ["ada", "edsger"]
+
+
+def test_a_batch_is_kept_as_one(vault: SqliteVault, path: Path) -> None:
+    change(path, "CREATE TRIGGER t BEFORE INSERT ON grants WHEN new.id = 'g-grace' BEGIN SELECT RAISE(FAIL, 'x'); END")
+    with pytest.raises(sqlite3.IntegrityError):
+        vault.adopt([adopting(), adopting("grace", token="other")], at=NOW)
+    assert vault.grants("C1") == []
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) is None
+
+
+def test_a_revoked_grant_that_gives_way_passes_on_what_came_in_with_it(vault: SqliteVault) -> None:
+    vault.adopt([adopting()], at=NOW)
+    vault.save(rules.revoked(stored().grant), generation=1)
+    kept = vault.enter(stored(grant_id="g-new"))
+    found = vault.adopted("C1", digest=Secret(REFRESH).digest())
+    assert found == kept
+    assert kept.grant.id == "g-new"
+
+
+def nameless_in(vault: SqliteVault) -> StoredGrant:
+    """With the lease in the hand of "me"."""
+    nameless = stored("unknown", grant_id="g-nameless")
+    vault.adopt([Adopting(nameless, digest=Secret(REFRESH).digest(), known=False, over=None)], at=NOW)
+    leased = vault.take_lease("g-nameless", generation=1, holder="me", seconds=60)
+    assert leased is not None
+    return leased
+
+
+def test_a_grant_that_gets_its_persons_name_is_sealed_for_it_and_free_again(vault: SqliteVault) -> None:
+    leased = nameless_in(vault)
+    named = rules.named(leased, GrantKey("C1", "u1", "ada"), person=Person("ada"))
+    assert vault.rename(leased.grant, to=named, over=None, holder="me") == named
+    assert vault.find(GrantKey("C1", "u1", "ada")) == named
+    assert vault.find(leased.grant.key) is None
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) == named
+    assert not vault.save(leased, generation=1), "a refresh under way must not write over it"
+    assert vault.take_lease("g-nameless", generation=2, holder="another", seconds=60) is not None
+
+
+@pytest.mark.parametrize(("holder", "over"), [("another", None), ("me", 1), ("me", 7)])
+def test_a_grant_does_not_move_without_the_lease_nor_over_what_was_not_seen(
+    vault: SqliteVault, holder: str, over: int | None
+) -> None:
+    leased = nameless_in(vault)
+    if over == 7:
+        vault.enter(stored())
+    named = rules.named(leased, GrantKey("C1", "ada", "ada"), person=Person("ada"))
+    assert vault.rename(leased.grant, to=named, over=over, holder=holder) is None
+    assert vault.lease_left("g-nameless", holder="me") > 0
+    found = vault.find(leased.grant.key)
+    assert found is not None
+    assert found.refresh_token == leased.refresh_token
+
+
+def test_a_grant_moves_over_the_one_that_was_seen_and_that_ones_id_stays(vault: SqliteVault) -> None:
+    here = vault.enter(stored())
+    leased = nameless_in(vault)
+    named = rules.named(leased, here.grant.key, person=Person("ada"))
+    kept = vault.rename(leased.grant, to=named, over=1, holder="me")
+    assert kept is not None
+    assert (kept.grant.id, kept.grant.generation, kept.refresh_token) == ("g-ada", 2, leased.refresh_token)
+    assert [grant.id for grant in vault.grants("C1")] == ["g-ada"]
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) == kept
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_a_grant_whose_person_has_another_goes_and_its_token_is_known_where_it_was_used(
+    vault: SqliteVault, remember: bool
+) -> None:
+    here = vault.enter(stored())
+    leased = nameless_in(vault)
+    assert not vault.merge(leased.grant, into="g-ada", holder="another", remember=remember)
+    assert vault.merge(leased.grant, into="g-ada", holder="me", remember=remember)
+    assert [grant.id for grant in vault.grants("C1")] == ["g-ada"]
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) == (here if remember else None)
+
+
+@pytest.mark.parametrize("access", [None, Secret("a")])
+def test_a_refresh_token_is_kept_without_an_access_token_too(vault: SqliteVault, access: Secret | None) -> None:
+    entered = replace(stored(), access_token=access)
+    vault.enter(entered)
+    assert vault.find(entered.grant.key) == entered

@@ -1,8 +1,10 @@
 """What is kept of a grant: the public value, and the record with its tokens that only the vault and the flows see."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
@@ -17,6 +19,10 @@ class Status(StrEnum):
     """The platform refused the refresh token for good; the person must grant again."""
     REVOKED = "REVOKED"
     """Disconnected here; the tokens are forgotten."""
+
+
+#: Stands for the person of tokens that were brought in, until it is known whose they are.
+_NOBODY_YET: Final = re.compile(r"unknown:[0-9a-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,16 @@ class Grant:
         """The words for the person in messages: name, else email, else id."""
         return self.display_name or self.email or self.person_id
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it is known who the person is: of tokens that were brought in it may be found out later."""
+        return not _NOBODY_YET.fullmatch(self.person_id)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredGrant:
-    """A grant with its tokens and what the refreshing needs to remember.
+    """A grant with its tokens and what the refreshing needs to remember. One that was brought in may have no access
+    token yet: then the first call renews.
 
     - `unanswered_since`: since when a refresh request with this refresh token has had no clear answer; the token
       may have been swapped without our knowing.
@@ -137,3 +149,49 @@ class CompletedGrant(Grant):
 
     return_to: str | None = field(kw_only=True, default=None)
     cookie_name: str = field(kw_only=True, default="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExistingTokens:
+    """Tokens that another program got, to be brought in by `adopt`. What is not known is None.
+
+    - `refresh_token`: what the grant lives on. `access_token`: used as long as it works.
+    - `access_expires_at`, `refresh_expires_at`: aware times.
+    - `scopes`: what was granted; the integration's own where that is not known.
+    - `person`: who granted; where it is not known, the platform is asked. `owner`: your own user.
+    - `issued_at`: when the platform gave these tokens. It tells whether they are newer than those that are here.
+    """
+
+    refresh_token: Secret
+    access_token: Secret | None = None
+    access_expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    scopes: Scopes | None = None
+    person: Person | None = None
+    owner: str | None = None
+    issued_at: datetime | None = None
+
+    @property
+    def person_id(self) -> str:
+        """The person's id; as long as nobody knows it, a name that is made of the refresh token's SHA-256."""
+        return self.person.person_id if self.person else f"unknown:{self.refresh_token.digest().hex()[:24]}"
+
+
+class Adoption(StrEnum):
+    """What became of tokens that were brought in."""
+
+    ADOPTED = "ADOPTED"
+    """They are a new grant here."""
+    REPLACED = "REPLACED"
+    """They have taken the place of those that a grant had here."""
+    UNCHANGED = "UNCHANGED"
+    """They had come in before; nothing was done."""
+    KEPT = "KEPT"
+    """The grant that is here was kept as it is: it works or was disconnected, and they are not known to be newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedGrant(Grant):
+    """The grant that holds now for the person whose tokens were brought in, and what became of these."""
+
+    outcome: Adoption = field(kw_only=True, default=Adoption.ADOPTED)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from grantflow.client.configuration import Configuration, check_address, configure
 from grantflow.client.discovery import check_identity, sends_basic
+from grantflow.client.flows.adopting import adopt, take_in
 from grantflow.client.flows.calling import call
 from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
@@ -21,7 +22,15 @@ from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
 from grantflow.client.flows.revoking import revoke
 from grantflow.client.flows.starting import BegunAuthorization, start
-from grantflow.client.grant import AccessToken, CompletedGrant, Grant, Person, Revocation
+from grantflow.client.grant import (
+    AccessToken,
+    AdoptedGrant,
+    CompletedGrant,
+    ExistingTokens,
+    Grant,
+    Person,
+    Revocation,
+)
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
@@ -285,6 +294,50 @@ class Integration(_Made):
         """
         return self._client(self._call(person_id, owner))
 
+    def adopt(
+        self,
+        refresh_token: str | Secret,
+        *,
+        access_token: str | Secret | None = None,
+        access_expires_at: datetime | None = None,
+        refresh_expires_at: datetime | None = None,
+        scopes: str | Iterable[str] | None = None,
+        person: Person | str | None = None,
+        owner: str | None = None,
+        issued_at: datetime | None = None,
+        replace: bool = False,
+    ) -> AdoptedGrant:
+        """Bring in tokens that another program got, asking no person again; what is not known is left out.
+
+        - `access_expires_at`, `refresh_expires_at`, `issued_at`: aware times.
+        - `person`: who granted, or their id. Where it is not known, people/me (or `identify`) is asked, with the access
+          token where it works, else with one that is got for it: the refresh token is in the vault before that.
+        - `replace`: in place of a grant of the same person and owner that is here. Without it that one stays, unless it
+          is refused, or these tokens are known to be newer.
+
+        Bringing in the same again does nothing. That other program must not use the refresh token any more: a platform
+        that swaps them takes two for thieves. `outcome` tells what became of the tokens.
+
+        Raises ValueError, InvalidScope; and where the platform must be asked UnknownPerson, ReauthorizationRequired,
+        TransientTokenError, IntegrationRefused: then the tokens are kept, and adopting them again goes on.
+        """
+        tokens = _existing(
+            refresh_token,
+            access_token=access_token,
+            access_expires_at=access_expires_at,
+            refresh_expires_at=refresh_expires_at,
+            scopes=scopes,
+            person=person,
+            owner=owner,
+            issued_at=issued_at,
+        )
+        return self._shell.perform(adopt(self._parts, tokens, instead=replace))
+
+    def adopt_all(self, batch: Sequence[ExistingTokens], *, replace: bool = False) -> Sequence[AdoptedGrant]:
+        """Keep many at once, as `adopt` has it, but ask nobody: a grant whose person is not known yet (`is_named`
+        tells) waits for `adopt` to be called with the same tokens. Raises ValueError."""
+        return self._shell.perform(take_in(self._parts, batch, instead=replace))
+
     def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
         """All grants, or those of one owner, oldest first; disconnected ones too (`Status.REVOKED`)."""
         return self._shell.perform(self._grants(owner))
@@ -406,6 +459,36 @@ class AsyncIntegration(_Made):
         """As `Integration.client_for`, with an `httpx2.AsyncClient`."""
         return self._client(self._call(person_id, owner))
 
+    async def adopt(
+        self,
+        refresh_token: str | Secret,
+        *,
+        access_token: str | Secret | None = None,
+        access_expires_at: datetime | None = None,
+        refresh_expires_at: datetime | None = None,
+        scopes: str | Iterable[str] | None = None,
+        person: Person | str | None = None,
+        owner: str | None = None,
+        issued_at: datetime | None = None,
+        replace: bool = False,
+    ) -> AdoptedGrant:
+        """As `Integration.adopt`."""
+        tokens = _existing(
+            refresh_token,
+            access_token=access_token,
+            access_expires_at=access_expires_at,
+            refresh_expires_at=refresh_expires_at,
+            scopes=scopes,
+            person=person,
+            owner=owner,
+            issued_at=issued_at,
+        )
+        return await self._shell.perform(adopt(self._parts, tokens, instead=replace))
+
+    async def adopt_all(self, batch: Sequence[ExistingTokens], *, replace: bool = False) -> Sequence[AdoptedGrant]:
+        """As `Integration.adopt_all`."""
+        return await self._shell.perform(take_in(self._parts, batch, instead=replace))
+
     async def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
         """As `Integration.grants`."""
         return await self._shell.perform(self._grants(owner))
@@ -447,3 +530,22 @@ class AsyncIntegration(_Made):
     def _client(self, conversation: Conversation) -> AsyncGrantClient:
         api_url = self.configuration.api_url
         return AsyncGrantClient(conversation, shell=self._shell, api_url=api_url, origins=self._origins)
+
+
+def _existing(
+    refresh_token: str | Secret,
+    *,
+    access_token: str | Secret | None,
+    scopes: str | Iterable[str] | None,
+    person: Person | str | None,
+    **known: Any,
+) -> ExistingTokens:
+    if scopes is not None:
+        scopes = read_scopes(scopes if isinstance(scopes, str) else " ".join(scopes))
+    return ExistingTokens(
+        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) else refresh_token,
+        access_token=Secret(access_token) if isinstance(access_token, str) else access_token,
+        scopes=scopes,
+        person=Person(person) if isinstance(person, str) else person,
+        **known,
+    )

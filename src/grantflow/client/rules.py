@@ -5,7 +5,16 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from grantflow.client.grant import Grant, GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.client.grant import (
+    Adoption,
+    ExistingTokens,
+    Grant,
+    GrantKey,
+    Person,
+    Standing,
+    Status,
+    StoredGrant,
+)
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.token import TokenRefusal, Tokens
 
@@ -138,6 +147,75 @@ def granted(
         refresh_expires_at=_after(now, tokens.refresh_token_expires_in),
     )
     return StoredGrant(grant, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
+
+
+def weigh(tokens: ExistingTokens, *, known: bool, here: StoredGrant | None, instead: bool) -> Adoption:
+    """What to do with tokens that are brought in. `known`: they have come in before, and became `here`; else `here` is
+    the grant of the same person and owner. `instead`: whoever brings them wants them in its place.
+
+    Tokens that came in before never take the place of what works: they may have been swapped for it since.
+    """
+    if here is None:
+        return Adoption.ADOPTED
+    works = here.grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
+    if known or here.refresh_token == tokens.refresh_token:
+        return Adoption.REPLACED if instead and not works else Adoption.UNCHANGED
+    if instead:
+        return Adoption.REPLACED
+    if here.grant.status is Status.REVOKED:
+        return Adoption.KEPT
+    newer = is_newer(tokens, here.grant)
+    # What does not work any more gives way to what may: the person would have to be asked again otherwise.
+    taken = newer if works else newer is not False
+    return Adoption.REPLACED if taken else Adoption.KEPT
+
+
+def is_newer(tokens: ExistingTokens, grant: Grant) -> bool | None:
+    """Whether they were issued after those of the grant; None where that cannot be told."""
+    if tokens.issued_at is not None:
+        return tokens.issued_at > (grant.refreshed_at or grant.granted_at)
+    for theirs, ours in (
+        (tokens.refresh_expires_at, grant.refresh_expires_at),
+        (tokens.access_expires_at, grant.access_expires_at),
+    ):
+        if theirs is not None and ours is not None:
+            return theirs > ours
+    return None
+
+
+def adopted(
+    grant_id: str, key: GrantKey, tokens: ExistingTokens, *, here: Grant | None, asked: Scopes, now: datetime
+) -> StoredGrant:
+    """A grant of tokens that were brought in; what they do not tell of the person is as it was `here`."""
+    person = presentable(tokens.person) if tokens.person else None
+    grant = Grant(
+        id=grant_id,
+        integration=key.integration,
+        owner=key.owner,
+        person_id=key.person_id,
+        display_name=(person.display_name if person else None) or (here.display_name if here else None),
+        email=(person.email if person else None) or (here.email if here else None),
+        status=Status.ACTIVE,
+        scopes=asked if tokens.scopes is None else tokens.scopes,
+        generation=1,
+        granted_at=tokens.issued_at or now,
+        access_expires_at=tokens.access_expires_at,
+        refresh_expires_at=tokens.refresh_expires_at,
+    )
+    return StoredGrant(grant, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
+
+
+def named(stored: StoredGrant, key: GrantKey, *, person: Person) -> StoredGrant:
+    """The same tokens under the name of their person. The new generation keeps a refresh under way from coming back."""
+    grant = replace(
+        stored.grant,
+        owner=key.owner,
+        person_id=key.person_id,
+        display_name=person.display_name,
+        email=person.email,
+        generation=stored.grant.generation + 1,
+    )
+    return replace(stored, grant=grant)
 
 
 def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGrant:

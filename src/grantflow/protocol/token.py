@@ -293,7 +293,7 @@ def _unusable(members: Mapping[str, Any]) -> str | None:
         return "there is no access_token in it"
     for name in ("access_token", "refresh_token"):
         token = members.get(name)
-        if token and not _is_token(token):
+        if token and not is_token(token):
             return f"its {name} is not 1 to {TOKEN_LIMIT} characters of ASCII (RFC 6749 appendix A)"
     token_type = members.get("token_type")
     if token_type is not None and not (isinstance(token_type, str) and token_type.lower() == BEARER.lower()):
@@ -301,11 +301,12 @@ def _unusable(members: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_token(token: object) -> bool:
+def is_token(token: object) -> bool:
+    """Whether it could be sent as a token (RFC 6749 appendix A)."""
     # VSCHAR of the appendix. A space at either end would be lost on the way in a header.
     return (
         isinstance(token, str)
-        and len(token) <= TOKEN_LIMIT
+        and 0 < len(token) <= TOKEN_LIMIT
         and token.isascii()
         and token.isprintable()
         and token == token.strip()

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from grantflow.client.errors import BodyNotReplayable
 from grantflow.client.flows.parts import LiveToken, Parts, logger
-from grantflow.client.flows.refreshing import find_usable, refresh
+from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
 from grantflow.client.grant import GrantKey
 from grantflow.client.rules import back_off
 from grantflow.client.steps import Flow, call_api, current_time, load
@@ -76,4 +76,6 @@ def _living(parts: Parts, key: GrantKey) -> Flow[LiveToken]:
         if (yield from load(lambda: parts.vault.generation(key))) == live.generation:
             return parts.live.confirm(key, live, now=now)
     stored = yield from find_usable(parts, key)
+    if stored.access_token is None:
+        stored = yield from refresh(parts, key, rejected=NO_TOKEN)
     return parts.live.keep(key, stored, now=now)

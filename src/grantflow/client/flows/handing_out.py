@@ -3,7 +3,7 @@
 from grantflow.client import rules
 from grantflow.client.errors import IntegrationRefused, TransientTokenError
 from grantflow.client.flows.parts import Parts
-from grantflow.client.flows.refreshing import find_usable, refresh
+from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
 from grantflow.client.grant import AccessToken, GrantKey, StoredGrant
 from grantflow.client.steps import Flow, current_time
 from grantflow.protocol.secret import Secret
@@ -16,7 +16,9 @@ def hand_out(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Ac
     """
     stored = yield from find_usable(parts, key)
     now = yield from current_time()
-    if rejected is not None and stored.access_token == rejected:
+    if stored.access_token is None:
+        stored = yield from refresh(parts, key, rejected=NO_TOKEN)
+    elif rejected is not None and stored.access_token == rejected:
         stored = yield from refresh(parts, key, rejected=rejected)
     elif rules.is_ending(stored.grant, now=now) and (stored.refresh_token or rules.has_ended(stored.grant, now=now)):
         try:

@@ -19,6 +19,8 @@ from grantflow.protocol.token import Refresh, refresh_request
 
 _FIRST_LOOK_SECONDS: Final = 0.02
 _LONGEST_LOOK_SECONDS: Final = 0.5
+#: Named as the rejected one where a grant that was brought in has no access token yet: whoever comes late finds one.
+NO_TOKEN: Final = Secret("")
 
 
 def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[StoredGrant]:
@@ -26,7 +28,7 @@ def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Sto
 
     Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
     """
-    token = rejected.digest() if rejected else None
+    token = None if rejected is None else rejected.digest()
     stored = yield from alone((key, token), lambda: _refresh(parts, key, rejected))
     parts.live.keep(key, stored, now=(yield from current_time()))
     return stored
@@ -50,8 +52,9 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[Store
     look_again = _FIRST_LOOK_SECONDS
     while True:
         stored = yield from find_usable(parts, key)
-        rejected = rejected or stored.access_token
-        if stored.access_token != rejected:
+        if rejected is None:
+            rejected = stored.access_token or NO_TOKEN
+        if stored.access_token is not None and stored.access_token != rejected:
             return stored
         if (late := (yield from save_late(parts, stored))) is not None:
             return late

@@ -53,11 +53,12 @@ def start(
 
 
 def _grant_to_renew(parts: Parts, grant_id: str | None, *, owner: str | None) -> Flow[Grant | None]:
-    """A grant of another integration or owner, or one long gone, is none to renew: then it is a fresh grant."""
+    """A grant of another integration or owner, one long gone, or one of nobody knows whom, is none to renew: then it is
+    a fresh grant."""
     if grant_id is None:
         return None
     grant = yield from load(lambda: parts.vault.grant_by_id(grant_id))
-    if grant is None or grant.integration != parts.configuration.client_id:
+    if grant is None or grant.integration != parts.configuration.client_id or not grant.is_named:
         return None
     return grant if owner in {None, grant.owner} else None
 

@@ -1,11 +1,26 @@
 """The vault: where grants are kept, sealed. This is what the flows ask of one; each database has its module."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from grantflow.client.grant import Grant, GrantKey, Standing, StoredGrant
 from grantflow.sealing import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Adopting:
+    """A grant of tokens that were brought in, and what was seen where it is to be kept.
+
+    `digest` is the SHA-256 of the refresh token that came in; `known`: whether it had come in before; `over`: the
+    generation of the grant there, None where there was none.
+    """
+
+    stored: StoredGrant
+    digest: bytes
+    known: bool
+    over: int | None
 
 
 class Vault(Protocol):
@@ -39,6 +54,9 @@ class Vault(Protocol):
     def has_granted(self, integration: str, *, person_id: str) -> bool:
         """Whether calls may be made on a grant of that person, whoever owns it."""
 
+    def adopted(self, integration: str, *, digest: bytes) -> StoredGrant | None:
+        """What has become of a refresh token that once came in from elsewhere; None where it never did."""
+
     def lease_left(self, grant_id: str, *, holder: str) -> float:
         """For how many more seconds the holder has the lease, on the database's clock; 0 where it has none."""
 
@@ -48,6 +66,19 @@ class Vault(Protocol):
         """Keep a grant from the grant flow. Where its key has a grant already, that one lives on with the new tokens:
         same id, next generation. Only a revoked one is over: the new one keeps its own id, so that what was bound to
         the old one does not come back with it. Any lease ends. Returns what is kept."""
+
+    def adopt(self, batch: Sequence[Adopting], *, at: datetime) -> Sequence[StoredGrant | None]:
+        """Keep grants of tokens that were brought in, all in one transaction; what is kept of each, as `enter` has it.
+        None where it is not as it was seen to be: then nothing of it was changed."""
+
+    def rename(self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str) -> StoredGrant | None:
+        """Move a grant whose person is known now to its own key, sealed anew, over the grant of generation `over`
+        there. None where the lease has passed from the holder, or what is there is another: then nothing was changed.
+        """
+
+    def merge(self, nameless: Grant, *, into: str, holder: str, remember: bool) -> bool:
+        """Drop a grant whose person has another here, with that id. `remember`: the refresh token that came in counts
+        as known from now on. False where the lease has passed from the holder."""
 
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         """Become the one who refreshes this grant, and note that a request is about to be sent.

@@ -92,10 +92,10 @@ def read_grant(row: Row) -> Grant:
 
 
 def _seal_tokens(stored: StoredGrant, keys: KeyRing) -> bytes | None:
-    if stored.access_token is None:
+    if stored.access_token is None and stored.refresh_token is None:
         return None
     tokens = {
-        "access_token": stored.access_token.reveal(),
+        "access_token": stored.access_token.reveal() if stored.access_token else None,
         "refresh_token": stored.refresh_token.reveal() if stored.refresh_token else None,
     }
     return keys.seal(json.dumps(tokens).encode(), _context(stored.grant))
@@ -110,7 +110,7 @@ def _open_tokens(sealed: bytes | None, keys: KeyRing, *, grant: Grant) -> tuple[
         error.add_note(f"It is the record of grant {grant.id}.")
         raise
     access, refresh = tokens["access_token"], tokens["refresh_token"]
-    return Secret(access), Secret(refresh) if refresh else None
+    return Secret(access) if access else None, Secret(refresh) if refresh else None
 
 
 def _context(grant: Grant) -> tuple[str, ...]:

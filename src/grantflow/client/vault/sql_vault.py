@@ -6,12 +6,13 @@ module: connections, the clock, how a row is kept from others, and what an error
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
+from grantflow.client.vault import Adopting
 from grantflow.client.vault.process import is_gone, this_process
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
@@ -44,6 +45,16 @@ _REPLACE: Final = (
     f"WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = {_HOLDER})"
 )
 _BY_KEY: Final = f"SELECT * FROM grants WHERE {_OF_KEY}"
+_ADOPTED: Final = (
+    "SELECT grants.* FROM adoptions JOIN grants ON grants.id = adoptions.grant_id "
+    "WHERE adoptions.integration = :integration AND adoptions.digest = :digest"
+)
+_NOTE_ADOPTION: Final = (
+    "INSERT INTO adoptions (integration, digest, grant_id, at) VALUES (:integration, :digest, :grant_id, :at) "
+    "ON CONFLICT (integration, digest) DO UPDATE SET grant_id = excluded.grant_id"
+)
+_MOVE_ADOPTIONS: Final = "UPDATE adoptions SET grant_id = :new WHERE grant_id = :old"
+_FORGET: Final = "DELETE FROM grants WHERE id = :id AND generation = :generation AND lease_holder = :holder"
 _BY_ID: Final = "SELECT * FROM grants WHERE id = :id"
 _GENERATION: Final = f"SELECT generation FROM grants WHERE {_OF_KEY} AND {_ALIVE}"
 _HAS_GRANTED: Final = (
@@ -57,6 +68,10 @@ _SET_STANDING: Final = (
     "retry_at = excluded.retry_at, failures = excluded.failures, reason = excluded.reason, "
     "succeeded_at = excluded.succeeded_at"
 )
+
+
+class _Passed(Exception):
+    """What was to be changed has been changed by another; the transaction is given up."""
 
 
 class Result(Protocol):
@@ -142,6 +157,10 @@ class SqlVault(ABC):
     def has_granted(self, integration: str, *, person_id: str) -> bool:
         return self._row(_HAS_GRANTED, {"integration": integration, "person_id": person_id}) is not None
 
+    def adopted(self, integration: str, *, digest: bytes) -> StoredGrant | None:
+        row = self._row(_ADOPTED, {"integration": integration, "digest": digest})
+        return read_record(row, self._sealing) if row else None
+
     def lease_left(self, grant_id: str, *, holder: str) -> float:
         row = self._row(
             f"SELECT lease_until - {self._clock} AS seconds FROM grants WHERE id = :id AND lease_holder = :holder",
@@ -181,10 +200,61 @@ class SqlVault(ABC):
         kept = replace(stored, grant=replace(stored.grant, id=grant_id, generation=row["generation"] + 1))
         if was_revoked:
             transaction.execute("DELETE FROM grants WHERE id = :id", {"id": row["id"]})
+            transaction.execute(_MOVE_ADOPTIONS, {"old": row["id"], "new": kept.grant.id})
             inserted = transaction.execute(_INSERT, write_record(kept, self._sealing))
             return kept if inserted.rowcount == 1 else None
         transaction.execute(_REPLACE, {**write_record(kept, self._sealing), **_over(row["generation"])})
         return kept
+
+    def adopt(self, batch: Sequence[Adopting], *, at: datetime) -> list[StoredGrant | None]:
+        kept: dict[int, StoredGrant | None] = {}
+        # In one order, so that two who bring the same tokens never wait for one another crosswise.
+        in_order = sorted(range(len(batch)), key=lambda number: batch[number].digest)
+        with self._transaction() as transaction:
+            for number in in_order:
+                kept[number] = self._adopt(transaction, batch[number], at=at)
+        return [kept[number] for number in range(len(batch))]
+
+    def _adopt(self, transaction: Transaction, entry: Adopting, *, at: datetime) -> StoredGrant | None:
+        of = {"integration": entry.stored.grant.integration, "digest": entry.digest}
+        known = transaction.execute(_ADOPTED, of).fetchone() is not None
+        if known != entry.known or self._generation_at(transaction, entry.stored.grant.key) != entry.over:
+            return None
+        kept = self._enter(transaction, entry.stored)
+        if kept is not None:
+            transaction.execute(_NOTE_ADOPTION, {**of, "grant_id": kept.grant.id, "at": to_seconds(at)})
+        return kept
+
+    def _generation_at(self, transaction: Transaction, key: GrantKey) -> int | None:
+        row = transaction.execute(_BY_KEY + self._for_update, _named(key)).fetchone()
+        return row["generation"] if row else None
+
+    def rename(self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str) -> StoredGrant | None:
+        with suppress(_Passed), self._transaction() as transaction:
+            self._forget(transaction, nameless, holder=holder)
+            if self._generation_at(transaction, to.grant.key) != over:
+                raise _Passed
+            kept = self._enter(transaction, to)
+            if kept is None:
+                raise _Passed
+            transaction.execute(_MOVE_ADOPTIONS, {"old": nameless.id, "new": kept.grant.id})
+            return kept
+        return None
+
+    def merge(self, nameless: Grant, *, into: str, holder: str, remember: bool) -> bool:
+        with suppress(_Passed), self._transaction() as transaction:
+            self._forget(transaction, nameless, holder=holder)
+            if remember:
+                transaction.execute(_MOVE_ADOPTIONS, {"old": nameless.id, "new": into})
+            else:
+                transaction.execute("DELETE FROM adoptions WHERE grant_id = :id", {"id": nameless.id})
+            return True
+        return False
+
+    def _forget(self, transaction: Transaction, grant: Grant, *, holder: str) -> None:
+        held = {"id": grant.id, "generation": grant.generation, "holder": holder}
+        if transaction.execute(_FORGET, held).rowcount != 1:
+            raise _Passed
 
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as transaction:

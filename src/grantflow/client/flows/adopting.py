@@ -1,0 +1,266 @@
+"""Adopt: tokens that another program got come in, and nobody is asked again.
+
+They are in the vault before anything is sent. Where it is not known whose they are, they lie there under a name made of
+the refresh token's own SHA-256 until the platform has told it: so a crash at any point loses nothing, and whoever
+brings the same token again goes on where the first one ended (docs/decisions/0013).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Final
+
+from grantflow.client import rules, webex
+from grantflow.client.errors import GrantflowError, ReauthorizationRequired, TransientTokenError, UnknownPerson
+from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.refreshing import NO_TOKEN, refresh
+from grantflow.client.flows.settling import give_back
+from grantflow.client.grant import AdoptedGrant, Adoption, ExistingTokens, Grant, Person, StoredGrant
+from grantflow.client.steps import Flow, Unanswered, alone, current_time, identify, load, pause, save, send
+from grantflow.client.vault import Adopting
+from grantflow.protocol.http import is_page, retry_after
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import is_token
+
+#: How many are written in one transaction: others wait for it no longer than for any other write.
+_TOGETHER: Final = 100
+_LOOK_AGAIN_SECONDS: Final = 0.1
+
+
+def adopt(parts: Parts, tokens: ExistingTokens, *, instead: bool) -> Flow[AdoptedGrant]:
+    """`instead`: in place of a grant that is here, whichever is newer.
+
+    Raises ValueError (tokens that cannot be sent, times without a zone), UnknownPerson, and as a refresh:
+    ReauthorizationRequired, TransientTokenError, IntegrationRefused. With these the tokens are kept, and whoever adopts
+    the same again goes on.
+    """
+    (taken,) = yield from take_in(parts, [tokens], instead=instead)
+    if taken.is_named:
+        return taken
+    return (yield from alone(("adopt", taken.id), lambda: _name(parts, tokens, instead=instead)))
+
+
+def take_in(parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool) -> Flow[list[AdoptedGrant]]:
+    """Keep all of them, asking nobody; one answer for each, in their order. Raises ValueError."""
+    for tokens in batch:
+        check(tokens)
+    taken: list[AdoptedGrant] = []
+    for begin in range(0, len(batch), _TOGETHER):
+        taken += yield from _take_in(parts, batch[begin : begin + _TOGETHER], instead=instead)
+    return taken
+
+
+def check(tokens: ExistingTokens) -> None:
+    """Raises ValueError; its words quote no token."""
+    for name in ("refresh_token", "access_token"):
+        token = getattr(tokens, name)
+        if token is not None and not is_token(token.reveal()):
+            raise ValueError(
+                f"{name} is no token: it is empty, too long, or holds other characters than printable ASCII."
+            )
+    for name in ("access_expires_at", "refresh_expires_at", "issued_at"):
+        moment = getattr(tokens, name)
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError(f"{name} has no time zone; give it as an aware datetime.")
+    if tokens.person is not None and rules.presentable(tokens.person) is None:
+        raise ValueError("The person's id is empty, too long, or holds characters that cannot be shown.")
+    if tokens.owner is not None and not tokens.owner.strip():
+        raise ValueError("owner is empty; leave it out where you have no users of your own.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found where tokens go. `known`: they have come in before; then `here` is what they became."""
+
+    known: bool
+    here: StoredGrant | None
+
+
+def _take_in(parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool) -> Flow[list[AdoptedGrant]]:
+    taken: dict[int, AdoptedGrant] = {}
+    left = list(range(len(batch)))
+    while left:
+        numbers = left
+        seen = yield from load(lambda: [_look(parts, batch[number]) for number in numbers])  # noqa: B023  performed here
+        now = yield from current_time()
+        coming: list[tuple[int, Adoption, Adopting]] = []
+        for number, found in zip(numbers, seen, strict=True):
+            outcome = rules.weigh(batch[number], known=found.known, here=found.here, instead=instead)
+            if outcome in {Adoption.UNCHANGED, Adoption.KEPT}:
+                assert found.here is not None
+                taken[number] = _told(found.here.grant, outcome)
+            else:
+                coming.append((number, outcome, _adopting(parts, batch[number], found, now=now)))
+        kept = yield from save(lambda: parts.vault.adopt([entry for _, _, entry in coming], at=now))  # noqa: B023
+        left = []
+        for (number, outcome, _), stored in zip(coming, kept, strict=True):
+            if stored is None:  # somebody was there first: to be weighed again
+                left.append(number)
+                continue
+            parts.live.drop(stored.grant.key)
+            logger.info("grant %s came in from elsewhere, generation %d", stored.grant.id, stored.grant.generation)
+            taken[number] = _told(stored.grant, outcome)
+    return [taken[number] for number in range(len(batch))]
+
+
+def _look(parts: Parts, tokens: ExistingTokens) -> _Seen:
+    before = parts.vault.adopted(parts.configuration.client_id, digest=tokens.refresh_token.digest())
+    if before is not None:
+        return _Seen(known=True, here=before)
+    return _Seen(known=False, here=parts.vault.find(parts.key(tokens.person_id, tokens.owner)))
+
+
+def _adopting(parts: Parts, tokens: ExistingTokens, seen: _Seen, *, now: datetime) -> Adopting:
+    here = seen.here.grant if seen.here else None
+    key = here.key if here else parts.key(tokens.person_id, tokens.owner)
+    asked = parts.configuration.scopes
+    return Adopting(
+        rules.adopted(parts.mint(16), key, tokens, here=here, asked=asked, now=now),
+        digest=tokens.refresh_token.digest(),
+        known=seen.known,
+        over=here.generation if here else None,
+    )
+
+
+def _told(grant: Grant, outcome: Adoption) -> AdoptedGrant:
+    return AdoptedGrant(**{each.name: getattr(grant, each.name) for each in fields(Grant)}, outcome=outcome)
+
+
+# --- whose they are ---------------------------------------------------------------------------------------------------
+
+
+def _name(parts: Parts, tokens: ExistingTokens, *, instead: bool) -> Flow[AdoptedGrant]:
+    """Find out whose they are, and move them under that person's name."""
+    digest = tokens.refresh_token.digest()
+    while True:
+        stored = yield from load(lambda: parts.vault.adopted(parts.configuration.client_id, digest=digest))
+        if stored is None or stored.grant.is_named:
+            # Another process was as far, or further.
+            (taken,) = yield from take_in(parts, [tokens], instead=instead)
+            if taken.is_named:
+                return taken
+            continue
+        try:
+            stored, person = yield from _whose(parts, stored)
+            moved = yield from _move(parts, stored, replace(tokens, person=person), instead=instead)
+        except ReauthorizationRequired as error:
+            if error.grant is not None:
+                raise
+            continue  # it has moved, just before it was to be renewed
+        if moved is not None:
+            return moved
+        yield from pause(_LOOK_AGAIN_SECONDS)
+
+
+def _whose(parts: Parts, stored: StoredGrant) -> Flow[tuple[StoredGrant, Person]]:
+    """By the access token that came, where it works; else by a new one."""
+    now, expires_at = (yield from current_time()), stored.grant.access_expires_at
+    if stored.access_token is not None and (expires_at is None or now < expires_at):
+        person = yield from _ask(parts, stored.grant, stored.access_token, is_new=False)
+        if person is not None:
+            return stored, person
+    rejected = NO_TOKEN if stored.access_token is None else stored.access_token
+    stored = yield from refresh(parts, stored.grant.key, rejected=rejected)
+    assert stored.access_token is not None
+    person = yield from _ask(parts, stored.grant, stored.access_token, is_new=True)
+    assert person is not None
+    return stored, person
+
+
+def _ask(parts: Parts, grant: Grant, access_token: Secret, *, is_new: bool) -> Flow[Person | None]:
+    """None where a token that is not new may be dead. Raises UnknownPerson, TransientTokenError."""
+    try:
+        if parts.asks_for_person:
+            person = yield from _ask_host(access_token, is_new=is_new)
+            whose, fix = "identify told", "Check what it takes for the person's id"
+        else:
+            request = webex.whoami_request(parts.configuration.api_url, access_token)
+            response = yield from send(request, deadline=parts.configuration.deadline)
+            if webex.is_away(response):
+                told = "a web page" if is_page(response) else str(response.status)
+                raise _later(grant, f"people/me answered with {told}", seconds=retry_after(response))
+            person = webex.read_person(response)
+            if response.status == 401 and not is_new:
+                return None
+            whose = f"people/me answered {response.status} and told"
+            fix = "The scope spark:people_read lets it; for another kind of server give Integration(identify=...)"
+    except Unanswered as silence:
+        raise _later(grant, f"The platform did not answer: {silence}", seconds=None) from silence
+    shown = rules.presentable(person) if person else None
+    if shown is None and (is_new or not parts.asks_for_person):
+        raise UnknownPerson(
+            f"The tokens are kept as grant {grant.id}, but {whose} no person, so nobody can use them. {fix}, or say "
+            "whose they are, and adopt them again."
+        )
+    return shown
+
+
+def _ask_host(access_token: Secret, *, is_new: bool) -> Flow[Person | None]:
+    """The host's own callable meets a dead token with whatever error it likes; with a new one that is its own."""
+    try:
+        return (yield from identify(access_token))
+    except (Unanswered, GrantflowError):
+        raise
+    except Exception:
+        if is_new:
+            raise
+        return None
+
+
+def _later(grant: Grant, what: str, *, seconds: int | None) -> TransientTokenError:
+    return TransientTokenError(
+        f"{what}, when it was asked whose tokens came in. They are kept as grant {grant.id}; adopt them again to go "
+        "on.",
+        retry_after=rules.back_off(1, retry_after=seconds),
+        grant=grant,
+    )
+
+
+def _move(parts: Parts, stored: StoredGrant, tokens: ExistingTokens, *, instead: bool) -> Flow[AdoptedGrant | None]:
+    """Under the lease, so that no refresh is under way that would seal its answer for the old name. None where there is
+    reason to look again."""
+    nameless, holder = stored.grant, parts.mint(12)
+    generation, seconds = nameless.generation, parts.configuration.lease_seconds
+    leased = yield from save(
+        lambda: parts.vault.take_lease(nameless.id, generation=generation, holder=holder, seconds=seconds)
+    )
+    if leased is None:
+        return None
+    moved = None
+    try:
+        if leased.unanswered_since is None:
+            moved = yield from _settle(parts, leased, tokens, instead=instead, holder=holder)
+    finally:
+        if moved is None:
+            yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+    if leased.unanswered_since is not None:
+        # Some refresh had no answer, and may have swapped the token: it is sent again, before anything is moved.
+        rejected = NO_TOKEN if leased.access_token is None else leased.access_token
+        yield from refresh(parts, nameless.key, rejected=rejected)
+    return moved
+
+
+def _settle(
+    parts: Parts, leased: StoredGrant, tokens: ExistingTokens, *, instead: bool, holder: str
+) -> Flow[AdoptedGrant | None]:
+    nameless = leased.grant
+    key = parts.key(tokens.person_id, tokens.owner)
+    here = yield from load(lambda: parts.vault.find(key))
+    outcome = rules.weigh(tokens, known=False, here=here, instead=instead)
+    if outcome in {Adoption.UNCHANGED, Adoption.KEPT}:
+        assert here is not None
+        into, swapped = here.grant, nameless.generation > 1
+        if not (yield from save(lambda: parts.vault.merge(nameless, into=into.id, holder=holder, remember=swapped))):
+            return None
+        grant = into
+    else:
+        assert tokens.person is not None
+        named, over = rules.named(leased, key, person=tokens.person), here.grant.generation if here else None
+        kept = yield from save(lambda: parts.vault.rename(nameless, to=named, over=over, holder=holder))
+        if kept is None:
+            return None
+        grant = kept.grant
+    parts.live.drop(nameless.key)
+    parts.live.drop(key)
+    logger.info("grant %s is known now to be that of grant %s: %s", nameless.id, grant.id, outcome.value.lower())
+    return _told(grant, outcome)
