@@ -12,7 +12,7 @@ from tests.cli.conftest import CommandLine
 from tests.parts import ROOT
 
 PROGRAM = "./dev grantflow"
-BARE = re.compile(r"(?<!\./dev )\bgrantflow (?:up|status|serve|key|platform|--)")
+BARE = re.compile(r"(?<!\./dev )\bgrantflow (?:up|status|serve|login|logout|whoami|api|token|key|platform|--)")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_each_commands_page_names_exactly_the_flags_that_it_takes(words: tuple[s
         flag
         for line in options.splitlines()
         if line.startswith("  -")
-        for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", line.split("  ", 2)[1])
+        for flag in re.findall(r"(?<![\w-])--?[a-zA-Z][a-z-]*", line.split("  ", 2)[1])
     }
     taken = {name for name in flags_of(words) if name.startswith("-")}
     assert shown == taken

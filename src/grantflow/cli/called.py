@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 #: Set by whoever starts it under another name, as ``./dev`` does: "./dev grantflow".
 VARIABLE = "GRANTFLOW_PROGRAM"
-_COMMAND = re.compile(r"\bgrantflow(?= (?:up|status|serve|key|platform|--help|--version)\b)")
+_COMMAND = re.compile(
+    r"\bgrantflow(?= (?:up|status|serve|login|logout|whoami|api|token|key|platform|--help|--version)\b)"
+)
 
 
 def as_called(text: str, *, environ: Mapping[str, str] = os.environ) -> str:

@@ -8,14 +8,24 @@ Examples
   grantflow up --open           ... and open the integration in the browser
   grantflow status              where everything answers, and who can sign in
   grantflow serve --tls         your own integration's pages, over https
+  grantflow login               or grant it access from the terminal
+  grantflow api GET people/me   call the API in a person's name
   grantflow platform serve      the platform alone
 
-Commands
+Commands on a sandbox
   up                            start platform and sample integration
   status                        show what `up` showed
-  serve                         serve the pages of your own integration
+
+Commands on your own integration
+  serve                         serve its pages
+  login                         take a person through the grant
+  logout                        end a grant, at the platform too
+  whoami                        who has granted, and what the API says of them
+  api                           call the API in a person's name
+  token                         print a living access token
   key new                       make a key that seals tokens
 
+Commands on a platform
   platform serve                serve a platform
   platform person add | list    the people who can sign in
   platform person password      give one of them another password
@@ -128,9 +138,125 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_API_URL            [https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
                                [/authorize and /access_token below the API]
+  GRANTFLOW_REVOCATION_URL     where grants are revoked (RFC 7009) [nowhere]
+  GRANTFLOW_ISSUER             whom each answer must name as sender (RFC 9207)
   GRANTFLOW_NAME               what the pages call the integration
   GRANTFLOW_PLATFORM           what they call the platform
   GRANTFLOW_CONNECTED_APPS_URL its page where people revoke grants"""
+
+_PERSON = """\
+PERSON is an e-mail address, an id at the platform, or the id of a grant; where
+one person only has granted, it may be left out."""
+
+_OWN = """\
+  --env-file FILE              settings that the environment does not have, such
+                               as the portal's .env; `serve --help` lists them
+  --data DIR                   where the vault lies
+                               [GRANTFLOW_DATA; ~/.local/share/grantflow]"""
+
+_LOGIN = f"""\
+grantflow login [PERSON] [OPTIONS]
+
+Take a person through the grant, and keep it for your integration. The browser
+opens at the platform; the answer comes to the redirect URI, where the command
+listens if it is on this machine. Without a browser here (ssh), open the address
+that is shown anywhere, and paste the one that the browser was sent to.
+
+Examples
+  grantflow login
+  grantflow login --env-file my-integration.env
+  grantflow login ada@example.com                   renew this grant, no other
+
+Options
+  --no-browser                 only show the address
+  -p, --port PORT              listen at another port than the redirect URI's, 0
+                               at a free one: where the platform takes any port
+                               of a loopback address (RFC 8252); so it is done
+                               by itself for http://127.0.0.1/oauth
+  --scopes "SCOPE ..."         ask for these [GRANTFLOW_SCOPES]
+  --timeout S                  seconds to wait for the answer [600]
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit code 4: nothing was granted."""
+
+_LOGOUT = f"""\
+grantflow logout [PERSON] [OPTIONS]
+
+End a person's grant: the platform is asked to revoke it (RFC 7009), where
+GRANTFLOW_REVOCATION_URL says how, and the tokens here are forgotten in every
+case. It says which of the two happened.
+
+{_PERSON}
+
+Options
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit code 5: forgotten here, but the platform did not revoke it."""
+
+_WHOAMI = f"""\
+grantflow whoami [PERSON] [OPTIONS]
+
+Show who has granted, and ask the API who they are: GET people/me with the token
+of each, renewed where it has to be.
+
+{_PERSON}
+
+Options
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit code 4: the person, or each of them, must grant again. 5: the API did not
+answer for another reason."""
+
+_API = f"""\
+grantflow api METHOD PATH [OPTIONS]
+
+Call the API in a person's name and write the answer to stdout: as it came, or
+on a terminal in lines. A token that the API refuses is renewed on the way.
+PATH lies below GRANTFLOW_API_URL; a whole address works if it is the API's.
+
+Examples
+  grantflow api GET people/me
+  grantflow api GET rooms -f max=2 --paginate --person ada@example.com
+  grantflow api POST messages -f toPersonEmail=g@example.com -f text=Hello
+  grantflow api PUT rooms/ID --body @room.json
+
+Options
+  --person PERSON              in whose name: an e-mail address, or an id at the
+                               platform or of a grant [who alone has granted]
+  -f, --field NAME=TEXT        a member of a JSON body, or of the query of GET,
+                               HEAD and DELETE; NAME:=JSON for what is no text;
+                               may be repeated
+  --body TEXT                  the whole body; @FILE reads it, @- from stdin.
+                               It is JSON, if --header says nothing else
+  -H, --header NAME:TEXT       may be repeated
+  -i, --include                show status and headers too
+  --paginate                   follow the links to further pages, and write the
+                               items of all in one object
+{_OWN}
+
+Exit codes by the answer's status: 0 below 400, 4 for 401, 5 for 408, 425, 429
+and from 500 on, 1 for others."""
+
+_TOKEN = f"""\
+grantflow token [PERSON] [OPTIONS]
+
+Print a living access token, alone, for programs that call the API by
+themselves. It is renewed first, where its time is as good as over.
+
+{_PERSON}
+
+Examples
+  curl --oauth2-bearer "$(grantflow token)" https://webexapis.com/v1/people/me
+  grantflow token ada@example.com --check --json
+
+Options
+  --check                      ask the API too whether it takes the token, and
+                               renew it if not
+{_OWN}
+  --json                       with its lifetime, as one line of JSON"""
 
 _KEY_NEW = """\
 grantflow key new
@@ -367,6 +493,11 @@ COMMANDS = {
     ("up",): _UP,
     ("status",): _STATUS,
     ("serve",): _SERVE,
+    ("login",): _LOGIN,
+    ("logout",): _LOGOUT,
+    ("whoami",): _WHOAMI,
+    ("api",): _API,
+    ("token",): _TOKEN,
     ("key", "new"): _KEY_NEW,
     ("platform", "serve"): _PLATFORM_SERVE,
     ("platform", "person", "add"): _PERSON_ADD,

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 from grantflow.cli.called import as_called
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+#: A person must grant first; refused by the other side, or out of order for now.
+GRANT_FIRST, REFUSED = 4, 5
 
 _CODES = {"bold": "1", "dim": "2", "red": "31"}
 _WIDEST = 100
@@ -100,6 +102,13 @@ def aligned(rows: Iterable[tuple[str, str]], *, width: int | None = None) -> lis
 def write(text: str) -> None:
     """A result: to stdout, at once, since it may be a pipe that somebody waits at."""
     print(text, flush=True)
+
+
+def write_bytes(content: bytes) -> None:
+    """A result as it came, to the byte."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def write_no_more() -> None:

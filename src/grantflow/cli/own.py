@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
 
 from grantflow.cli.configured import failure_of, read
-from grantflow.cli.output import USAGE, Failure
+from grantflow.cli.output import REFUSED, USAGE, Failure
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
+from grantflow.client.pages.about import About
+from grantflow.client.shells.clients import NoAnswer
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
 from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
-from grantflow.settings import IntegrationSettings
+from grantflow.settings import WEBEX_API_URL, IntegrationSettings
 
 I = TypeVar("I", Integration, AsyncIntegration)  # noqa: E741
 
@@ -29,7 +32,10 @@ def own_integration(env_file: Path | None = None, *, data: Path | None = None) -
     directory = DataDirectory.find(data)
     directory.create()
     with make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory) as integration:
-        yield integration
+        try:
+            yield integration
+        except NoAnswer as error:
+            raise Failure(f"The API gave no usable answer: {error or type(error).__name__}.", code=REFUSED) from error
 
 
 def make(
@@ -79,6 +85,22 @@ def keys_of(settings: IntegrationSettings) -> KeyRing:
 
 def _keys_from(settings: IntegrationSettings) -> str:
     return "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
+
+
+def about_of(settings: IntegrationSettings) -> About:
+    people_sign_in_at = settings.authorization_endpoint or settings.api_url
+    by_address = "Webex" if people_sign_in_at.startswith(WEBEX_API_URL) else urlsplit(people_sign_in_at).netloc
+    platform = settings.platform or by_address
+    return About(
+        settings.name,
+        does=f"Connect {settings.name} with {platform}",
+        platform=platform,
+        connected_apps_url=settings.connected_apps_url,
+    )
+
+
+def port_in(address: SplitResult) -> int:
+    return address.port or {"http": 80, "https": 443}[address.scheme]
 
 
 def _vault(path: Path, keys: KeyRing, *, keys_from: str) -> SqliteVault:

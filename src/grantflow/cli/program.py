@@ -9,7 +9,17 @@ from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandErr
 
 from grantflow.cli import log
 from grantflow.cli.help import command_in
-from grantflow.cli.output import INTERRUPTED, USAGE, Failure, say_failure, say_interrupted, write_no_more
+from grantflow.cli.output import (
+    GRANT_FIRST,
+    INTERRUPTED,
+    REFUSED,
+    USAGE,
+    Failure,
+    say_failure,
+    say_interrupted,
+    write_no_more,
+)
+from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError, VaultUnavailable
 from grantflow.data_directory import BrokenFile
 from grantflow.protocol.errors import GrantflowError
 from grantflow.storage.engine import StorageUnavailable
@@ -19,6 +29,11 @@ COMMANDS = {
     ("up",): "grantflow.cli.up:up",
     ("status",): "grantflow.cli.status:status",
     ("serve",): "grantflow.cli.serve:serve",
+    ("login",): "grantflow.cli.login:login",
+    ("logout",): "grantflow.cli.logout:logout",
+    ("whoami",): "grantflow.cli.whoami:whoami",
+    ("token",): "grantflow.cli.token:token",
+    ("api",): "grantflow.cli.api:api",
     ("key", "new"): "grantflow.cli.key:new",
     ("platform", "serve"): "grantflow.cli.platform:serve",
     ("platform", "person", "add"): "grantflow.cli.person:add",
@@ -86,6 +101,11 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         return Failure(f"The database cannot be used: {error.reason}.", fix=f"{fix}, or use another --data.")
     if isinstance(error, BrokenFile):
         return Failure(str(error), fix="Restore it from a backup, or delete it: what it held is then made up anew.")
+    if isinstance(error, ReauthorizationRequired):
+        fix = "grantflow login takes them through the grant here, as the page at that address does."
+        return Failure(str(error), fix=fix, code=GRANT_FIRST)
+    if isinstance(error, TransientTokenError | IntegrationRefused | VaultUnavailable):
+        return Failure(str(error), code=REFUSED)
     if isinstance(error, GrantflowError):
         return Failure(str(error))
     if isinstance(error, FileExistsError):

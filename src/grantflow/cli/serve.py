@@ -10,16 +10,15 @@ from grantflow.app import clock, integration
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, Open, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.own import make, vault_of
+from grantflow.cli.own import about_of, make, port_in, vault_of
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
-from grantflow.client.pages import About
 from grantflow.client.pages.assembly import RedirectUriElsewhere
 from grantflow.client.pages.mount import CONNECT
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
 from grantflow.serving import Listener
-from grantflow.settings import WEBEX_API_URL, IntegrationSettings
+from grantflow.settings import IntegrationSettings
 from grantflow.web.site import Site, is_loopback
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
@@ -78,7 +77,7 @@ def _app(
     try:
         grant_url = Site("", base_url).public_url(CONNECT)
         client = make(AsyncIntegration, settings, redirect_uri=redirect_uri, directory=directory, grant_url=grant_url)
-        return integration(client, _about(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
+        return integration(client, about_of(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
     except RedirectUriElsewhere as error:
         raise Failure(
             f"The redirect URI {redirect_uri} does not lie below --public-url {base_url}: the platform would send "
@@ -147,10 +146,6 @@ def _warn_of_people_who_cannot_be_known(scopes: str) -> None:
         )
 
 
-def port_in(address: SplitResult) -> int:
-    return address.port or {"http": 80, "https": 443}[address.scheme]
-
-
 def _warn_of_a_platform_that_is_away(api_url: str) -> None:
     """On this machine it would be up within milliseconds; others are not asked."""
     parts = urlsplit(api_url)
@@ -160,18 +155,6 @@ def _warn_of_a_platform_that_is_away(api_url: str) -> None:
         create_connection((parts.hostname, port_in(parts)), timeout=1).close()
     except OSError:
         say(f"warning: Nothing answers at {api_url} now. Start the platform, or correct GRANTFLOW_API_URL.")
-
-
-def _about(settings: IntegrationSettings) -> About:
-    people_sign_in_at = settings.authorization_endpoint or settings.api_url
-    by_address = "Webex" if people_sign_in_at.startswith(WEBEX_API_URL) else urlsplit(people_sign_in_at).netloc
-    platform = settings.platform or by_address
-    return About(
-        settings.name,
-        does=f"Connect {settings.name} with {platform}",
-        platform=platform,
-        connected_apps_url=settings.connected_apps_url,
-    )
 
 
 def _home_of(redirect_uri: str | None) -> str | None:

@@ -192,6 +192,7 @@ def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirector
     own, platform_url = sandbox.own, settings.issuer.removesuffix("/v1")
     return {
         "GRANTFLOW_API_URL": settings.issuer,
+        "GRANTFLOW_REVOCATION_URL": settings.revocation_endpoint,
         "GRANTFLOW_PLATFORM": PLATFORM_NAME,
         "GRANTFLOW_CONNECTED_APPS_URL": f"{platform_url}{CONNECTED_APPS}",
         "GRANTFLOW_NAME": own.registration.name,

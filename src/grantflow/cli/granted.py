@@ -1,0 +1,51 @@
+"""Which grant a command means: PERSON is an id, an e-mail address, or the id of the grant itself."""
+
+from collections.abc import Sequence
+
+from grantflow.cli.output import GRANT_FIRST, USAGE, Failure
+from grantflow.client.grant import Grant, Status
+from grantflow.client.integration import Integration
+
+#: How many are named where one has to be chosen.
+_SHOWN = 20
+
+
+def grant_called(integration: Integration, person: str | None) -> Grant:
+    """The one that is meant; a disconnected one only where there is no other.
+
+    Raises:
+        Failure: there is none, or more than one.
+    """
+    of_their_own = integration.grant(person) if person else None
+    if of_their_own is not None and of_their_own.status is not Status.REVOKED:
+        return of_their_own  # by one probe, however many there are
+    found = [grant for grant in integration.grants() if person is None or _is_called(grant, person)]
+    living = [grant for grant in found if grant.status is not Status.REVOKED]
+    if len(living) == 1:
+        return living[0]
+    if living:
+        raise _several(living, person)
+    if found and person:
+        return found[-1]
+    raise _nobody(person)
+
+
+def _is_called(grant: Grant, person: str) -> bool:
+    return person in (grant.id, grant.person_id) or person.lower() == (grant.email or "").lower()
+
+
+def _several(living: Sequence[Grant], person: str | None) -> Failure:
+    who = "More than one person has granted here" if person is None else f"{person} has more than one grant here"
+    more = [("...", f"and {len(living) - _SHOWN:,} more")] if len(living) > _SHOWN else []
+    rows = [(grant.id if person else grant.email or grant.person_id, _told(grant)) for grant in living[:_SHOWN]]
+    return Failure(f"{who}: say which is meant.", details=[*rows, *more], code=USAGE)
+
+
+def _told(grant: Grant) -> str:
+    name = grant.display_name or ""
+    return name if grant.owner == grant.person_id else f"{name} (owner {grant.owner})".strip()
+
+
+def _nobody(person: str | None) -> Failure:
+    what = "Nobody has granted here yet." if person is None else f"{person} has granted nothing here."
+    return Failure(what, fix="grantflow login takes a person through the grant.", code=GRANT_FIRST)

@@ -1,0 +1,24 @@
+"""`grantflow logout`: ends a person's grant, at the platform and here."""
+
+from grantflow.cli.flags import Data, File, Json
+from grantflow.cli.granted import grant_called
+from grantflow.cli.output import OK, REFUSED, say, write_json
+from grantflow.cli.own import own_integration
+
+
+def logout(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
+    with own_integration(env_file, data=data) as integration:
+        grant = grant_called(integration, person)
+        done = integration.revoke(grant.person_id, owner=grant.owner)
+        is_asked = integration.configuration.revocation_url is not None
+    if json:
+        write_json(
+            {"grant_id": grant.id, "person_id": grant.person_id, "at_platform": done.at_platform, "reason": done.reason}
+        )
+    elif done.at_platform:
+        say(f"The grant of {grant.called} is revoked at the platform and forgotten here.")
+    else:
+        say(f"The grant of {grant.called} is forgotten here, but not revoked at the platform. {done.reason}")
+        if not is_asked:
+            say("If the platform has one (RFC 7009), set GRANTFLOW_REVOCATION_URL to it.")
+    return OK if done.at_platform or not is_asked else REFUSED

@@ -1,0 +1,87 @@
+"""`grantflow whoami`: who has granted here, and what the API says of them now."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from grantflow.cli.api import code_of
+from grantflow.cli.flags import Data, File, Json
+from grantflow.cli.granted import grant_called
+from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, Failure, say, write_json, write_table
+from grantflow.cli.own import own_integration
+from grantflow.client.errors import GrantflowError, ReauthorizationRequired
+from grantflow.client.grant import Grant, Status
+from grantflow.client.integration import Integration
+from grantflow.client.shells.clients import NoAnswer
+from grantflow.client.webex import read_person
+from grantflow.protocol.http import Response
+
+#: How many are asked for at the API, where nobody is named.
+_ASKED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A grant as it is after the API was asked, what the API said, and the exit code that it would have alone."""
+
+    grant: Grant
+    says: str
+    code: int
+
+
+def whoami(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
+    with own_integration(env_file, data=data) as integration:
+        grants = [grant_called(integration, person)] if person else _living(integration)
+        seen = [_ask(integration, grant) for grant in grants[:_ASKED]]
+    if json:
+        write_json([_as_json(each) for each in seen])
+    else:
+        rows = [(each.grant.email or "", each.grant.called, each.grant.status, each.says) for each in seen]
+        write_table(("EMAIL", "NAME", "STATUS", "THE API SAYS"), rows)
+    if len(grants) > _ASKED:
+        say(f"... and {len(grants) - _ASKED:,} more, of whom the API was not asked. Name one: grantflow whoami PERSON")
+    return min((each.code for each in seen), default=OK)
+
+
+def _living(integration: Integration) -> list[Grant]:
+    found = [grant for grant in integration.grants() if grant.status is not Status.REVOKED]
+    if not found:
+        raise Failure(
+            "Nobody has granted here yet.", fix="grantflow login takes a person through the grant.", code=GRANT_FIRST
+        )
+    return found
+
+
+def _ask(integration: Integration, grant: Grant) -> Seen:
+    try:
+        with integration.client_for(grant.person_id, owner=grant.owner) as client:
+            answer = client.get("people/me")
+        code = code_of(answer.status_code)
+        says = _words(Response(answer.status_code, dict(answer.headers), answer.content))
+    except ReauthorizationRequired as error:
+        reason = error.grant.reason if error.grant and error.grant.reason else "disconnected"
+        says, code = f"must grant again: {reason}", GRANT_FIRST
+    except (GrantflowError, NoAnswer) as error:
+        says, code = f"not asked: {error}", REFUSED
+    return Seen(integration.grant(grant.person_id, owner=grant.owner) or grant, says, code)
+
+
+def _words(response: Response) -> str:
+    person = read_person(response)
+    if person is None:
+        return f"answered {response.status} to people/me"
+    return f"{person.display_name or person.person_id} <{person.email}>" if person.email else person.person_id
+
+
+def _as_json(seen: Seen) -> dict[str, Any]:
+    grant = seen.grant
+    return {
+        "grant_id": grant.id,
+        "person_id": grant.person_id,
+        "email": grant.email,
+        "name": grant.display_name,
+        "owner": grant.owner,
+        "status": grant.status.value,
+        "scopes": str(grant.scopes),
+        "works": seen.code == OK,
+        "api_says": seen.says,
+    }
