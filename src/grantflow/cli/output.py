@@ -139,9 +139,9 @@ def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    colourless = not has_colour(sys.stdout)
+    table = Table(*headings, box=None, pad_edge=False, header_style="" if colourless else "dim", padding=(0, 3, 0, 0))
     for row in rows:
         table.add_row(*row)
     # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.
-    colourless = not has_colour(sys.stdout)
     Console(width=1_000, height=25, no_color=colourless, highlight=False, markup=False, emoji=False).print(table)
