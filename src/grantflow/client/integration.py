@@ -33,7 +33,8 @@ from grantflow.client.grant import (
 )
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
-from grantflow.client.shells.clients import AsyncGrantClient, Conversation, GrantClient, Origins, bearing
+from grantflow.client.shells.calls import Calls, Conversation, Origins
+from grantflow.client.shells.clients import AsyncGrantClient, GrantClient, bearing
 from grantflow.client.shells.wire import Addresses
 from grantflow.client.steps import Flow, load, save
 from grantflow.client.vault import Vault
@@ -294,6 +295,10 @@ class Integration(_Made):
         """
         return self._client(self._call(person_id, owner))
 
+    def calls_for(self, person_id: str, *, owner: str | None = None) -> Calls[Shell]:
+        """The same for any other HTTP library: what the adapters are made of, and one of your own."""
+        return Calls(self._call(person_id, owner), self._shell, self._origins)
+
     def adopt(
         self,
         refresh_token: str | Secret,
@@ -384,8 +389,8 @@ class Integration(_Made):
         self.close()
 
     def _client(self, conversation: Conversation) -> GrantClient:
-        api_url = self.configuration.api_url
-        return GrantClient(conversation, shell=self._shell, api_url=api_url, origins=self._origins)
+        calls = Calls(conversation, self._shell, self._origins)
+        return GrantClient(calls, api_url=self.configuration.api_url)
 
 
 class AsyncIntegration(_Made):
@@ -459,6 +464,10 @@ class AsyncIntegration(_Made):
         """As `Integration.client_for`, with an `httpx2.AsyncClient`."""
         return self._client(self._call(person_id, owner))
 
+    def calls_for(self, person_id: str, *, owner: str | None = None) -> Calls[AsyncShell]:
+        """As `Integration.calls_for`."""
+        return Calls(self._call(person_id, owner), self._shell, self._origins)
+
     async def adopt(
         self,
         refresh_token: str | Secret,
@@ -528,8 +537,8 @@ class AsyncIntegration(_Made):
         await self.close()
 
     def _client(self, conversation: Conversation) -> AsyncGrantClient:
-        api_url = self.configuration.api_url
-        return AsyncGrantClient(conversation, shell=self._shell, api_url=api_url, origins=self._origins)
+        calls = Calls(conversation, self._shell, self._origins)
+        return AsyncGrantClient(calls, api_url=self.configuration.api_url)
 
 
 def _existing(

@@ -29,7 +29,7 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Flow, Identify, Load, Now, Pause, Save, Send
+from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -88,6 +88,14 @@ class AsyncShell:
             run.fail(error)
         else:
             run.feed(result)
+
+    async def until_call(self, run: Run[T]) -> Call | None:
+        """Perform steps until the HTTP client is to send the caller's request; None where the flow is over."""
+        while (step := run.step) is not None:
+            if isinstance(step, Call):
+                return step
+            await self.advance(run)
+        return None
 
     def transport(self) -> httpx2.AsyncBaseTransport:
         """The connections of this event loop to the API, shared by all persons."""

@@ -4,100 +4,30 @@ They are the HTTP library's own clients with its own interface. Relative address
 ones must lie at one of its origins; a redirect to anywhere else is refused as well.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
 import httpx2
 
-from grantflow.client.bodies import Body, body_of
-from grantflow.client.errors import ForeignOrigin
+from grantflow.client.bodies import body_of
 from grantflow.client.flows.calling import UNAUTHORIZED
+from grantflow.client.shells.auth import BODY, AuthFlows
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
-from grantflow.client.shells.running import Run
+from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL, Calls, Conversation, Origins
 from grantflow.client.shells.wire import USER_AGENT
-from grantflow.client.steps import Call, Flow, call_api
-from grantflow.protocol.bearer import write_bearer
+from grantflow.client.steps import Flow, call_api
 from grantflow.protocol.secret import Secret
 
 #: Of one operation (connect, send, read), in seconds; change it as `client.timeout`.
 TIMEOUT: Final = 30.0
-#: The most that the body of a 401 may hold, in bytes on the wire.
-_REFUSAL_LIMIT: Final = 64 * 1024
-_BODY: Final = "grantflow.body"
 
 #: What a call raises where no answer came or none that can be read, for callers who do not know the HTTP library.
 NoAnswer: Final = httpx2.RequestError
 
 
-@dataclass(frozen=True, slots=True)
-class Origins:
-    """Where tokens may go."""
-
-    origins: frozenset[httpx2.Origin]
-
-    @classmethod
-    def of(cls, *urls: str) -> "Origins":
-        return cls(frozenset(httpx2.Origin(url) for url in urls))
-
-    def check(self, request: httpx2.Request) -> None:
-        """Raises ForeignOrigin."""
-        if request.url.origin not in self.origins:
-            raise ForeignOrigin(
-                f"{_written(request.url)} is not the API of this integration, so nothing was sent there: whoever gets "
-                "an access token can use it. If it belongs to the API, name it in Integration(api_origins=[...])."
-            )
-
-
-def _written(url: httpx2.URL) -> str:
-    """Its origin as a person writes it: no user, no password, no port that goes without saying."""
-    return str(url.copy_with(username=None, password=None, path="/", query=None, fragment=None)).removesuffix("/")
-
-
-#: Makes the flow of one call; the argument says whether its body can be sent again.
-Conversation = Callable[[bool], Flow[None]]
-
-
-class GrantAuth(httpx2.Auth):
-    """Lets a flow decide which token a call carries, and whether it is sent once more."""
-
-    def __init__(self, conversation: Conversation, *, shell: Shell | AsyncShell) -> None:
-        self._conversation = conversation
-        self._shell = shell
-
-    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        assert isinstance(self._shell, Shell)
-        body, run = self._begin(request)
-        while run.step is not None:
-            if isinstance(run.step, Call):
-                response = yield _carrying(run.step, request, body)
-                run.feed(response.status_code)
-            else:
-                self._shell.advance(run)
-
-    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
-        assert isinstance(self._shell, AsyncShell)
-        body, run = self._begin(request)
-        while run.step is not None:
-            if isinstance(run.step, Call):
-                response = yield _carrying(run.step, request, body)
-                run.feed(response.status_code)
-            else:
-                await self._shell.advance(run)
-
-    def _begin(self, request: httpx2.Request) -> tuple[Body, Run[None]]:
-        body = request.extensions.get(_BODY)
-        if body is None:
-            body = Body(replayable=isinstance(request.stream, httpx2.ByteStream))
-        return body, Run(self._conversation(body.replayable))
-
-
-def _carrying(call: Call, request: httpx2.Request, body: Body) -> httpx2.Request:
-    if call.again:
-        body.rewind()
-    request.headers["Authorization"] = write_bearer(call.access_token)
-    return request
+class GrantAuth(AuthFlows, httpx2.Auth):
+    """For httpx2."""
 
 
 class _Short(httpx2.SyncByteStream):
@@ -135,8 +65,8 @@ class _AsyncShort(httpx2.AsyncByteStream):
 
 
 def _check_refusal(size: int) -> None:
-    if size > _REFUSAL_LIMIT:
-        raise httpx2.ReadError(f"The API refused the token (401) with more than {_REFUSAL_LIMIT} bytes; try again.")
+    if size > REFUSAL_LIMIT:
+        raise httpx2.ReadError(TOO_LONG_A_REFUSAL)
 
 
 class _Shared(httpx2.BaseTransport):
@@ -150,7 +80,7 @@ class _Shared(httpx2.BaseTransport):
         self._origins = origins
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._origins.check(request)
+        _check_origin(request, self._origins)
         response = self._shell.transport().handle_request(request)
         if response.status_code == UNAUTHORIZED:
             assert isinstance(response.stream, httpx2.SyncByteStream)
@@ -166,7 +96,7 @@ class _AsyncShared(httpx2.AsyncBaseTransport):
         self._origins = origins
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._origins.check(request)
+        _check_origin(request, self._origins)
         response = await self._shell.transport().handle_async_request(request)
         if response.status_code == UNAUTHORIZED:
             assert isinstance(response.stream, httpx2.AsyncByteStream)
@@ -174,14 +104,19 @@ class _AsyncShared(httpx2.AsyncBaseTransport):
         return response
 
 
+def _check_origin(request: httpx2.Request, origins: Origins) -> None:
+    url = request.url
+    origins.check(url.scheme, url.raw_host.decode("ascii"), url.port)
+
+
 class GrantClient(httpx2.Client):
     """An `httpx2.Client` that acts for one person. Cheap to make; connections are shared with its siblings."""
 
-    def __init__(self, conversation: Conversation, *, shell: Shell, api_url: str, origins: Origins) -> None:
+    def __init__(self, calls: Calls[Shell], *, api_url: str) -> None:
         super().__init__(
             base_url=f"{api_url}/",
-            auth=GrantAuth(conversation, shell=shell),
-            transport=_Shared(shell, origins=origins),
+            auth=GrantAuth(calls),
+            transport=_Shared(calls.shell, origins=calls.origins),
             headers={"user-agent": USER_AGENT},
             timeout=TIMEOUT,
         )
@@ -193,11 +128,11 @@ class GrantClient(httpx2.Client):
 class AsyncGrantClient(httpx2.AsyncClient):
     """An `httpx2.AsyncClient` that acts for one person. Cheap to make; connections are shared with its siblings."""
 
-    def __init__(self, conversation: Conversation, *, shell: AsyncShell, api_url: str, origins: Origins) -> None:
+    def __init__(self, calls: Calls[AsyncShell], *, api_url: str) -> None:
         super().__init__(
             base_url=f"{api_url}/",
-            auth=GrantAuth(conversation, shell=shell),
-            transport=_AsyncShared(shell, origins=origins),
+            auth=GrantAuth(calls),
+            transport=_AsyncShared(calls.shell, origins=calls.origins),
             headers={"user-agent": USER_AGENT},
             timeout=TIMEOUT,
         )
@@ -207,7 +142,7 @@ class AsyncGrantClient(httpx2.AsyncClient):
 
 
 def _remembering(request: httpx2.Request, options: dict[str, Any]) -> httpx2.Request:
-    request.extensions[_BODY] = body_of(options.get("content"), options.get("files"))
+    request.extensions[BODY] = body_of(options.get("content"), options.get("files"))
     return request
 
 

@@ -1,0 +1,81 @@
+"""The conversation of one call as an `Auth` of httpx and of its continuation httpx2, which have the same interface.
+
+Each has classes of its own, so this is the part beside the base: `class GrantAuth(AuthFlows, httpx2.Auth)`.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, Final
+
+from grantflow.client.bodies import Body, body_of
+from grantflow.client.flows.calling import UNAUTHORIZED
+from grantflow.client.shells.awaiting import AsyncShell
+from grantflow.client.shells.blocking import Shell
+from grantflow.client.shells.calls import Calls
+from grantflow.client.shells.running import Run
+from grantflow.client.steps import Call
+from grantflow.protocol.bearer import write_bearer
+
+#: The extension of a request that tells of its body.
+BODY: Final = "grantflow.body"
+_LIBRARIES: Final = ("httpx", "httpx2")
+_ONE_TIME: Final = Body(replayable=False)
+#: For an answer that says nothing of the token.
+_NOT_ASKED: Final = 0
+
+
+class AuthFlows:
+    """Lets a flow decide which token a call carries, and whether it is sent once more."""
+
+    def __init__(self, calls: Calls[Shell] | Calls[AsyncShell]) -> None:
+        self._calls = calls
+
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
+        shell = self._calls.shell
+        if not isinstance(shell, Shell):
+            raise TypeError("A blocking client needs the auth of an Integration, not of an AsyncIntegration.")
+        body, run = self._begin(request)
+        while call := shell.until_call(run):
+            response = yield _carrying(call, request, body)
+            run.feed(_status(response, request))
+
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
+        shell = self._calls.shell
+        if not isinstance(shell, AsyncShell):
+            raise TypeError("An awaiting client needs the auth of an AsyncIntegration, not of an Integration.")
+        body, run = self._begin(request)
+        while call := await shell.until_call(run):
+            response = yield _carrying(call, request, body)
+            run.feed(_status(response, request))
+
+    def _begin(self, request: Any) -> tuple[Body, Run[None]]:
+        body, url = request.extensions.get(BODY) or _body_of_stream(request.stream), request.url
+        run = self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
+        return body, run
+
+
+def _carrying(call: Call, request: Any, body: Body) -> Any:
+    if call.again:
+        body.rewind()
+    request.headers["Authorization"] = write_bearer(call.access_token)
+    return request
+
+
+def _status(response: Any, request: Any) -> int:
+    """What the answer says of the token. Where a redirect led to another origin, the library took the token off."""
+    status: int = response.status_code
+    if status != UNAUTHORIZED or response.request is request:
+        return status
+    carried = response.request.headers.get("Authorization") == request.headers["Authorization"]
+    return status if carried else _NOT_ASKED
+
+
+def _body_of_stream(stream: Any) -> Body:
+    """The body of a request that the client of somebody else has built. It looks into the library's own streams, and
+    whatever it does not know there counts as good for one time."""
+    if type(stream).__module__.partition(".")[0] not in _LIBRARIES:
+        return _ONE_TIME
+    fields = getattr(stream, "fields", None)
+    if fields is not None:
+        return body_of(None, [("", field.file) for field in fields if hasattr(field, "file")])
+    content = getattr(stream, "_stream", None)
+    return _ONE_TIME if content is None else body_of(content, None)

@@ -1,0 +1,215 @@
+"""Whatever HTTP library sends a call: its token, its second try, its body, and where it does not go."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import aiohttp
+import httpx2
+import pytest
+import requests
+
+from grantflow import (
+    AsyncIntegration,
+    BodyNotReplayable,
+    ForeignOrigin,
+    KeyRing,
+    ReauthorizationRequired,
+    SqliteVault,
+    VaultUnavailable,
+)
+from grantflow.client.adapters.httpx2 import grant_auth
+from grantflow.client.adapters.requests import GrantSession
+from tests.client.adapters.senders import BODY, LIBRARIES, MIDDLE, Library, Send, file_at
+from tests.client.conftest import World
+from tests.client.foreign import Answer, foreign_platform
+
+each_library = pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def file(tmp_path: Path, stack: ExitStack) -> Callable[[int], IO[bytes]]:
+    return file_at(tmp_path, stack)
+
+
+def opened(library: Library, world: World, stack: ExitStack, **options: Any) -> Send:
+    """The library at work for Ada, who has granted."""
+    granting = world.integration()
+    world.grant(granting)
+    if library.integration is AsyncIntegration:
+        return library.open(world, stack, world.async_integration(**options))
+    return library.open(world, stack, world.integration(**options) if options else granting)
+
+
+@each_library
+def test_w31_w32_a_token_that_the_api_refuses_is_renewed_and_the_call_tried_again(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    for _ in range(3):
+        assert send("GET", f"{world.api_url}/people/me").status == 200
+        world.platform.expire_access_tokens()
+    assert send("GET", f"{world.api_url}/people/me").status == 200
+    assert world.platform.counts["refresh"] == 3
+
+
+@each_library
+def test_a_second_401_is_the_callers_answer_with_its_body(library: Library, world: World, stack: ExitStack) -> None:
+    send = opened(library, world, stack)
+    world.platform.person_of = lambda authorization: None  # type: ignore[method-assign]
+    for _ in range(3):  # renewed once, then not again for a second
+        answer = send("GET", f"{world.api_url}/people/me")
+        assert (answer.status, b"valid access token" in answer.body) == (401, True)
+    assert world.platform.counts["refresh"] == 1
+
+
+@each_library
+def test_a_body_that_can_be_sent_again_arrives_whole_after_a_401(
+    library: Library, world: World, stack: ExitStack, file: Callable[[int], IO[bytes]]
+) -> None:
+    send = opened(library, world, stack)
+    for kind, given in library.bodies(file).items():
+        world.platform.expire_access_tokens()
+        before = world.platform.counts["unauthorized"]
+        assert send("POST", f"{world.api_url}/messages", **given).status == 200, kind
+        assert world.platform.counts["unauthorized"] == before + 1, kind
+        received = world.platform.bodies.pop()
+        assert world.platform.bodies == [], kind
+        if kind.startswith("multipart"):
+            assert received.count(BODY) == 1, kind
+            assert received.count(b'name="x"') == 1, kind
+            assert len(received) < len(BODY) + 1000, kind
+        else:
+            expected = {"nothing": b"", "file from the middle": BODY[MIDDLE:]}.get(kind, BODY)
+            assert received == expected, kind
+
+
+@each_library
+def test_a_body_for_one_time_is_sent_once_and_never_silently_empty(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    world.platform.expire_access_tokens()
+    with pytest.raises(BodyNotReplayable, match=r"had no effect.*Call again"):
+        send("POST", f"{world.api_url}/messages", **library.one_time())
+    assert world.platform.bodies == []
+    assert send("POST", f"{world.api_url}/messages", **library.one_time()).status == 200
+    assert world.platform.bodies == [BODY]
+    assert world.platform.counts["refresh"] == 1
+
+
+@each_library
+def test_a_body_for_one_time_is_not_risked_on_a_token_whose_time_is_over(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    world.platform.expire_access_tokens()
+    world.clock.advance(days=15)
+    assert send("POST", f"{world.api_url}/messages", **library.one_time()).status == 200
+    assert world.platform.bodies == [BODY]
+    assert world.platform.counts["unauthorized"] == 0
+
+
+@each_library
+def test_a_foreign_address_is_refused_before_anything_is_sent(library: Library, world: World, stack: ExitStack) -> None:
+    with foreign_platform() as (stranger, stranger_url):
+        send = opened(library, world, stack)
+        host = world.api_url.removeprefix("http://").partition("/")[0]
+        for address in (
+            f"{stranger_url}/people/me",
+            f"https://{host}/v1/people/me",
+            world.api_url.replace("127.0.0.1", "localhost") + "/people/me",
+            "http://127.0.0.1/v1/people/me",
+            "http://[::1]:1/v1",
+        ):
+            with pytest.raises(ForeignOrigin, match="api_origins"):
+                send("GET", address)
+        assert stranger.seen == []
+
+
+@each_library
+def test_a_redirect_to_a_foreign_host_carries_no_token_and_renews_nothing(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    """Where the library shows each hop, it is refused; where it does not, the library takes the token off itself."""
+    with foreign_platform() as (stranger, stranger_url):
+        send = opened(library, world, stack)
+        try:
+            assert send("GET", f"{world.api_url}/away", params={"to": f"{stranger_url}/x"}).status == 401
+        except ForeignOrigin:
+            assert stranger.seen == []
+        assert [token for _, token in stranger.seen if token] == []
+        assert world.platform.counts["refresh"] == 0
+        home = send("GET", f"{world.api_url}/away", params={"to": f"{world.api_url}/people/me"})
+        assert b"id-ada" in home.body
+
+
+@each_library
+def test_a_named_further_origin_gets_the_token(library: Library, world: World, stack: ExitStack) -> None:
+    with foreign_platform() as (files, files_url):
+        send = opened(library, world, stack, api_origins=[files_url])
+        files.lines = world.platform.lines
+        assert send("GET", f"{files_url}/contents/1").status == 200
+
+
+@each_library
+def test_a_grant_that_is_gone_is_told_as_everywhere(library: Library, world: World, stack: ExitStack) -> None:
+    send = opened(library, world, stack)
+    world.platform.end_grants()
+    with pytest.raises(ReauthorizationRequired) as caught:
+        send("GET", f"{world.api_url}/people/me")
+    assert caught.value.grant is not None
+    assert caught.value.grant_url.endswith(f"/connect?grant={caught.value.grant.id}")
+
+
+@each_library
+def test_a_vault_that_cannot_be_opened_is_told_as_everywhere(library: Library, world: World, stack: ExitStack) -> None:
+    folder = world.folder / "away"
+    folder.mkdir()
+    vault = SqliteVault(folder / "grants.db", keys=KeyRing(world.key))
+    send = opened(library, world, stack, vault=vault)
+    vault.close()
+    shutil.rmtree(folder)
+    with pytest.raises(VaultUnavailable, match="away"):
+        send("GET", f"{world.api_url}/people/me")
+
+
+@pytest.mark.parametrize(
+    ("library", "error"),
+    [(LIBRARIES[-2], requests.ConnectionError), (LIBRARIES[-1], aiohttp.ClientPayloadError)],
+    ids=["requests", "aiohttp"],
+)
+def test_a_refusal_is_not_read_without_end(
+    library: Library, error: type[Exception], world: World, stack: ExitStack
+) -> None:
+    """The clients of httpx read the answers of an auth themselves, as far as their own transport lets them."""
+    send = opened(library, world, stack)
+    world.platform.api_answers.append(Answer(401, "x" * 200_000))
+    with pytest.raises(error, match="65536 bytes"):
+        send("GET", f"{world.api_url}/people/me")
+
+
+def test_an_auth_of_the_other_kind_says_so(world: World) -> None:
+    refused = pytest.raises(TypeError, match="needs the auth of an Integration")
+    with httpx2.Client(auth=grant_auth(world.async_integration(), "id-ada")) as client, refused:
+        client.get(f"{world.api_url}/people/me")
+
+
+def test_a_request_that_was_prepared_can_be_sent_again_and_keeps_no_token(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    with GrantSession(integration, "id-ada") as session:
+        prepared = session.prepare_request(requests.Request("GET", f"{world.api_url}/people/me"))
+        for _ in range(2):
+            assert session.send(prepared).status_code == 200
+            world.platform.expire_access_tokens()
+        assert "Authorization" not in prepared.headers
+        assert session.get("people/me").json()["id"] == session.get("/people/me").json()["id"] == "id-ada"
