@@ -7,7 +7,7 @@ from collections.abc import Mapping
 #: Set by whoever starts it under another name, as ``./dev`` does: "./dev grantflow".
 VARIABLE = "GRANTFLOW_PROGRAM"
 _COMMAND = re.compile(
-    r"\bgrantflow(?= (?:up|status|serve|login|logout|whoami|api|token|key|platform|--help|--version)\b)"
+    r"\bgrantflow(?= (?:up|status|serve|login|logout|whoami|api|token|grants|key|platform|--help|--version)\b)"
 )
 
 

@@ -23,6 +23,7 @@ Commands on your own integration
   whoami                        who has granted, and what the API says of them
   api                           call the API in a person's name
   token                         print a living access token
+  grants import                 bring in tokens that another program got
   key new                       make a key that seals tokens
 
 Commands on a platform
@@ -257,6 +258,35 @@ Options
                                renew it if not
 {_OWN}
   --json                       with its lifetime, as one line of JSON"""
+
+_GRANTS_IMPORT = f"""\
+grantflow grants import FILE [OPTIONS]
+
+Bring in tokens that another program got, so that nobody has to grant again.
+They are kept in the vault that `grantflow serve` has with the same settings.
+FILE is a list of objects in JSON, or one a line; a token file of wxc_sdk; an
+Authlib token, or a mapping of them by user. It is told by its shape; - reads
+standard input.
+
+Examples
+  grantflow grants import tokens.json --dry-run
+  grantflow grants import tokens.yml --env-file my-integration.env
+  my-export | grantflow grants import -
+
+Options
+  --dry-run                    say what would become of each, and change nothing
+  --names owner|person         what the names of a mapping are: your own users,
+                               or people's ids at the platform [owner]
+  --replace                    in place of grants that are here already, too
+{_OWN}
+  --json                       the result as one line of JSON
+
+Where an entry has no person_id, the platform is asked whose its tokens are;
+the refresh token is in the vault before. An entry that cannot be used is named
+with what to do, and all others come in. It is safe to run again, after a kill
+too. The other program must not use the tokens any more.
+
+Exit codes: 1 some failed; 5 the platform was out of order, run it again."""
 
 _KEY_NEW = """\
 grantflow key new
@@ -498,6 +528,7 @@ COMMANDS = {
     ("whoami",): _WHOAMI,
     ("api",): _API,
     ("token",): _TOKEN,
+    ("grants", "import"): _GRANTS_IMPORT,
     ("key", "new"): _KEY_NEW,
     ("platform", "serve"): _PLATFORM_SERVE,
     ("platform", "person", "add"): _PERSON_ADD,

@@ -3,6 +3,8 @@
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from grantflow.cli.output import one_line
 
@@ -35,6 +37,19 @@ def set_up(*, verbose: bool, debug: bool) -> None:
     if not debug:
         for chatty in ("uvicorn.error", "httpx2", "httpcore2", "asyncio"):
             logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+@contextmanager
+def told_by_the_command() -> Iterator[None]:
+    """What the command tells of each grant itself is not logged beside it, but where more is asked for."""
+    logger = logging.getLogger("grantflow")
+    before = logger.level
+    if logging.getLogger().level >= logging.WARNING:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def redacted(text: str) -> str:

@@ -50,6 +50,12 @@ def say(text: str) -> None:
     _to_stderr(as_called(text))
 
 
+def say_of(label: str, text: str) -> None:
+    """Chatter about one of many: on a terminal in two columns, else in one line."""
+    width = _width(sys.stderr) if sys.stderr.isatty() else None
+    say(aligned([(one_line(label), one_line(text))], width=width)[0].removeprefix("  "))
+
+
 def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 

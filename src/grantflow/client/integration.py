@@ -338,10 +338,13 @@ class Integration(_Made):
         )
         return self._shell.perform(adopt(self._parts, tokens, instead=replace))
 
-    def adopt_all(self, batch: Sequence[ExistingTokens], *, replace: bool = False) -> Sequence[AdoptedGrant]:
+    def adopt_all(
+        self, batch: Sequence[ExistingTokens], *, replace: bool = False, dry_run: bool = False
+    ) -> Sequence[AdoptedGrant]:
         """Keep many at once, as `adopt` has it, but ask nobody: a grant whose person is not known yet (`is_named`
-        tells) waits for `adopt` to be called with the same tokens. Raises ValueError."""
-        return self._shell.perform(take_in(self._parts, batch, instead=replace))
+        tells) waits for `adopt` to be called with the same tokens. `dry_run`: tell what would become of them, and keep
+        nothing. Raises ValueError."""
+        return self._shell.perform(take_in(self._parts, batch, instead=replace, dry_run=dry_run))
 
     def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
         """All grants, or those of one owner, oldest first; disconnected ones too (`Status.REVOKED`)."""
@@ -494,9 +497,11 @@ class AsyncIntegration(_Made):
         )
         return await self._shell.perform(adopt(self._parts, tokens, instead=replace))
 
-    async def adopt_all(self, batch: Sequence[ExistingTokens], *, replace: bool = False) -> Sequence[AdoptedGrant]:
+    async def adopt_all(
+        self, batch: Sequence[ExistingTokens], *, replace: bool = False, dry_run: bool = False
+    ) -> Sequence[AdoptedGrant]:
         """As `Integration.adopt_all`."""
-        return await self._shell.perform(take_in(self._parts, batch, instead=replace))
+        return await self._shell.perform(take_in(self._parts, batch, instead=replace, dry_run=dry_run))
 
     async def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
         """As `Integration.grants`."""

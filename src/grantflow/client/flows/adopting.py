@@ -12,6 +12,7 @@ from typing import Final
 
 from grantflow.client import rules, webex
 from grantflow.client.errors import GrantflowError, ReauthorizationRequired, TransientTokenError, UnknownPerson
+from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.refreshing import NO_TOKEN, refresh
 from grantflow.client.flows.settling import give_back
@@ -23,7 +24,7 @@ from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import is_token
 
 #: How many are written in one transaction: others wait for it no longer than for any other write.
-_TOGETHER: Final = 100
+_TOGETHER: Final = 500
 _LOOK_AGAIN_SECONDS: Final = 0.1
 
 
@@ -40,13 +41,17 @@ def adopt(parts: Parts, tokens: ExistingTokens, *, instead: bool) -> Flow[Adopte
     return (yield from alone(("adopt", taken.id), lambda: _name(parts, tokens, instead=instead)))
 
 
-def take_in(parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool) -> Flow[list[AdoptedGrant]]:
-    """Keep all of them, asking nobody; one answer for each, in their order. Raises ValueError."""
+def take_in(
+    parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool, dry_run: bool = False
+) -> Flow[list[AdoptedGrant]]:
+    """Keep all of them, asking nobody; one answer for each, in their order. `dry_run`: only tell what would become of
+    them. Raises ValueError."""
     for tokens in batch:
         check(tokens)
     taken: list[AdoptedGrant] = []
     for begin in range(0, len(batch), _TOGETHER):
-        taken += yield from _take_in(parts, batch[begin : begin + _TOGETHER], instead=instead)
+        some = batch[begin : begin + _TOGETHER]
+        taken += yield from _take_in(parts, some, instead=instead, dry_run=dry_run)
     return taken
 
 
@@ -76,7 +81,9 @@ class _Seen:
     here: StoredGrant | None
 
 
-def _take_in(parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool) -> Flow[list[AdoptedGrant]]:
+def _take_in(
+    parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool, dry_run: bool
+) -> Flow[list[AdoptedGrant]]:
     taken: dict[int, AdoptedGrant] = {}
     left = list(range(len(batch)))
     while left:
@@ -91,14 +98,20 @@ def _take_in(parts: Parts, batch: Sequence[ExistingTokens], *, instead: bool) ->
                 taken[number] = _told(found.here.grant, outcome)
             else:
                 coming.append((number, outcome, _adopting(parts, batch[number], found, now=now)))
-        kept = yield from save(lambda: parts.vault.adopt([entry for _, _, entry in coming], at=now))  # noqa: B023
+        if dry_run:
+            kept: Sequence[StoredGrant | None] = [entry.stored for _, _, entry in coming]
+        elif coming:
+            kept = yield from save(lambda: parts.vault.adopt([entry for _, _, entry in coming], at=now))  # noqa: B023
+        else:
+            kept = []
         left = []
         for (number, outcome, _), stored in zip(coming, kept, strict=True):
             if stored is None:  # somebody was there first: to be weighed again
                 left.append(number)
                 continue
-            parts.live.drop(stored.grant.key)
-            logger.info("grant %s came in from elsewhere, generation %d", stored.grant.id, stored.grant.generation)
+            if not dry_run:
+                parts.live.drop(stored.grant.key)
+                logger.info("grant %s came in from elsewhere, generation %d", stored.grant.id, stored.grant.generation)
             taken[number] = _told(stored.grant, outcome)
     return [taken[number] for number in range(len(batch))]
 
@@ -172,25 +185,29 @@ def _ask(parts: Parts, grant: Grant, access_token: Secret, *, is_new: bool) -> F
     try:
         if parts.asks_for_person:
             person = yield from _ask_host(access_token, is_new=is_new)
-            whose, fix = "identify told", "Check what it takes for the person's id"
+            whose, fix = "identify told", "check what it takes for the person's id"
         else:
-            request = webex.whoami_request(parts.configuration.api_url, access_token)
-            response = yield from send(request, deadline=parts.configuration.deadline)
+            asked = question(parts.configuration, access_token)
+            response = yield from send(asked.request, deadline=parts.configuration.deadline)
             if webex.is_away(response):
                 told = "a web page" if is_page(response) else str(response.status)
-                raise _later(grant, f"people/me answered with {told}", seconds=retry_after(response))
-            person = webex.read_person(response)
+                raise _later(
+                    grant,
+                    f"{asked.called} answered with {told}",
+                    seconds=retry_after(response),
+                    status=response.status,
+                )
+            person = asked.read(response)
             if response.status == 401 and not is_new:
                 return None
-            whose = f"people/me answered {response.status} and told"
-            fix = "The scope spark:people_read lets it; for another kind of server give Integration(identify=...)"
+            whose, fix = f"{asked.called} answered {response.status} and told", asked.fix
     except Unanswered as silence:
-        raise _later(grant, f"The platform did not answer: {silence}", seconds=None) from silence
+        raise _later(grant, f"The platform did not answer: {silence}") from silence
     shown = rules.presentable(person) if person else None
     if shown is None and (is_new or not parts.asks_for_person):
         raise UnknownPerson(
-            f"The tokens are kept as grant {grant.id}, but {whose} no person, so nobody can use them. {fix}, or say "
-            "whose they are, and adopt them again."
+            f"The tokens are kept as grant {grant.id}, but {whose} no person, so nobody can use them. Say whose they "
+            f"are, or {fix}; then adopt them again."
         )
     return shown
 
@@ -207,11 +224,12 @@ def _ask_host(access_token: Secret, *, is_new: bool) -> Flow[Person | None]:
         return None
 
 
-def _later(grant: Grant, what: str, *, seconds: int | None) -> TransientTokenError:
+def _later(grant: Grant, what: str, *, seconds: int | None = None, status: int | None = None) -> TransientTokenError:
     return TransientTokenError(
         f"{what}, when it was asked whose tokens came in. They are kept as grant {grant.id}; adopt them again to go "
         "on.",
         retry_after=rules.back_off(1, retry_after=seconds),
+        status=status,
         grant=grant,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
-from grantflow.client import rules, userinfo, webex
+from grantflow.client import rules, webex
 from grantflow.client.errors import (
     GrantflowError,
     IntegrationRefused,
@@ -21,6 +21,7 @@ from grantflow.client.errors import (
     WrongAccount,
 )
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
+from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.flows.settling import clear_standing, load_standing
@@ -185,22 +186,13 @@ def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
 
 def _ask_platform(parts: Parts, access_token: Secret) -> Flow[tuple[Person | None, str, str]]:
     """Who granted; whose word it is, and what to do where it names nobody."""
-    endpoint = parts.configuration.userinfo_endpoint
-    if endpoint is None:
-        request, read, called = (
-            webex.whoami_request(parts.configuration.api_url, access_token),
-            webex.read_person,
-            "people/me",
-        )
-        fix = "ask for the scope spark:people_read, or for another kind of server give Integration(identify=...)"
-    else:
-        request, read, called = userinfo.whoami_request(endpoint, access_token), userinfo.read_person, "userinfo"
-        fix = "ask for the scope openid, or find out by a way of your own: Integration(identify=...)"
-    response = yield from _answer_to(request, parts=parts)
+    asked = question(parts.configuration, access_token)
+    response = yield from _answer_to(asked.request, parts=parts)
     if webex.is_away(response):
-        raise _away(response, called=called)
-    named = read(response)
-    return rules.presentable(named) if named else None, f"{called} answered {response.status} and told", fix
+        raise _away(response, called=asked.called)
+    named = asked.read(response)
+    person = rules.presentable(named) if named else None
+    return person, f"{asked.called} answered {response.status} and told", asked.fix
 
 
 def _away(response: Response, *, called: str) -> TransientTokenError:
