@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A program: its names on PATH or its full paths, the first that exists is taken, and how to come by it."""
+    """A program: its names on PATH or its full paths, the first that exists is taken, and how to come by it. What is
+    run by another program is named by the full path of a file."""
 
     programs: Sequence[str]
     fix: str
@@ -42,6 +43,14 @@ PARTS = {
         programs=[str(ROOT / ".tools/newman/node_modules/.bin/newman"), "newman"],
         fix="Newman is missing: run the tests by ./dev test, which fetches it.",
     ),
+    "node": Part(
+        programs=["node"],
+        fix="Node is missing: run the tests by ./dev test, whose environment has it.",
+    ),
+    "oidc-provider": Part(
+        programs=[str(ROOT / ".tools/oidc_provider/node_modules/oidc-provider/package.json")],
+        fix="oidc-provider is missing: run the tests by ./dev test, which fetches it.",
+    ),
     "strace": Part(
         programs=["strace"],
         fix="strace is missing: run ./dev test as root on Debian, or install strace.",
@@ -67,6 +76,8 @@ def require(name: str) -> str:
     for program in part.programs:
         if found := shutil.which(program):
             return found
+        if Path(program).is_absolute() and Path(program).is_file():
+            return program
     pytest.skip(part.fix)
 
 

@@ -1,5 +1,6 @@
 """The committed lock files: in step with pyproject.toml, every file of every package pinned by its hash."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -81,3 +82,15 @@ def test_what_runs_has_the_versions_that_were_tested() -> None:
 
 def test_the_build_tool_that_is_locked_is_the_one_that_builds() -> None:
     assert PROJECT["dependency-groups"]["build"] == PROJECT["build-system"]["requires"]
+
+
+@pytest.mark.parametrize("part", ["newman", "oidc_provider"])
+def test_every_package_from_npm_is_pinned_by_its_hash_and_names_no_host(part: str) -> None:
+    folder = ROOT / "tests/interop" / part
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+    asked_for = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert lock["packages"][""]["dependencies"] == asked_for
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in asked_for} == asked_for
+    loose = [name for name, of in packages.items() if not of["integrity"].startswith("sha512-") or "resolved" in of]
+    assert loose == []
