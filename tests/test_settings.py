@@ -45,6 +45,15 @@ def test_an_integration_talks_to_webex_unless_told_otherwise(monkeypatch: pytest
     assert integration(monkeypatch).api_url == "https://webexapis.com/v1"
 
 
+def test_while_the_client_secret_is_replaced_there_are_two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert integration(monkeypatch).client_secrets() == ["s3cret"]
+    (tmp_path / "other").write_text("0ther\n")
+    with_file = integration(monkeypatch, GRANTFLOW_OTHER_CLIENT_SECRET_FILE=str(tmp_path / "other"))
+    assert with_file.client_secrets() == ["s3cret", "0ther"]
+    monkeypatch.delenv("GRANTFLOW_OTHER_CLIENT_SECRET_FILE")
+    assert integration(monkeypatch, GRANTFLOW_OTHER_CLIENT_SECRET="0ther").client_secrets() == ["s3cret", "0ther"]
+
+
 def test_flags_come_before_the_environment_and_that_before_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
         VaultUnavailable,
         WrongAccount,
     )
+    from grantflow.client.events import Event, Kind
     from grantflow.client.flows.starting import BegunAuthorization
     from grantflow.client.grant import (
         AccessToken,
         AdoptedGrant,
         Adoption,
+        Brake,
         CompletedGrant,
         ExistingTokens,
         Grant,
@@ -57,8 +59,10 @@ __all__ = [
     "AuthorizationResponseError",
     "BegunAuthorization",
     "BodyNotReplayable",
+    "Brake",
     "CompletedGrant",
     "DiscoveryFailed",
+    "Event",
     "ExistingTokens",
     "ExpiredState",
     "ForeignOrigin",
@@ -67,6 +71,7 @@ __all__ = [
     "Integration",
     "IntegrationRefused",
     "KeyRing",
+    "Kind",
     "MalformedKey",
     "MismatchingIssuer",
     "MismatchingState",
@@ -94,9 +99,10 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "grantflow.client.events": ["Event", "Kind"],
     "grantflow.client.flows.starting": ["BegunAuthorization"],
     "grantflow.client.grant": [
-        *("AccessToken", "AdoptedGrant", "Adoption", "CompletedGrant", "ExistingTokens", "Grant", "Person"),
+        *("AccessToken", "AdoptedGrant", "Adoption", "Brake", "CompletedGrant", "ExistingTokens", "Grant", "Person"),
         *("Revocation", "Status"),
     ],
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],

@@ -163,8 +163,9 @@ class IntegrationSettings(_Settings):
     ``vault`` is the file that keeps the grants, sealed under ``key``. ``public_url`` is where people and the platform
     find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. The two
     endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret`` and ``key``, a file that holds
-    nothing else can be named: ``client_secret_file``, ``key_file``. ``platform`` is what the pages call the other
-    side, and ``connected_apps_url`` its page where a person revokes a grant.
+    nothing else can be named: ``client_secret_file``, ``key_file``. While the client secret is replaced there may be
+    another one, ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call
+    the other side, and ``connected_apps_url`` its page where a person revokes a grant.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_")
@@ -180,6 +181,8 @@ class IntegrationSettings(_Settings):
     client_id: Text
     client_secret: SecretStr
     client_secret_file: Path | None = None
+    other_client_secret: SecretStr | None = None
+    other_client_secret_file: Path | None = None
     scopes: Text
     key: SecretStr
     key_file: Path | None = None
@@ -197,10 +200,15 @@ class IntegrationSettings(_Settings):
     host: Text = "localhost"
     port: Port = 8000
 
+    def client_secrets(self) -> list[str]:
+        """One, or two while it is replaced."""
+        given = [self.client_secret, self.other_client_secret]
+        return [secret.get_secret_value() for secret in given if secret is not None]
+
     @model_validator(mode="before")
     @classmethod
     def read_secret_files(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in ("client_secret", "key"):
+        for name in ("client_secret", "other_client_secret", "key"):
             if path := values.get(f"{name}_file"):
                 if name in values:
                     raise SettingsError({_variable(cls, name): f"set it, or {_variable(cls, name)}_FILE, not both"})

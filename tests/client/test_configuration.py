@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from grantflow import Integration, KeyRing, SqliteVault
+from grantflow.client.configuration import name_of
 from grantflow.protocol.errors import InvalidScope
 
 KEYS = KeyRing(KeyRing.new_key())
@@ -118,5 +119,5 @@ def test_a_public_client_has_no_secret_and_a_standing_of_its_own(tmp_path: Path)
     public = made(tmp_path, client_secret=None).configuration
     secret = made(tmp_path).configuration
     assert public.credentials.client_secret is None
-    assert public.credentials_name == "public"
-    assert secret.credentials_name not in {"public", "s"}
+    assert name_of(public.credentials) == "public"
+    assert name_of(secret.credentials) not in {"public", "s"}

@@ -132,6 +132,8 @@ Settings (environment, or [integration] in grantflow.toml in lower case and
 without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_CLIENT_ID          from the platform, when it was registered
   GRANTFLOW_CLIENT_SECRET      the same; or GRANTFLOW_CLIENT_SECRET_FILE
+  GRANTFLOW_OTHER_CLIENT_SECRET
+                               while it is replaced: the one that works is used
   GRANTFLOW_SCOPES             what to ask for, separated by spaces
   GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
   GRANTFLOW_VAULT              the file that keeps grants [one in DIR]

@@ -50,7 +50,7 @@ def make(
     try:
         return kind(
             settings.client_id,
-            settings.client_secret.get_secret_value(),
+            settings.client_secrets(),
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
             vault=_vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings)),

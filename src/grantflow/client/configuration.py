@@ -1,7 +1,8 @@
 """What an integration knows of itself and of its platform, checked once when it is made."""
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from grantflow.client import webex
@@ -9,16 +10,19 @@ from grantflow.client.grant import Grant
 from grantflow.protocol.metadata import ServerMetadata
 from grantflow.protocol.redirect_uri import origin
 from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """`iss_required`: whether `iss` must come with each answer, and not only match where it comes. Where
+    """`credentials` holds the first client secret, `further_secrets` the others that may serve while one is replaced.
+    `iss_required`: whether `iss` must come with each answer, and not only match where it comes. Where
     `userinfo_endpoint` is None, people/me tells who granted. `deadline` is the most that one call of the token endpoint
     may take in all, and `lease_margin` by how much the lease outlasts it, both in seconds."""
 
     credentials: ClientCredentials
+    further_secrets: tuple[Secret, ...]
     redirect_uri: str
     scopes: Scopes
     api_url: str
@@ -38,10 +42,12 @@ class Configuration:
         return self.credentials.client_id
 
     @property
-    def credentials_name(self) -> str:
-        """Names the client secret in use without telling it: another secret has another standing."""
-        secret = self.credentials.client_secret
-        return secret.fingerprint() if secret else "public"
+    def all_credentials(self) -> tuple[ClientCredentials, ...]:
+        """One for each client secret, in the order in which they were given."""
+        return (
+            self.credentials,
+            *(replace(self.credentials, client_secret=secret) for secret in self.further_secrets),
+        )
 
     @property
     def lease_seconds(self) -> float:
@@ -55,9 +61,15 @@ class Configuration:
         return self.connect_url + separator + urlencode({"grant": grant.id})
 
 
+def name_of(credentials: ClientCredentials) -> str:
+    """Names the client secret without telling it: another secret has another standing."""
+    return credentials.client_secret.fingerprint() if credentials.client_secret else "public"
+
+
 def configure(
     credentials: ClientCredentials,
     *,
+    further_secrets: Sequence[Secret] = (),
     redirect_uri: str,
     scopes: Scopes,
     server: ServerMetadata | None = None,
@@ -86,6 +98,7 @@ def configure(
     api_url = (webex.API_URL if api_url is None else api_url).rstrip("/")
     configuration = Configuration(
         credentials=credentials,
+        further_secrets=tuple(dict.fromkeys(further_secrets)),
         redirect_uri=redirect_uri,
         scopes=scopes,
         api_url=api_url,
@@ -117,10 +130,10 @@ def _connect_url(redirect_uri: str) -> str:
 
 
 def _check(configuration: Configuration, *, allow_plain_http: bool) -> None:
-    secret = configuration.credentials.client_secret
+    secrets = [each.client_secret for each in configuration.all_credentials]
     if not configuration.client_id.strip():
         raise ValueError("client_id is empty; the platform shows it when the integration is registered.")
-    if secret is not None and not secret.reveal().strip():
+    if any(secret is not None and not secret.reveal().strip() for secret in secrets):
         raise ValueError(
             "client_secret is empty (a setting that is not set?); the platform shows it once, when the integration is "
             "registered or the secret regenerated. A public client has none: leave it out, or give None."

@@ -92,7 +92,8 @@ class StoredGrant:
       may have been swapped without our knowing.
     - `failures`: transient failures in a row.
     - `suspected_at`: when the platform first answered 401 to this grant alone.
-    - `refused_at`: when the refresh token was refused for good.
+    - `refused_at`: when the refresh token was refused for good. Where the status is REFRESH_DELAYED nevertheless, the
+      refusal was one of many and is held back until an operator has looked.
     """
 
     grant: Grant
@@ -103,12 +104,16 @@ class StoredGrant:
     suspected_at: datetime | None = None
     refused_at: datetime | None = None
 
+    @property
+    def is_held_back(self) -> bool:
+        return self.refused_at is not None and self.grant.status is Status.REFRESH_DELAYED
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the token endpoint thinks of the integration itself, under one client secret.
 
-    `refused_at` and `retry_at` are set while it refuses the integration; `succeeded_at` is its last success.
+    `refused_at` and `retry_at` are set while it refuses the integration; `succeeded_at` is when it last began to serve.
     """
 
     refused_at: datetime | None = None
@@ -116,6 +121,10 @@ class Standing:
     failures: int = 0
     reason: str | None = None
     succeeded_at: datetime | None = None
+
+    @property
+    def works(self) -> bool:
+        return self.refused_at is None and self.succeeded_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,16 @@ class AccessToken:
     token: Secret
     expires_at: datetime | None
     grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Whether refusals are believed. `on_since` is set while they are not, because so many came at once; `released_at`
+    is when an operator last had them count again."""
+
+    on_since: datetime | None = None
+    released_at: datetime | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

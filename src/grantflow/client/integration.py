@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from grantflow.client.configuration import Configuration, check_address, configure
 from grantflow.client.discovery import check_identity, sends_basic
+from grantflow.client.events import Event
+from grantflow.client.flows import brake
 from grantflow.client.flows.adopting import adopt, take_in
 from grantflow.client.flows.calling import call
 from grantflow.client.flows.discovering import discover
@@ -20,11 +22,13 @@ from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.handing_out import hand_out
 from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
+from grantflow.client.flows.retrying import retry
 from grantflow.client.flows.revoking import revoke
 from grantflow.client.flows.starting import BegunAuthorization, start
 from grantflow.client.grant import (
     AccessToken,
     AdoptedGrant,
+    Brake,
     CompletedGrant,
     ExistingTokens,
     Grant,
@@ -44,6 +48,9 @@ from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
 from grantflow.sealing import KeyRing
 
+#: One, or several while it is replaced: the one that works is found and remembered. None for a public client.
+ClientSecrets: TypeAlias = str | Secret | Sequence[str | Secret] | None
+
 
 def _real_now() -> datetime:
     return datetime.now(UTC)
@@ -59,7 +66,7 @@ class _Made:
     def __init__(
         self,
         client_id: str,
-        client_secret: str | Secret | None = None,
+        client_secret: ClientSecrets = None,
         *,
         redirect_uri: str,
         scopes: str | Iterable[str],
@@ -73,6 +80,7 @@ class _Made:
         api_origins: Iterable[str] = (),
         grant_url: str | None = None,
         identify: Callable[[Any], Any] | None = None,
+        on_event: Callable[[Event], Any] | None = None,
         client_authentication: Literal["body", "basic"] | None = None,
         deadline: float = 40.0,
         allow_plain_http: bool = False,
@@ -81,12 +89,13 @@ class _Made:
         _now: Callable[[], datetime] = _real_now,
         _mint: Mint = secrets.token_urlsafe,
     ) -> None:
-        secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
+        secret, *further = _secrets(client_secret)
         basic = client_authentication == "basic"
         if server is not None and client_authentication is None:
             basic = sends_basic(server, secret)
         configuration = configure(
             ClientCredentials(client_id, secret, basic=basic),
+            further_secrets=[each for each in further if each is not None],
             redirect_uri=redirect_uri,
             scopes=read_scopes(scopes if isinstance(scopes, str) else " ".join(scopes)),
             server=server,
@@ -104,11 +113,13 @@ class _Made:
         if server is not None and identify is None:
             check_identity(server, list(configuration.scopes))
         self.now = _now
-        self._parts = Parts(configuration, vault, _mint, asks_for_person=identify is not None)
+        self._parts = Parts(
+            configuration, vault, _mint, asks_for_person=identify is not None, is_watched=on_event is not None
+        )
         self._origins = Origins.of(*configuration.api_origins)
-        self._open_shell(transport, identify=identify, now=_now)
+        self._open_shell(transport, identify=identify, on_event=on_event, now=_now)
 
-    def _open_shell(self, transport: Any, *, identify: Any, now: Callable[[], datetime]) -> None:
+    def _open_shell(self, transport: Any, *, identify: Any, on_event: Any, now: Callable[[], datetime]) -> None:
         raise NotImplementedError
 
     @property
@@ -121,11 +132,14 @@ class _Made:
         """Everything that it was made with, defaults filled in."""
         return self._parts.configuration
 
-    def use_secret(self, client_secret: str | Secret) -> None:
-        """Authenticate with this client secret from now on: it was regenerated, and nothing has to be started again."""
-        secret = Secret(client_secret) if isinstance(client_secret, str) else client_secret
+    def use_secret(self, client_secret: ClientSecrets) -> None:
+        """Authenticate with this client secret, or these, from now on: it was regenerated, and nothing has to be
+        started again."""
+        secret, *further = _secrets(client_secret)
         credentials = replace(self.configuration.credentials, client_secret=secret)
-        self._parts = replace(self._parts, configuration=replace(self.configuration, credentials=credentials))
+        further_secrets = tuple(each for each in further if each is not None)
+        configuration = replace(self.configuration, credentials=credentials, further_secrets=further_secrets)
+        self._parts = replace(self._parts, configuration=configuration)
 
     @property
     def client_id(self) -> str:
@@ -175,11 +189,29 @@ class _Made:
         token = Secret(rejected) if isinstance(rejected, str) else rejected
         return (yield from refresh(self._parts, self._parts.key(person_id, owner), rejected=token)).grant
 
+    def _retry(self, person_id: str, owner: str | None, actor: str | None) -> Flow[Grant]:
+        return (yield from retry(self._parts, self._parts.key(person_id, owner), actor=actor)).grant
+
+    def _brake(self) -> Flow[Brake]:
+        return load(lambda: self._parts.vault.brake(self.client_id))
+
+    def _history(self, person_id: str, owner: str | None) -> Flow[Sequence[Event]]:
+        key = self._parts.key(person_id, owner)
+        return load(lambda: self._parts.vault.events(key))
+
+
+def _secrets(client_secret: ClientSecrets) -> Sequence[Secret | None]:
+    if client_secret is None or isinstance(client_secret, str | Secret):
+        client_secret = [client_secret] if client_secret is not None else []
+    secrets = [Secret(each) if isinstance(each, str) else each for each in client_secret]
+    return secrets or [None]
+
 
 class Integration(_Made):
     """Takes people through the grant flow, keeps their grants alive, and calls the API for them; blocking.
 
     - `client_id`, `client_secret`: as the platform's developer portal shows them; a public client has no secret (None).
+      Several secrets, new one first, while it is replaced: the one that the platform takes is found and remembered.
     - `redirect_uri`: where the platform sends the person back to, exactly as registered.
     - `scopes`: what to ask for, in one string or several.
     - `server`: what the platform says of itself, as `discover` finds out. Whatever is named here beside it counts.
@@ -192,6 +224,7 @@ class Integration(_Made):
       where `integration_pages` has it.
     - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default, or the
       server's userinfo endpoint.
+    - `on_event`: called with each `Event` once it is saved: at least once, also where a process dies in between.
     - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic (RFC 6749 section 2.3.1).
     - `deadline`: the most that one call of the token endpoint may take in all, in seconds; half of it to connect. What
       finds no connection by then is not sent.
@@ -237,6 +270,7 @@ class Integration(_Made):
         transport: Any,
         *,
         identify: Callable[[GrantClient], Person] | None,
+        on_event: Callable[[Event], object] | None,
         now: Callable[[], datetime],
     ) -> None:
         def find_out(access_token: Secret) -> Person:
@@ -250,6 +284,7 @@ class Integration(_Made):
             addresses=self._addresses,
             transport=transport,
             identify=find_out,
+            on_event=on_event,
         )
 
     def authorization_request(
@@ -370,9 +405,32 @@ class Integration(_Made):
         """
         return self._shell.perform(self._hand_out(person_id, owner, rejected))
 
-    def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
-        """Forget the grant here, and end it at the platform where that can be asked; tells which happened."""
-        return self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
+    def revoke(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> Revocation:
+        """Forget the grant here, and end it at the platform where that can be asked; tells which happened.
+
+        `actor` is noted in the audit log as who did it, where it was not the person.
+        """
+        return self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner), actor=actor))
+
+    def retry(self, person_id: str, *, owner: str | None = None, actor: str | None = "operator") -> Grant:
+        """Try a refused refresh token again, as an operator may once the platform has mended what was wrong; it is kept
+        for 30 days. Raises ReauthorizationRequired where it is refused once more or is not kept any more,
+        TransientTokenError, IntegrationRefused."""
+        return self._shell.perform(self._retry(person_id, owner, actor))
+
+    def brake(self) -> Brake:
+        """Whether refusals are held back, because the platform refused more than 20 grants, and every fifth, within
+        five minutes: then no grant is declared dead until `release_brake`."""
+        return self._shell.perform(self._brake())
+
+    def release_brake(self, *, actor: str | None = "operator") -> bool:
+        """An operator has looked: refusals count again, and what was held back may be asked for once more. Answers
+        whether the brake was on."""
+        return self._shell.perform(brake.release(self._parts, actor=actor))
+
+    def history(self, person_id: str, *, owner: str | None = None) -> Sequence[Event]:
+        """What happened to the grants of this person, oldest first, as the audit log has it."""
+        return self._shell.perform(self._history(person_id, owner))
 
     def is_first(self, form: str, *, seconds: int) -> bool:
         """Whether nobody has asked this of that form yet, in any process over this vault: a form that is sent twice is
@@ -428,6 +486,7 @@ class AsyncIntegration(_Made):
         transport: Any,
         *,
         identify: Callable[[AsyncGrantClient], Awaitable[Person]] | None,
+        on_event: Callable[[Event], object] | None,
         now: Callable[[], datetime],
     ) -> None:
         async def find_out(access_token: Secret) -> Person:
@@ -441,6 +500,7 @@ class AsyncIntegration(_Made):
             transport=transport,
             identify=find_out,
             vault_waits=self._parts.vault.waits,
+            on_event=on_event,
         )
 
     async def authorization_request(
@@ -520,9 +580,25 @@ class AsyncIntegration(_Made):
         """As `Integration.access_token`."""
         return await self._shell.perform(self._hand_out(person_id, owner, rejected))
 
-    async def revoke(self, person_id: str, *, owner: str | None = None) -> Revocation:
+    async def revoke(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> Revocation:
         """As `Integration.revoke`."""
-        return await self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner)))
+        return await self._shell.perform(revoke(self._parts, self._parts.key(person_id, owner), actor=actor))
+
+    async def retry(self, person_id: str, *, owner: str | None = None, actor: str | None = "operator") -> Grant:
+        """As `Integration.retry`."""
+        return await self._shell.perform(self._retry(person_id, owner, actor))
+
+    async def brake(self) -> Brake:
+        """As `Integration.brake`."""
+        return await self._shell.perform(self._brake())
+
+    async def release_brake(self, *, actor: str | None = "operator") -> bool:
+        """As `Integration.release_brake`."""
+        return await self._shell.perform(brake.release(self._parts, actor=actor))
+
+    async def history(self, person_id: str, *, owner: str | None = None) -> Sequence[Event]:
+        """As `Integration.history`."""
+        return await self._shell.perform(self._history(person_id, owner))
 
     async def is_first(self, form: str, *, seconds: int) -> bool:
         """As `Integration.is_first`."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from grantflow.client.grant import (
     Adoption,
+    Brake,
     ExistingTokens,
     Grant,
     GrantKey,
@@ -25,6 +26,11 @@ _LONGEST_WORDS: Final = 768
 _WITHIN_WORDS: Final = frozenset("\u200c\u200d\u00a0\u202f\u3000")
 #: How long a refused refresh token stays sealed, so that an operator can try it again.
 REFUSED_TOKENS_KEPT: Final = timedelta(days=30)
+#: More refused grants than so many, and this share of all that the platform judged, within this time, are not people
+#: who took their grants back one by one: something is wrong with the platform, the registration or the network.
+_MANY_REFUSED: Final = 20
+_SHARE_REFUSED: Final = 0.2
+MASS_REFUSAL_WITHIN: Final = timedelta(minutes=5)
 _LONGEST_BACK_OFF: Final = 60.0
 #: An access token that is handed out has this much of its life left at least, or a tenth of it where that is less.
 _LEFT_WHEN_HANDED_OUT: Final = timedelta(seconds=30)
@@ -83,6 +89,17 @@ def is_dead_alone(stored: StoredGrant, standing: Standing) -> bool:
     """Whether a further 401 condemns this grant: since its first one, the same credentials served another."""
     suspected, succeeded = stored.suspected_at, standing.succeeded_at
     return suspected is not None and succeeded is not None and succeeded > suspected
+
+
+def is_mass_refusal(refused: int, judged: int) -> bool:
+    """`refused` grants of `judged` refreshes within `MASS_REFUSAL_WITHIN`."""
+    return refused > _MANY_REFUSED and refused >= _SHARE_REFUSED * judged
+
+
+def counted_since(brake: Brake, *, now: datetime) -> datetime:
+    """From when on refusals count: those that an operator has looked at do not make the brake close again."""
+    earliest = now - MASS_REFUSAL_WITHIN
+    return max(earliest, brake.released_at) if brake.released_at else earliest
 
 
 def back_off(failures: int, *, retry_after: float | None = None, longest: float = _LONGEST_FOR_ONE) -> float:
@@ -263,6 +280,18 @@ def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -
         reason=reason,
     )
     return replace(stored, grant=grant, failures=0, suspected_at=None, refused_at=now)
+
+
+def held_back(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:
+    """Refused together with many others: not believed, and not asked again until an operator has looked."""
+    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=None, incident=incident, reason=reason)
+    return replace(stored, grant=grant, failures=0, suspected_at=None, refused_at=now)
+
+
+def reopened(stored: StoredGrant) -> StoredGrant:
+    """The refused token may be tried again, once: what is told of it stays until then."""
+    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=None)
+    return replace(stored, grant=grant, failures=0, refused_at=None)
 
 
 def revoked(grant: Grant) -> StoredGrant:

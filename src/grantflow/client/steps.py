@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
+from grantflow.client.events import Event
 from grantflow.client.grant import Person
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
@@ -65,6 +66,13 @@ class Identify:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Call whoever watches; the result is whether they took it. What they raise is theirs, and stops nobody."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     seconds: float
 
@@ -78,7 +86,7 @@ class Alone:
     flow: Callable[[], "Flow[Any]"] = field(repr=False)
 
 
-Step: TypeAlias = Now | Load | Save | Send | Call | Identify | Pause | Alone
+Step: TypeAlias = Now | Load | Save | Send | Call | Identify | Tell | Pause | Alone
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -112,6 +120,10 @@ def call_api(access_token: Secret, *, again: bool = False) -> Flow[int]:
 
 def identify(access_token: Secret) -> Flow[Person]:
     return cast(Person, (yield Identify(access_token)))
+
+
+def hand_over(event: Event) -> Flow[bool]:
+    return cast(bool, (yield Tell(event)))
 
 
 def pause(seconds: float) -> Flow[None]:

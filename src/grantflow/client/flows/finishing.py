@@ -20,11 +20,13 @@ from grantflow.client.errors import (
     VaultUnavailable,
     WrongAccount,
 )
+from grantflow.client.events import Kind
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
+from grantflow.client.flows.credentials import Chosen, clear, in_order, mark_refused
 from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.recording import tell
 from grantflow.client.flows.revoking import end_at_platform
-from grantflow.client.flows.settling import clear_standing, load_standing
 from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
 from grantflow.client.pending import LIFETIME, Pending
 from grantflow.client.rules import Verdict
@@ -56,7 +58,6 @@ def finish(parts: Parts, answer: str | Mapping[str, str], *, cookies: Mapping[st
         error.owner, error.return_to, error.cookie_name = pending.owner, pending.return_to, cookie_name
         raise
     grant = stored.grant
-    logger.info("grant %s given, generation %d", grant.id, grant.generation)
     values = {each.name: getattr(grant, each.name) for each in fields(Grant)}
     return CompletedGrant(**values, return_to=pending.return_to, cookie_name=cookie_name)
 
@@ -77,12 +78,15 @@ def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     key = parts.key(person.person_id, pending.owner)
     asked = read_scopes(pending.scopes) if pending.scopes else parts.configuration.scopes
     fresh = rules.granted(parts.mint(16), key, person=person, tokens=tokens, asked=asked, now=asked_at)
+    came = tokens.access_token.fingerprint()
+    event = parts.event(Kind.GRANTED, fresh.grant, at=(yield from current_time()), new_token=came)
     try:
         yield from _check_account(parts, pending, person)
-        stored = yield from save(lambda: parts.vault.enter(fresh))
+        stored = yield from save(lambda: parts.vault.enter(fresh, event=event))
     except Exception:
         yield from _let_go(parts, fresh)
         raise
+    yield from tell(parts, event.of(stored.grant))
     parts.live.keep(key, stored, now=(yield from current_time()))
     yield from _tidy(parts, now=asked_at)
     return stored
@@ -115,21 +119,28 @@ def _tidy(parts: Parts, *, now: datetime) -> Flow[None]:
 
 
 def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:
+    """Under one client secret after the other, as long as the platform refuses the client: that spends no code."""
     configuration = parts.configuration
-    exchange = CodeExchange(configuration.credentials, code, configuration.redirect_uri, pending.verifier)
-    response = yield from _answer_to(exchange_request(configuration.token_endpoint, exchange), parts=parts)
-    try:
-        tokens = read_tokens(response)
-    except TokenRefusal as refusal:
-        raise _exchange_error(refusal) from refusal
-    yield from _note_success(parts)
-    return tokens
+    left = yield from in_order(parts)
+    while True:
+        chosen = left.pop(0)
+        exchange = CodeExchange(chosen.credentials, code, configuration.redirect_uri, pending.verifier)
+        response = yield from _answer_to(exchange_request(configuration.token_endpoint, exchange), parts=parts)
+        try:
+            tokens = read_tokens(response)
+        except TokenRefusal as refusal:
+            if rules.judge(refusal) is not Verdict.INTEGRATION or not left:
+                raise _exchange_error(refusal) from refusal
+            yield from mark_refused(parts, chosen, refusal)
+        else:
+            yield from _note_success(parts, chosen)
+            return tokens
 
 
-def _note_success(parts: Parts) -> Flow[None]:
+def _note_success(parts: Parts, chosen: Chosen) -> Flow[None]:
     """What was held against the credentials is over; with the tokens in hand, this is not worth an error."""
     try:
-        yield from clear_standing(parts, (yield from load_standing(parts)))
+        yield from clear(parts, chosen)
     except VaultUnavailable as error:
         logger.warning("that the credentials have served is noted later: %s", error)
 

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from grantflow.client.configuration import Configuration
-from grantflow.client.grant import GrantKey, StoredGrant
+from grantflow.client.events import Event, Kind
+from grantflow.client.grant import Grant, GrantKey, StoredGrant
 from grantflow.client.pending import PendingCookies
 from grantflow.client.vault import Vault
 from grantflow.protocol.secret import Secret
@@ -108,14 +109,24 @@ class VainRenewals:
         self._rows.pop(key, None)
 
 
+@dataclass(slots=True)
+class Watch:
+    """When this process last looked for events that nobody was told of, because whoever should have was killed."""
+
+    looked_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`asks_for_person`: whether the host application finds out itself who granted, instead of people/me."""
+    """`asks_for_person`: whether the host application finds out itself who granted, instead of people/me.
+    `is_watched`: whether it wants to be told of events."""
 
     configuration: Configuration
     vault: Vault
     mint: Mint
     asks_for_person: bool = False
+    is_watched: bool = False
+    watch: Watch = field(default_factory=Watch)
     live: LiveTokens = field(default_factory=LiveTokens)
     unsaved: UnsavedTokens = field(default_factory=UnsavedTokens)
     vain: VainRenewals = field(default_factory=VainRenewals)
@@ -128,6 +139,12 @@ class Parts:
     def key(self, person_id: str, owner: str | None) -> GrantKey:
         """Without a user of the host application the person is their own owner."""
         return GrantKey(self.configuration.client_id, owner or person_id, person_id)
+
+    def event(self, kind: Kind, grant: Grant | None = None, *, at: datetime, **members: str | None) -> Event:
+        """An event of this integration, or of one of its grants; `members` are the others of `Event`."""
+        name, integration = self.mint(12), self.configuration.client_id
+        event = Event(name, at, kind, integration, is_to_be_told=self.is_watched, **members)  # type: ignore[arg-type]
+        return event if grant is None else event.of(grant)
 
     def incident(self) -> str:
         """A fresh name for something that went wrong, to be found in the log, the vault and the message."""

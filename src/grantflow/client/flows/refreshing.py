@@ -8,14 +8,16 @@ not get it waits and looks again. No lock and no transaction is held while the r
 from typing import Final
 
 from grantflow.client.errors import VaultUnavailable
+from grantflow.client.flows import brake
+from grantflow.client.flows.credentials import Chosen, choose
 from grantflow.client.flows.parts import Parts
-from grantflow.client.flows.settling import condemn, give_back, load_standing, save_late, settle, settle_silence
-from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
-from grantflow.client.grant import GrantKey, Standing, Status, StoredGrant
+from grantflow.client.flows.settling import condemn, give_back, save_late, settle, settle_silence
+from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
+from grantflow.client.grant import GrantKey, Status, StoredGrant
 from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
 from grantflow.protocol.http import Response
 from grantflow.protocol.secret import Secret
-from grantflow.protocol.token import Refresh, refresh_request
+from grantflow.protocol.token import ClientCredentials, Refresh, refresh_request
 
 _FIRST_LOOK_SECONDS: Final = 0.02
 _LONGEST_LOOK_SECONDS: Final = 0.5
@@ -69,15 +71,17 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[Store
             return renewed
 
 
-def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Standing]:
+def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Chosen]:
     """One request for each step of back-off, over all callers. Raises TransientTokenError, IntegrationRefused."""
     now = yield from current_time()
     if stored.grant.retry_at is not None and now < stored.grant.retry_at:
         raise must_wait(stored, now=now)
-    standing = yield from load_standing(parts)
-    if standing.retry_at is not None and now < standing.retry_at:
-        raise operator_must_look(standing, now=now)
-    return standing
+    if stored.is_held_back and (yield from brake.is_on(parts)):
+        raise many_are_refused(stored.grant)
+    chosen = yield from choose(parts)
+    if not chosen.may_ask(now):
+        raise operator_must_look(chosen.standing, now=now)
+    return chosen
 
 
 def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:
@@ -100,37 +104,36 @@ def _renew(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[StoredGran
     """With the lease in hand: ask, and keep what comes. None where there is reason to look again first."""
     if leased.refresh_token is None:
         return (yield from condemn(parts, leased, reason="the platform gave no refresh token", holder=holder))
-    standing = yield from _check_before_sending(parts, leased, holder=holder)
-    if standing is None:
+    chosen = yield from _check_before_sending(parts, leased, holder=holder)
+    if chosen is None:
         return None
     asked_at = yield from current_time()
     try:
-        response = yield from _ask(parts, leased.refresh_token)
+        response = yield from _ask(parts, leased.refresh_token, credentials=chosen.credentials)
     except Unanswered as silence:
         return (yield from settle_silence(parts, leased, silence, holder=holder))
     except BaseException:
         # Given up in the middle: whoever comes next sends the same token again, and at once.
         yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since or asked_at)
         raise
-    return (yield from settle(parts, leased, response, asked_at=asked_at, standing=standing, holder=holder))
+    return (yield from settle(parts, leased, response, asked_at=asked_at, chosen=chosen, holder=holder))
 
 
-def _check_before_sending(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[Standing | None]:
+def _check_before_sending(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[Chosen | None]:
     """None where so much of the lease has gone by, in a pause of this process, that it might end under way."""
-    standing = None
+    chosen = None
     try:
         # The one who had the lease before may have met a refusal meanwhile.
-        standing = yield from _check_may_ask(parts, leased)
+        chosen = yield from _check_may_ask(parts, leased)
         left = yield from load(lambda: parts.vault.lease_left(leased.grant.id, holder=holder))
         if left < parts.configuration.deadline:
-            standing = None
+            chosen = None
     finally:
-        if standing is None:
+        if chosen is None:
             yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
-    return standing
+    return chosen
 
 
-def _ask(parts: Parts, refresh_token: Secret) -> Flow[Response]:
-    configuration = parts.configuration
-    request = refresh_request(configuration.token_endpoint, Refresh(configuration.credentials, refresh_token))
-    return (yield from send(request, deadline=configuration.deadline))
+def _ask(parts: Parts, refresh_token: Secret, *, credentials: ClientCredentials) -> Flow[Response]:
+    request = refresh_request(parts.configuration.token_endpoint, Refresh(credentials, refresh_token))
+    return (yield from send(request, deadline=parts.configuration.deadline))

@@ -1,27 +1,31 @@
 """Revoke: forget the grant here in every case, and ask the platform to end it where it can be asked (RFC 7009)."""
 
 from grantflow.client import rules
-from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.events import Event, Kind
+from grantflow.client.flows.credentials import in_order
+from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.recording import tell
 from grantflow.client.grant import Grant, GrantKey, Revocation, Status, StoredGrant
-from grantflow.client.steps import Flow, Unanswered, load, save, send
-from grantflow.protocol.http import is_page
+from grantflow.client.steps import Flow, Unanswered, current_time, load, save, send
+from grantflow.protocol.http import Response, is_page
 from grantflow.protocol.revocation import Revocation as RevocationMessage
 from grantflow.protocol.revocation import revocation_request
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import SealingError
 
 
-def revoke(parts: Parts, key: GrantKey) -> Flow[Revocation]:
+def revoke(parts: Parts, key: GrantKey, *, actor: str | None = None) -> Flow[Revocation]:
     """Here first, so that no crash and no silence of the platform leaves a grant that was to be forgotten."""
     while True:
         stored = yield from _find(parts, key)
         if stored is None or stored.grant.status is Status.REVOKED:
             return Revocation(at_platform=False, reason="There was no grant to revoke.")
-        generation = stored.grant.generation
-        if (yield from _forget(parts, stored.grant, generation=generation)):
+        now = yield from current_time()
+        event = parts.event(Kind.REVOKED, rules.revoked(stored.grant).grant, at=now, actor=actor)
+        if (yield from _forget(parts, stored.grant, event=event)):
             break
     parts.live.drop(key)
-    logger.info("grant %s revoked", stored.grant.id)
+    yield from tell(parts, event)
     return (yield from end_at_platform(parts, stored))
 
 
@@ -34,8 +38,8 @@ def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
         return StoredGrant(grant) if grant else None
 
 
-def _forget(parts: Parts, grant: Grant, *, generation: int) -> Flow[bool]:
-    return (yield from save(lambda: parts.vault.save(rules.revoked(grant), generation=generation)))
+def _forget(parts: Parts, grant: Grant, *, event: Event) -> Flow[bool]:
+    return (yield from save(lambda: parts.vault.save(rules.revoked(grant), generation=grant.generation, event=event)))
 
 
 def end_at_platform(parts: Parts, stored: StoredGrant, *, deadline: float | None = None) -> Flow[Revocation]:
@@ -49,9 +53,8 @@ def end_at_platform(parts: Parts, stored: StoredGrant, *, deadline: float | None
             at_platform=False,
             reason="No revocation endpoint is configured; the person can end the access on the platform's own pages.",
         )
-    message = RevocationMessage(parts.configuration.credentials, token, hint)
     try:
-        response = yield from send(revocation_request(url, message), deadline=deadline or parts.configuration.deadline)
+        response = yield from _ask(parts, url, token, hint=hint, deadline=deadline or parts.configuration.deadline)
     except Unanswered as silence:
         return Revocation(at_platform=False, reason=f"The platform did not answer: {silence}.")
     if is_page(response):
@@ -70,3 +73,13 @@ def _best_token(stored: StoredGrant) -> tuple[Secret | None, str]:
     if stored.refresh_token is not None:
         return stored.refresh_token, "refresh_token"
     return stored.access_token, "access_token"
+
+
+def _ask(parts: Parts, url: str, token: Secret, *, hint: str, deadline: float) -> Flow[Response]:
+    """Under one client secret after the other, as long as the platform refuses the client (RFC 7009 section 2.2.1)."""
+    for chosen in (yield from in_order(parts)):
+        message = RevocationMessage(chosen.credentials, token, hint)
+        response = yield from send(revocation_request(url, message), deadline=deadline)
+        if response.status != 401:
+            break
+    return response

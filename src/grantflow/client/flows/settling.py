@@ -8,10 +8,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from grantflow.client import rules
+from grantflow.client.events import Event, Kind
+from grantflow.client.flows.brake import is_braked
+from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refused
 from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.recording import tell
 from grantflow.client.flows.revoking import end_at_platform
-from grantflow.client.flows.telling import must_grant_again, must_wait, operator_must_look
-from grantflow.client.grant import Standing, Status, StoredGrant
+from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
+from grantflow.client.grant import Status, StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, save
 from grantflow.protocol.http import Response
@@ -24,21 +28,33 @@ def settle(
     response: Response,
     *,
     asked_at: datetime,
-    standing: Standing,
+    chosen: Chosen,
     holder: str,
 ) -> Flow[StoredGrant | None]:
     """Lifetimes count from `asked_at`, so that no token is thought to live longer than it does."""
     try:
         tokens = read_tokens(response)
     except TokenRefusal as refusal:
-        return (yield from _settle_refusal(parts, leased, refusal, standing=standing, holder=holder))
+        return (yield from _settle_refusal(parts, leased, refusal, chosen=chosen, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    if not (yield from _save_tokens(parts, renewed, over=leased, asked_at=asked_at, holder=holder)):
+    event = _renewal(parts, renewed, over=leased, now=(yield from current_time()))
+    if not (yield from _save_tokens(parts, renewed, over=leased, asked_at=asked_at, event=event, holder=holder)):
         yield from _end_if_revoked(parts, renewed, over=leased)
         return None
-    yield from clear_standing(parts, standing)
-    logger.info("grant %s renewed, generation %d", renewed.grant.id, renewed.grant.generation)
+    yield from clear(parts, chosen)
+    yield from tell(parts, event)
     return renewed
+
+
+def _renewal(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime) -> Event:
+    sent, came = over.refresh_token, renewed.access_token
+    return parts.event(
+        Kind.REFRESHED,
+        renewed.grant,
+        at=now,
+        token=sent.fingerprint() if sent else None,
+        new_token=came.fingerprint() if came else None,
+    )
 
 
 def _end_if_revoked(parts: Parts, renewed: StoredGrant, *, over: StoredGrant) -> Flow[None]:
@@ -64,24 +80,35 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
     """Declare the grant dead. Raises ReauthorizationRequired."""
     now = yield from current_time()
     refused = rules.refused(leased, reason=reason, incident=parts.incident(), now=now)
-    if not (yield from _save_verdict(parts, refused, over=leased, holder=holder)):
+    kind = Kind.OUTCOME_UNKNOWN if leased.unanswered_since else Kind.REAUTHORIZATION_REQUIRED
+    if not (yield from _save_verdict(parts, refused, over=leased, kind=kind, now=now, holder=holder)):
         return None
     grant = refused.grant
-    # No more than a warning: a person who takes a grant back, or forgets it for months, needs no operator.
-    logger.warning("grant %s is dead: %s (incident %s)", grant.id, reason, grant.incident)
     parts.live.drop(grant.key)
     raise must_grant_again(grant, configuration=parts.configuration, unanswered_since=refused.unanswered_since)
 
 
+def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> Flow[StoredGrant | None]:
+    """The platform refused the token. Where it refuses many at once this is not believed, and an operator must look;
+    but where an answer was lost before, the cause is known. Raises ReauthorizationRequired, IntegrationRefused."""
+    if leased.unanswered_since is not None or not (yield from is_braked(parts)):
+        return (yield from condemn(parts, leased, reason=reason, holder=holder))
+    now = yield from current_time()
+    held = rules.held_back(leased, reason=reason, incident=parts.incident(), now=now)
+    if not (yield from _save_verdict(parts, held, over=leased, kind=Kind.HELD_BACK, now=now, holder=holder)):
+        return None
+    raise many_are_refused(held.grant)
+
+
 def _settle_refusal(
-    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, standing: Standing, holder: str
+    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
     verdict = rules.judge(refusal)
-    dead_alone = refusal.status == 401 and rules.is_dead_alone(leased, standing)
+    dead_alone = refusal.status == 401 and rules.is_dead_alone(leased, chosen.standing)
     if verdict is Verdict.FINAL or dead_alone:
-        return (yield from condemn(parts, leased, reason=str(refusal), holder=holder))
+        return (yield from _condemn_or_hold(parts, leased, reason=str(refusal), holder=holder))
     if verdict is Verdict.INTEGRATION:
-        return (yield from _blame_integration(parts, leased, refusal, standing=standing, holder=holder))
+        return (yield from _blame_integration(parts, leased, refusal, chosen=chosen, holder=holder))
     return (
         yield from _save_delay(
             parts,
@@ -114,63 +141,61 @@ def _save_delay(
         unanswered=unanswered,
         now=now,
     )
-    if not (yield from _save_verdict(parts, delayed, over=leased, holder=holder)):
+    if not (yield from _save_verdict(parts, delayed, over=leased, kind=Kind.REFRESH_DELAYED, now=now, holder=holder)):
         return None
-    grant = delayed.grant
-    logger.warning("grant %s not renewed: %s (incident %s)", grant.id, reason, grant.incident)
     raise must_wait(delayed, now=now, status=status)
 
 
 def _blame_integration(
-    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, standing: Standing, holder: str
+    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
+    """None where another client secret is there to be tried."""
     now = yield from current_time()
     # A lone 401 may be this grant's own: remembered, to be judged when the same credentials have served another.
     suspected_at = leased.suspected_at or (now if refusal.status == 401 else None)
     untouched = replace(leased, suspected_at=suspected_at)
     if not (yield from _save_verdict(parts, untouched, over=leased, holder=holder)):
         return None
-    marked = rules.integration_refused(standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
-    yield from _save_standing(parts, marked)
-    logger.error("the integration is refused: %s", refusal)
+    marked = yield from mark_refused(parts, chosen, refusal)
+    another = yield from choose(parts)
+    if another.name != chosen.name and another.may_ask(now):
+        return None
     raise operator_must_look(marked, now=now, status=refusal.status)
 
 
-def load_standing(parts: Parts) -> Flow[Standing]:
-    client_id, credentials = parts.configuration.client_id, parts.configuration.credentials_name
-    return (yield from load(lambda: parts.vault.standing(client_id, credentials=credentials)))
-
-
-def clear_standing(parts: Parts, standing: Standing) -> Flow[None]:
-    """The credentials have served, so what was held against them is over; written only where something was."""
-    if standing.refused_at is not None:
-        yield from _save_standing(parts, Standing(succeeded_at=(yield from current_time())))
-
-
-def _save_standing(parts: Parts, standing: Standing) -> Flow[None]:
-    client_id, credentials = parts.configuration.client_id, parts.configuration.credentials_name
-    yield from save(lambda: parts.vault.set_standing(client_id, credentials=credentials, standing=standing))
-
-
-def _save_verdict(parts: Parts, judged: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+def _save_verdict(
+    parts: Parts,
+    judged: StoredGrant,
+    *,
+    over: StoredGrant,
+    holder: str,
+    kind: Kind | None = None,
+    now: datetime | None = None,
+) -> Flow[bool]:
     """Save where the vault still has the token that was sent, and nobody else has taken up the refresh meanwhile."""
-    generation = over.grant.generation
+    generation, sent = over.grant.generation, over.refresh_token
+    event = None
+    if kind is not None and now is not None:
+        event = parts.event(kind, judged.grant, at=now, token=sent.fingerprint() if sent else None)
     try:
-        return (
-            yield from save(lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True))
+        saved = yield from save(
+            lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True, event=event)
         )
     except BaseException:
         yield from give_back(parts, over, holder=holder, unanswered_since=judged.unanswered_since)
         raise
+    if saved and event is not None:
+        yield from tell(parts, event)
+    return saved
 
 
 def _save_tokens(
-    parts: Parts, renewed: StoredGrant, *, over: StoredGrant, asked_at: datetime, holder: str
+    parts: Parts, renewed: StoredGrant, *, over: StoredGrant, asked_at: datetime, event: Event, holder: str
 ) -> Flow[bool]:
     """Save where the vault still has the token that was sent, whoever holds the lease by now. That token may be dead,
     so the new ones are not given up at the first failure; where they must be, whoever comes next need not wait."""
     try:
-        return (yield from _insist(parts, renewed, over=over, holder=holder))
+        return (yield from _insist(parts, renewed, over=over, event=event, holder=holder))
     except BaseException:
         parts.unsaved.keep(renewed)
         since = over.unanswered_since or asked_at
@@ -185,17 +210,18 @@ def save_late(parts: Parts, stored: StoredGrant) -> Flow[StoredGrant | None]:
     if renewed is None:
         return None
     over_this = renewed.grant.generation == generation + 1
-    saved = over_this and (yield from save(lambda: parts.vault.save(renewed, generation=generation)))
+    event = _renewal(parts, renewed, over=stored, now=(yield from current_time()))
+    saved = over_this and (yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event)))
     parts.unsaved.drop(key)
     if not saved:
         return None
-    logger.info("grant %s renewed late, generation %d", renewed.grant.id, renewed.grant.generation)
+    yield from tell(parts, event)
     return renewed
 
 
-def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, holder: str) -> Flow[bool]:
+def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:
     def write() -> bool:
-        return parts.vault.save(renewed, generation=over.grant.generation, holder=holder)
+        return parts.vault.save(renewed, generation=over.grant.generation, holder=holder, event=event)
 
     try:
         return (yield from save(write))

@@ -1,6 +1,7 @@
 """The words for a grant that cannot be used just now: what happened, why, what to do; the same wherever it shows."""
 
 from datetime import datetime
+from typing import Final
 
 from grantflow.client.configuration import Configuration
 from grantflow.client.errors import (
@@ -10,6 +11,9 @@ from grantflow.client.errors import (
     TransientTokenError,
 )
 from grantflow.client.grant import Grant, Standing, Status, StoredGrant
+
+#: In seconds; the most that any refusal of the integration makes people wait before a page.
+_WHILE_AN_OPERATOR_LOOKS: Final = 300.0
 
 
 def must_grant_again(
@@ -54,4 +58,14 @@ def operator_must_look(standing: Standing, *, now: datetime, status: int | None 
         f"{seconds:.0f} s, or at once with another secret.",
         status=status,
         retry_after=seconds,
+    )
+
+
+def many_are_refused(grant: Grant) -> IntegrationRefused:
+    return IntegrationRefused(
+        f"The platform refused the grant of {grant.called} ({grant.reason}), and those of many others at the same "
+        "time. So it is not declared dead, and not asked for again, until an operator has looked: see what is wrong "
+        "with the platform or the registration, then have the refused tokens tried again (grantflow grants retry "
+        f"--all-refused). Incident {grant.incident}.",
+        retry_after=_WHILE_AN_OPERATOR_LOOKS,
     )

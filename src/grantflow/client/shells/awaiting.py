@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 
 import httpx2
 
+from grantflow.client.events import Event
 from grantflow.client.grant import Person
 from grantflow.client.shells.running import Run
+from grantflow.client.shells.watching import not_taken
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
     MANY,
@@ -29,7 +31,7 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send
+from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -64,6 +66,7 @@ class AsyncShell:
         transport: httpx2.AsyncBaseTransport | None,
         identify: Callable[[Secret], Awaitable[Person]],
         vault_waits: bool = False,
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self._now = now
         self._addresses = addresses
@@ -72,6 +75,7 @@ class AsyncShell:
         self._transport = transport
         self._identify = identify
         self._vault_waits = vault_waits
+        self._on_event = on_event
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
 
     async def perform(self, flow: Flow[T]) -> T:
@@ -132,6 +136,8 @@ class AsyncShell:
                     return await self._identify(access_token)
                 except NO_USABLE_ANSWER as error:
                     raise silence(error) from error
+            case Tell(event):
+                return await self._tell(event)
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
@@ -155,6 +161,17 @@ class AsyncShell:
         except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
+
+    async def _tell(self, event: Event) -> bool:
+        assert self._on_event is not None
+        try:
+            taken = self._on_event(event)
+            if isinstance(taken, Awaitable):
+                await taken
+        except Exception as error:
+            not_taken(event, error)
+            return False
+        return True
 
     def _flight(self, step: Alone) -> "asyncio.Task[Any]":
         # A task of its own: the caller who happened to be first may be cancelled, the refresh is not.

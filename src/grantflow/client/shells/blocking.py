@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import httpx2
 
+from grantflow.client.events import Event
 from grantflow.client.grant import Person
 from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.running import Run
+from grantflow.client.shells.watching import not_taken
 from grantflow.client.shells.wire import (
     MANY,
     NO_USABLE_ANSWER,
@@ -26,7 +28,7 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send
+from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -59,12 +61,14 @@ class Shell:
         addresses: Addresses,
         transport: httpx2.BaseTransport | None,
         identify: Callable[[Secret], Person],
+        on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self._now = now
         self._monotonic = monotonic
         self._addresses = addresses
         self._transport = transport
         self._identify = identify
+        self._on_event = on_event
         self._made: _Here | None = None
         self._making = threading.Lock()
 
@@ -120,6 +124,8 @@ class Shell:
                     return self._identify(access_token)
                 except NO_USABLE_ANSWER as error:
                     raise silence(error) from error
+            case Tell(event):
+                return self._tell(event)
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
@@ -139,6 +145,15 @@ class Shell:
         except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
+
+    def _tell(self, event: Event) -> bool:
+        assert self._on_event is not None
+        try:
+            self._on_event(event)
+        except Exception as error:
+            not_taken(event, error)
+            return False
+        return True
 
     def _alone(self, step: Alone) -> Any:
         here = self._here()

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from grantflow.client.grant import Grant, GrantKey, Standing, StoredGrant
+from grantflow.client.events import Event
+from grantflow.client.grant import Brake, Grant, GrantKey, Standing, StoredGrant
 from grantflow.sealing import KeyRing
 
 
@@ -62,10 +63,22 @@ class Vault(Protocol):
 
     def standing(self, integration: str, *, credentials: str) -> Standing: ...
 
-    def enter(self, stored: StoredGrant) -> StoredGrant:
+    def brake(self, integration: str) -> Brake: ...
+
+    def refusals(self, integration: str, *, since: datetime) -> tuple[int, int]:
+        """How many grants the platform refused since then, and of how many refreshes that it judged."""
+
+    def events(self, key: GrantKey) -> Sequence[Event]:
+        """What happened to the grants of that key, oldest first."""
+
+    def untold(self, integration: str, *, before: datetime, limit: int) -> Sequence[Event]:
+        """Events of before then that whoever watches has not been told of."""
+
+    def enter(self, stored: StoredGrant, *, event: Event | None = None) -> StoredGrant:
         """Keep a grant from the grant flow. Where its key has a grant already, that one lives on with the new tokens:
         same id, next generation. Only a revoked one is over: the new one keeps its own id, so that what was bound to
-        the old one does not come back with it. Any lease ends. Returns what is kept."""
+        the old one does not come back with it. Any lease ends. Returns what is kept, which the event
+        is written as one of."""
 
     def adopt(self, batch: Sequence[Adopting], *, at: datetime) -> Sequence[StoredGrant | None]:
         """Keep grants of tokens that were brought in, all in one transaction; what is kept of each, as `enter` has it.
@@ -91,15 +104,32 @@ class Vault(Protocol):
         """Give the lease back where nothing was sent; the note becomes again what it was."""
 
     def save(
-        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
+        self,
+        stored: StoredGrant,
+        *,
+        generation: int,
+        holder: str | None = None,
+        only_holder: bool = False,
+        event: Event | None = None,
     ) -> bool:
         """Replace the record if it still has that generation, and end the holder's lease (every lease where no holder
-        is named). `only_holder`: and if the lease has not passed to another since. Returns whether it was replaced."""
+        is named). `only_holder`: and if the lease has not passed to another since. Returns whether it was replaced;
+        only then the event is written."""
 
     def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
         """Note that a state has served, to be remembered until its cookie is dead; False where it had before."""
 
-    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None: ...
+    def set_standing(
+        self, integration: str, *, credentials: str, standing: Standing, event: Event | None = None
+    ) -> None: ...
+
+    def set_brake(self, integration: str, brake: Brake, *, event: Event) -> None: ...
+
+    def record(self, event: Event) -> None:
+        """Write an event that comes with no other change."""
+
+    def set_told(self, event_id: str) -> None:
+        """Whoever watches has been told of it."""
 
     def forget_refused(self, *, before: datetime) -> None:
         """Drop the tokens that were refused before then."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from grantflow.client.events import Event, Kind
 from grantflow.client.grant import Grant, Status, StoredGrant
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
@@ -19,6 +20,12 @@ CHANGING_COLUMNS: Final = (
     *("refused_at", "incident", "reason"),
 )
 COLUMNS: Final = ("id", "integration", "owner", "person_id", *CHANGING_COLUMNS)
+
+
+EVENT_COLUMNS: Final = (
+    *("id", "at", "kind", "integration", "grant_id", "owner", "person_id", "generation", "incident", "reason"),
+    *("token", "new_token", "actor"),
+)
 
 
 class Row(Protocol):
@@ -89,6 +96,17 @@ def read_grant(row: Row) -> Grant:
         incident=row["incident"],
         reason=row["reason"],
     )
+
+
+def write_event(event: Event) -> Mapping[str, Any]:
+    """The columns of `EVENT_COLUMNS`."""
+    columns = {name: getattr(event, name) for name in EVENT_COLUMNS}
+    return {**columns, "at": to_seconds(event.at), "kind": event.kind.value}
+
+
+def read_event(row: Row) -> Event:
+    columns = {name: row[name] for name in EVENT_COLUMNS}
+    return Event(**{**columns, "at": to_time(row["at"]), "kind": Kind(row["kind"])})
 
 
 def _seal_tokens(stored: StoredGrant, keys: KeyRing) -> bytes | None:

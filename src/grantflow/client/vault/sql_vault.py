@@ -11,17 +11,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
-from grantflow.client.grant import Grant, GrantKey, Standing, Status, StoredGrant
+from grantflow.client.events import REFUSALS, Event, Kind
+from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.client.vault import Adopting
 from grantflow.client.vault.process import is_gone, this_process
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
     COLUMNS,
+    EVENT_COLUMNS,
     Row,
+    read_event,
     read_grant,
     read_record,
     to_seconds,
     to_time,
+    write_event,
     write_record,
 )
 from grantflow.sealing import KeyRing, Tampered, WrongKey
@@ -67,6 +71,31 @@ _SET_STANDING: Final = (
     "ON CONFLICT (integration, credentials) DO UPDATE SET refused_at = excluded.refused_at, "
     "retry_at = excluded.retry_at, failures = excluded.failures, reason = excluded.reason, "
     "succeeded_at = excluded.succeeded_at"
+)
+_INSERT_EVENT: Final = (
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)}) VALUES ({', '.join(f':{name}' for name in EVENT_COLUMNS)}) "
+    "RETURNING number"
+)
+_INSERT_UNTOLD: Final = "INSERT INTO untold_events (id, integration, number) VALUES (:id, :integration, :number)"
+_EVENTS: Final = f"SELECT * FROM events WHERE {_OF_KEY} ORDER BY number"
+_UNTOLD: Final = (
+    "SELECT events.* FROM untold_events JOIN events ON events.number = untold_events.number "
+    "WHERE untold_events.integration = :integration AND events.at < :before "
+    "ORDER BY untold_events.number LIMIT :most"
+)
+# A grant without a refresh token cannot be refused one: then there is no fingerprint.
+_REFUSED: Final = (
+    "SELECT COUNT(DISTINCT grant_id) AS number FROM events "
+    "WHERE integration = :integration AND kind = :kind AND at > :since AND token IS NOT NULL"
+)
+_RENEWED: Final = (
+    "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
+)
+_BRAKE: Final = "SELECT * FROM brakes WHERE integration = :integration"
+_SET_BRAKE: Final = (
+    "INSERT INTO brakes (integration, on_since, released_at, reason) "
+    "VALUES (:integration, :on_since, :released_at, :reason) ON CONFLICT (integration) DO UPDATE SET "
+    "on_since = excluded.on_since, released_at = excluded.released_at, reason = excluded.reason"
 )
 
 
@@ -180,14 +209,38 @@ class SqlVault(ABC):
             succeeded_at=to_time(row["succeeded_at"]),
         )
 
+    def brake(self, integration: str) -> Brake:
+        row = self._row(_BRAKE, {"integration": integration})
+        if row is None:
+            return Brake()
+        return Brake(to_time(row["on_since"]), to_time(row["released_at"]), row["reason"])
+
+    def refusals(self, integration: str, *, since: datetime) -> tuple[int, int]:
+        refused = sum(self._count(_REFUSED, integration, kind, since=since) for kind in REFUSALS)
+        return refused, refused + self._count(_RENEWED, integration, Kind.REFRESHED, since=since)
+
+    def _count(self, statement: str, integration: str, kind: Kind, *, since: datetime) -> int:
+        row = self._row(statement, {"integration": integration, "kind": kind.value, "since": to_seconds(since)})
+        assert row is not None
+        return int(row["number"])
+
+    def events(self, key: GrantKey) -> list[Event]:
+        return [read_event(row) for row in self._rows(_EVENTS, _named(key))]
+
+    def untold(self, integration: str, *, before: datetime, limit: int) -> list[Event]:
+        values = {"integration": integration, "before": to_seconds(before), "most": limit}
+        return [read_event(row) for row in self._rows(_UNTOLD, values)]
+
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def enter(self, stored: StoredGrant) -> StoredGrant:
+    def enter(self, stored: StoredGrant, *, event: Event | None = None) -> StoredGrant:
         with self._transaction() as transaction:
-            while True:
+            kept = None
+            while kept is None:
                 kept = self._enter(transaction, stored)
-                if kept is not None:
-                    return kept
+            if event is not None:
+                _record(transaction, event.of(kept.grant))
+            return kept
 
     def _enter(self, transaction: Transaction, stored: StoredGrant) -> StoredGrant | None:
         """None where another has entered a grant under this key since it was looked for."""
@@ -281,10 +334,23 @@ class SqlVault(ABC):
         )
 
     def save(
-        self, stored: StoredGrant, *, generation: int, holder: str | None = None, only_holder: bool = False
+        self,
+        stored: StoredGrant,
+        *,
+        generation: int,
+        holder: str | None = None,
+        only_holder: bool = False,
+        event: Event | None = None,
     ) -> bool:
         expected = _over(generation, holder=holder, only_holder=only_holder)
-        return self._write(_REPLACE, {**write_record(stored, self._sealing), **expected}) == 1
+        values = {**write_record(stored, self._sealing), **expected}
+        if event is None:
+            return self._write(_REPLACE, values) == 1
+        with self._transaction() as transaction:
+            is_replaced = transaction.execute(_REPLACE, values).rowcount == 1
+            if is_replaced:
+                _record(transaction, event)
+            return is_replaced
 
     def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
         with self._transaction() as transaction:
@@ -299,24 +365,42 @@ class SqlVault(ABC):
             )
             return inserted.rowcount == 1
 
-    def set_standing(self, integration: str, *, credentials: str, standing: Standing) -> None:
-        self._write(
-            _SET_STANDING,
-            {
-                "integration": integration,
-                "credentials": credentials,
-                "refused_at": to_seconds(standing.refused_at),
-                "retry_at": to_seconds(standing.retry_at),
-                "failures": standing.failures,
-                "reason": standing.reason,
-                "succeeded_at": to_seconds(standing.succeeded_at),
-            },
-        )
+    def set_standing(
+        self, integration: str, *, credentials: str, standing: Standing, event: Event | None = None
+    ) -> None:
+        values = {
+            "integration": integration,
+            "credentials": credentials,
+            "refused_at": to_seconds(standing.refused_at),
+            "retry_at": to_seconds(standing.retry_at),
+            "failures": standing.failures,
+            "reason": standing.reason,
+            "succeeded_at": to_seconds(standing.succeeded_at),
+        }
+        with self._transaction() as transaction:
+            transaction.execute(_SET_STANDING, values)
+            if event is not None:
+                _record(transaction, event)
+
+    def set_brake(self, integration: str, brake: Brake, *, event: Event) -> None:
+        on_since, released_at = to_seconds(brake.on_since), to_seconds(brake.released_at)
+        values = {"integration": integration, "on_since": on_since, "released_at": released_at, "reason": brake.reason}
+        with self._transaction() as transaction:
+            transaction.execute(_SET_BRAKE, values)
+            _record(transaction, event)
+
+    def record(self, event: Event) -> None:
+        with self._transaction() as transaction:
+            _record(transaction, event)
+
+    def set_told(self, event_id: str) -> None:
+        self._write("DELETE FROM untold_events WHERE id = :id", {"id": event_id})
 
     def forget_refused(self, *, before: datetime) -> None:
         self._write(
             "UPDATE grants SET tokens = NULL WHERE id IN "
-            f"(SELECT id FROM grants WHERE refused_at < :before AND tokens IS NOT NULL{self._skip_locked})",
+            "(SELECT id FROM grants WHERE refused_at < :before AND tokens IS NOT NULL "
+            f"AND status = 'REAUTHORIZATION_REQUIRED'{self._skip_locked})",
             {"before": to_seconds(before)},
         )
 
@@ -331,6 +415,13 @@ class SqlVault(ABC):
             raise WrongKey(error.key_id, known=error.known, vault=self.place) from None
         except Tampered:
             return  # that record's own trouble, told to whoever needs it; all others are well
+
+
+def _record(transaction: Transaction, event: Event) -> None:
+    number = transaction.execute(_INSERT_EVENT, write_event(event)).fetchall()[0]["number"]
+    if event.is_to_be_told:
+        values = {"id": event.id, "integration": event.integration, "number": number}
+        transaction.execute(_INSERT_UNTOLD, values)
 
 
 def _named(key: GrantKey) -> Parameters:

@@ -1,0 +1,78 @@
+"""Tell of events: in the log at once, and to whoever watches at least once, though the process that saved one may die.
+
+An event that is saved for watchers is noted as untold beside it; whoever was told has the note removed. Notes that
+stay are picked up by whichever process next has something to tell.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from grantflow.client.errors import VaultUnavailable
+from grantflow.client.events import Event, Kind
+from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.steps import Flow, current_time, hand_over, load, save
+
+#: An event that is untold for longer than this was left by a process that has died.
+_LEFT_AFTER: Final = timedelta(minutes=1)
+_AT_ONCE: Final = 100
+
+#: How loud each is, and in which words. No more than a warning where a person takes a grant back, or forgets it for
+#: months: that needs no operator.
+_WORDS: Final = {
+    Kind.GRANTED: (logging.INFO, "grant {grant_id} given, generation {generation}"),
+    Kind.ADOPTED: (logging.INFO, "grant {grant_id} adopted, generation {generation}"),
+    Kind.REFRESHED: (logging.INFO, "grant {grant_id} renewed, generation {generation}"),
+    Kind.REFRESH_DELAYED: (logging.WARNING, "grant {grant_id} not renewed: {reason} (incident {incident})"),
+    Kind.REAUTHORIZATION_REQUIRED: (logging.WARNING, "grant {grant_id} is dead: {reason} (incident {incident})"),
+    Kind.OUTCOME_UNKNOWN: (logging.WARNING, "grant {grant_id} is dead: {reason} (incident {incident})"),
+    Kind.HELD_BACK: (logging.WARNING, "grant {grant_id} refused and held back: {reason} (incident {incident})"),
+    Kind.RETRIED: (logging.INFO, "grant {grant_id}: the refused token is tried again"),
+    Kind.REVOKED: (logging.INFO, "grant {grant_id} revoked"),
+    Kind.HANDED_OUT: (logging.INFO, "grant {grant_id}: access token handed out to {actor}"),
+    Kind.INTEGRATION_REFUSED: (logging.ERROR, "the integration is refused: {reason}"),
+    Kind.BRAKE_ON: (logging.ERROR, "no grant is declared dead until an operator has looked: {reason}"),
+    Kind.BRAKE_RELEASED: (logging.WARNING, "refused grants are declared dead again: {reason}"),
+}
+
+
+def tell(parts: Parts, event: Event) -> Flow[None]:
+    """Of an event that has been saved."""
+    level, words = _WORDS[event.kind]
+    members = event.members()
+    if logger.isEnabledFor(level):
+        logger.log(level, words.format_map(_Known(members)), extra={"grantflow": members})
+    if parts.is_watched:
+        yield from _hand_over(parts, event)
+        yield from _tell_what_is_left(parts, now=(yield from current_time()))
+
+
+def record(parts: Parts, event: Event) -> Flow[None]:
+    """Save an event that comes with no other change, and tell of it."""
+    yield from save(lambda: parts.vault.record(event))
+    yield from tell(parts, event)
+
+
+def _hand_over(parts: Parts, event: Event) -> Flow[None]:
+    if not (yield from hand_over(event)):
+        return
+    try:
+        yield from save(lambda: parts.vault.set_told(event.id))
+    except VaultUnavailable as error:
+        logger.warning("event %s will be told once more: %s", event.id, error)
+
+
+def _tell_what_is_left(parts: Parts, *, now: datetime) -> Flow[None]:
+    """Seldom: a look is one read of an index that is nearly always empty."""
+    last = parts.watch.looked_at
+    if last is not None and timedelta(0) <= now - last < _LEFT_AFTER:
+        return
+    parts.watch.looked_at = now
+    integration = parts.configuration.client_id
+    for event in (yield from load(lambda: parts.vault.untold(integration, before=now - _LEFT_AFTER, limit=_AT_ONCE))):
+        yield from _hand_over(parts, event)
+
+
+class _Known(dict[str, object]):
+    def __missing__(self, name: str) -> str:
+        return "?"

@@ -1,0 +1,183 @@
+"""Where a platform suddenly refuses many grants, none is declared dead until an operator has looked."""
+
+from collections import Counter
+
+import pytest
+
+from grantflow import IntegrationRefused, ReauthorizationRequired, RefreshOutcomeUnknown, Status
+from grantflow.client import rules
+from grantflow.client.events import Kind
+from tests.client.conftest import World
+from tests.client.foreign import Answer
+from tests.parts import ROOT
+
+PEOPLE = [f"p{number:02}" for number in range(60)]
+
+
+def refuse_all(world: World) -> None:
+    world.platform.on_refresh = lambda: (400, {"error": "invalid_grant"})
+
+
+def mend(world: World) -> None:
+    world.platform.on_refresh = lambda: None
+
+
+def everybody(world: World, people: list[str] = PEOPLE) -> Counter[str]:
+    """Each calls once, with an access token that has died; what each got."""
+    integration, ends = world.integration(), Counter[str]()
+    for person in people:
+        try:
+            integration.client_for(f"id-{person}").get("people/me")
+            ends["200"] += 1
+        except Exception as error:
+            ends[type(error).__name__] += 1
+    return ends
+
+
+@pytest.fixture
+def crowd(world: World) -> World:
+    for person in PEOPLE:
+        world.grant(world.integration(), person=person)
+    world.platform.expire_access_tokens()
+    return world
+
+
+def statuses(world: World) -> Counter[Status]:
+    return Counter(grant.status for grant in world.integration().grants())
+
+
+@pytest.mark.parametrize(
+    ("refused", "judged", "is_mass"),
+    [(20, 20, False), (21, 21, True), (21, 105, True), (21, 106, False), (500, 2500, True), (500, 2501, False)],
+)
+def test_more_than_20_grants_and_every_fifth_are_a_mass_refusal(refused: int, judged: int, is_mass: bool) -> None:
+    assert rules.is_mass_refusal(refused, judged) is is_mass
+
+
+def test_of_sixty_grants_that_a_server_refuses_at_once_twenty_are_declared_and_the_rest_held(
+    crowd: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_all(crowd)
+    assert everybody(crowd) == {"ReauthorizationRequired": 20, "IntegrationRefused": 40}
+    assert statuses(crowd) == {Status.REAUTHORIZATION_REQUIRED: 20, Status.REFRESH_DELAYED: 40}
+    assert crowd.platform.counts["refresh"] == 60
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [
+        "no grant is declared dead until an operator has looked: "
+        "21 grants were refused within five minutes, of 21 refreshes"
+    ]
+    assert crowd.integration().brake().on_since == crowd.clock.now()
+
+
+def test_what_is_held_back_is_not_asked_for_again_until_an_operator_has_looked(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd)
+    crowd.clock.advance(hours=10)
+    assert everybody(crowd) == {"ReauthorizationRequired": 20, "IntegrationRefused": 40}
+    assert crowd.platform.counts["refresh"] == 60
+    with pytest.raises(IntegrationRefused, match=r"grants retry --all-refused.*Incident inc-"):
+        crowd.integration().client_for("id-p59").get("people/me")
+
+
+def test_grants_that_are_well_go_on_while_the_brake_is_on(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd, PEOPLE[:30])
+    mend(crowd)
+    assert everybody(crowd, PEOPLE[30:]) == {"200": 30}
+
+
+def test_once_the_server_has_mended_an_operators_retry_brings_every_grant_back(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd)
+    mend(crowd)
+    integration = crowd.integration()
+    for person in PEOPLE:
+        assert integration.retry(f"id-{person}").status is Status.ACTIVE
+    assert everybody(crowd) == {"200": 60}
+    kinds = [event.kind for event in integration.history("id-p00")]
+    assert kinds == [Kind.GRANTED, Kind.REAUTHORIZATION_REQUIRED, Kind.RETRIED, Kind.REFRESHED]
+    kinds = [event.kind for event in integration.history("id-p59")]
+    assert kinds == [Kind.GRANTED, Kind.HELD_BACK, Kind.RETRIED, Kind.REFRESHED]
+
+
+def test_what_operations_says_to_do_then_brings_every_grant_back(crowd: World) -> None:
+    section = (ROOT / "docs/operations.md").read_text().partition("## A platform that suddenly refuses many")[2]
+    code = section.partition("```python\n")[2].partition("```")[0]
+    refuse_all(crowd)
+    everybody(crowd)
+    mend(crowd)
+    exec(code, {"integration": crowd.integration(), "Status": Status})
+    assert statuses(crowd) == {Status.ACTIVE: 60}
+    assert crowd.integration().brake().on_since is None
+
+
+def test_after_the_release_refusals_count_anew_and_what_was_held_is_asked_for_once_more(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd, PEOPLE[:25])
+    assert crowd.integration().release_brake() is True
+    assert crowd.integration().release_brake() is False
+    crowd.clock.advance(seconds=1)
+    assert everybody(crowd, PEOPLE[20:25]) == {"ReauthorizationRequired": 5}
+    assert everybody(crowd, PEOPLE[25:]) == {"ReauthorizationRequired": 15, "IntegrationRefused": 20}
+
+
+def test_a_retry_that_is_refused_while_the_brake_is_on_stays_held(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd)
+    with pytest.raises(IntegrationRefused):
+        crowd.integration().retry("id-p59")
+    with pytest.raises(IntegrationRefused):
+        crowd.integration().retry("id-p00")
+    assert statuses(crowd) == {Status.REAUTHORIZATION_REQUIRED: 19, Status.REFRESH_DELAYED: 41}
+
+
+def test_people_who_take_their_grants_back_one_by_one_trip_no_brake(crowd: World) -> None:
+    refuse_all(crowd)
+    for person in PEOPLE:
+        assert everybody(crowd, [person]) == {"ReauthorizationRequired": 1}
+        crowd.clock.advance(seconds=16)
+    assert crowd.integration().brake().on_since is None
+
+
+def test_a_fifth_among_many_that_are_well_trips_no_brake(crowd: World) -> None:
+    integration = crowd.integration()
+    for _ in range(5):
+        for person in PEOPLE[:30]:
+            integration.refresh(f"id-{person}")
+    refuse_all(crowd)
+    assert everybody(crowd, PEOPLE[30:]) == {"ReauthorizationRequired": 30}
+
+
+def test_a_lost_answer_has_a_cause_of_its_own_and_is_neither_held_nor_counted(crowd: World) -> None:
+    integration = crowd.integration()
+    for person in PEOPLE[:30]:
+        crowd.platform.answers.append(Answer(502, "<html>"))
+        with pytest.raises(Exception, match="502"):
+            integration.refresh(f"id-{person}")
+    crowd.clock.advance(seconds=5)
+    refuse_all(crowd)
+    for person in PEOPLE[:30]:
+        with pytest.raises(RefreshOutcomeUnknown):
+            integration.refresh(f"id-{person}")
+    with pytest.raises(ReauthorizationRequired):
+        integration.refresh("id-p59")
+
+
+def test_a_held_grant_that_its_person_grants_again_is_alive(crowd: World) -> None:
+    refuse_all(crowd)
+    everybody(crowd)
+    again = crowd.grant(crowd.integration(), person="p59")
+    assert again.status is Status.ACTIVE
+    assert everybody(crowd, ["p59"]) == {"200": 1}
+
+
+def test_a_retry_of_what_was_never_refused_is_a_refresh_and_of_nothing_asks_for_the_grant(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    assert integration.retry("id-ada").generation == 2
+    with pytest.raises(ReauthorizationRequired):
+        integration.retry("id-nobody")
+    integration.revoke("id-ada")
+    with pytest.raises(ReauthorizationRequired):
+        integration.retry("id-ada")
+    assert world.platform.counts["refresh"] == 1

@@ -1,0 +1,198 @@
+"""What is written of a grant's life, never with a token in it; and who is told of it, at least once."""
+
+import asyncio
+import logging
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, TransientTokenError
+from grantflow.client.events import Event, Kind
+from grantflow.client.grant import GrantKey
+from grantflow.protocol.secret import Secret
+from tests.client.conftest import World
+from tests.client.foreign import Answer
+from tests.client.shells import Kinds, granted
+
+
+def fingerprint(token: str) -> str:
+    return Secret(token).fingerprint()
+
+
+def test_the_history_of_a_grant_tells_each_step_with_its_tokens_fingerprints_and_incidents(world: World) -> None:
+    integration = world.integration()
+    grant = world.grant(integration)
+    first_access, refresh_token = world.stored_tokens(integration)
+    integration.refresh("id-ada")
+    second_access, _ = world.stored_tokens(integration)
+    world.platform.answers.append(Answer(503, "<html>"))
+    with pytest.raises(TransientTokenError) as delayed:
+        integration.refresh("id-ada")
+    world.clock.advance(seconds=5)
+    world.platform.end_grants()
+    with pytest.raises(RefreshOutcomeUnknown) as dead:
+        integration.refresh("id-ada")
+    world.grant(integration)
+    integration.revoke("id-ada", actor="the night shift")
+    history = integration.history("id-ada")
+    assert [event.kind for event in history] == [
+        Kind.GRANTED,
+        Kind.REFRESHED,
+        Kind.REFRESH_DELAYED,
+        Kind.OUTCOME_UNKNOWN,
+        Kind.GRANTED,
+        Kind.REVOKED,
+    ]
+    assert {event.grant_id for event in history} == {grant.id}
+    assert [event.generation for event in history] == [1, 2, 2, 2, 3, 4]
+    assert history[0].new_token == fingerprint(first_access)
+    assert (history[1].token, history[1].new_token) == (fingerprint(refresh_token), fingerprint(second_access))
+    assert history[2].token == history[3].token == fingerprint(refresh_token)
+    assert delayed.value.grant is not None
+    assert history[2].incident == delayed.value.grant.incident
+    assert dead.value.grant is not None
+    assert history[3].incident == dead.value.grant.incident
+    assert "503" in str(history[2].reason)
+    assert history[-1].actor == "the night shift"
+    assert integration.history("id-grace") == []
+
+
+def test_s106_no_event_holds_a_token(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    tokens = list(world.stored_tokens(integration))
+    integration.refresh("id-ada")
+    tokens += world.stored_tokens(integration)
+    rows = sqlite3.connect(world.path).execute("SELECT * FROM events").fetchall()
+    assert len(rows) == 2
+    assert not any(token in str(rows) for token in tokens)
+
+
+def test_what_has_happened_is_not_changed(world: World) -> None:
+    world.grant(world.integration())
+    with pytest.raises(sqlite3.DatabaseError, match="what has happened is not changed"):
+        sqlite3.connect(world.path).execute("UPDATE events SET kind = 'revoked'")
+
+
+def test_an_event_is_written_with_its_change_or_not_at_all(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    other = sqlite3.connect(world.path)
+    other.execute("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    tokens = world.stored_tokens(integration)
+    with pytest.raises(sqlite3.DatabaseError, match="no room"):
+        integration.refresh("id-ada")
+    assert world.stored_tokens(integration) == tokens
+    other.execute("DROP TRIGGER full")
+    renewed = integration.refresh("id-ada")
+    assert renewed.generation == 2
+    assert [event.kind for event in integration.history("id-ada")] == [Kind.GRANTED, Kind.REFRESHED]
+
+
+def test_whoever_watches_is_told_of_each_event_once_it_is_saved(either: Kinds, world: World) -> None:
+    told: list[Event] = []
+
+    def watch(event: Event) -> None:
+        key = GrantKey(event.integration, str(event.owner), str(event.person_id))
+        assert world.integration()._parts.vault.events(key)[-1] == event
+        told.append(event)
+
+    integration = either(on_event=watch)
+    granted(integration, world)
+    integration.refresh()
+    integration.revoke()
+    assert [event.kind for event in told] == [Kind.GRANTED, Kind.REFRESHED, Kind.REVOKED]
+
+
+def test_a_watcher_may_be_awaited(world: World) -> None:
+    told: list[Kind] = []
+
+    async def watch(event: Event) -> None:
+        await asyncio.sleep(0.01)
+        told.append(event.kind)
+
+    async def story() -> None:
+        async with world.async_integration(on_event=watch) as integration:
+            begun = await integration.authorization_request()
+            answer = world.platform.accept(begun.url)
+            await integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
+
+    asyncio.run(story())
+    assert told == [Kind.GRANTED]
+
+
+def test_a_watcher_that_fails_stops_nobody_and_is_told_again(
+    either: Kinds, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Kind] = []
+
+    def watch(event: Event) -> None:
+        told.append(event.kind)
+        if len(told) == 1:
+            raise RuntimeError("the mail server is away")
+
+    integration = either(on_event=watch)
+    granted(integration, world)
+    assert "the mail server is away" in caplog.text
+    integration.refresh()
+    assert told == [Kind.GRANTED, Kind.REFRESHED], "not at once"
+    world.clock.advance(seconds=121)
+    integration.refresh()
+    assert told == [Kind.GRANTED, Kind.REFRESHED, Kind.REFRESHED, Kind.GRANTED]
+    world.clock.advance(seconds=121)
+    integration.refresh()
+    assert told[4:] == [Kind.REFRESHED]
+
+
+def test_what_a_process_saved_and_did_not_tell_another_tells(world: World) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(_: Event) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        world.grant(world.integration(on_event=dies))
+    told: list[Kind] = []
+    another = world.integration(on_event=lambda event: told.append(event.kind))
+    world.clock.advance(minutes=2)
+    another.refresh("id-ada")
+    assert told == [Kind.REFRESHED, Kind.GRANTED]
+
+
+def test_without_a_watcher_nothing_waits_to_be_told(world: World) -> None:
+    world.grant(world.integration())
+    told: list[Kind] = []
+    world.clock.advance(days=1)
+    world.integration(on_event=lambda event: told.append(event.kind)).refresh("id-ada")
+    assert told == [Kind.REFRESHED]
+
+
+def test_each_event_is_in_the_log_with_its_members_for_whoever_reads_logs_by_machine(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "grantflow")
+    integration = world.integration()
+    grant = world.grant(integration)
+    world.platform.end_grants()
+    with pytest.raises(ReauthorizationRequired):
+        integration.refresh("id-ada")
+    records = [record for record in caplog.records if hasattr(record, "grantflow")]
+    assert [record.grantflow["kind"] for record in records] == ["granted", "reauthorization_required"]
+    members = records[-1].grantflow
+    assert members["grant_id"] == grant.id
+    assert members["incident"] in records[-1].getMessage()
+    assert members["at"] == world.clock.now().isoformat()
+
+
+def test_what_a_revoked_grant_was_stays_in_its_persons_history(world: World) -> None:
+    integration = world.integration()
+    first = world.grant(integration)
+    integration.revoke("id-ada")
+    world.clock.advance(hours=1)
+    second = world.grant(integration)
+    assert first.id != second.id
+    history = integration.history("id-ada")
+    assert [event.grant_id for event in history] == [first.id, first.id, second.id]
+    assert history[-1].at - history[0].at == timedelta(hours=1)
