@@ -68,7 +68,7 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
     "grantflow.serving": ["grantflow.app", "grantflow.web", "cryptography"],
     "grantflow.app": ["grantflow.cli", "grantflow.seeding", "cyclopts", "rich", "httpx2", "sqlite3"],
     "grantflow.seeding": ["grantflow.cli", "cyclopts", "starlette", "sqlite3"],
-    "grantflow.cli": ["jinja2", "httpx2", "cryptography", "sqlite3"],
+    "grantflow.cli": ["jinja2", "cryptography", "sqlite3"],
 }
 CASES = [(importer, imported) for importer, row in FORBIDDEN.items() for imported in row]
 
