@@ -186,6 +186,19 @@ def test_each_event_is_in_the_log_with_its_members_for_whoever_reads_logs_by_mac
     assert members["at"] == world.clock.now().isoformat()
 
 
+def test_what_happened_more_than_400_days_ago_goes_when_somebody_grants(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.clock.advance(days=300)
+    integration.refresh("id-ada")
+    world.clock.advance(days=99)
+    world.grant(integration, person="grace")
+    assert [event.kind for event in integration.history("id-ada")] == [Kind.GRANTED, Kind.REFRESHED]
+    world.clock.advance(days=2)
+    world.grant(integration, person="grace")
+    assert [event.kind for event in integration.history("id-ada")] == [Kind.REFRESHED]
+
+
 def test_what_a_revoked_grant_was_stays_in_its_persons_history(world: World) -> None:
     integration = world.integration()
     first = world.grant(integration)

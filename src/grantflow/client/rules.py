@@ -26,6 +26,8 @@ _LONGEST_WORDS: Final = 768
 _WITHIN_WORDS: Final = frozenset("\u200c\u200d\u00a0\u202f\u3000")
 #: How long a refused refresh token stays sealed, so that an operator can try it again.
 REFUSED_TOKENS_KEPT: Final = timedelta(days=30)
+#: How long the audit log reaches back: a year and a month, so that last year's incident can still be looked up.
+EVENTS_KEPT: Final = timedelta(days=400)
 #: More refused grants than so many, and this share of all that the platform judged, within this time, are not people
 #: who took their grants back one by one: something is wrong with the platform, the registration or the network.
 _MANY_REFUSED: Final = 20

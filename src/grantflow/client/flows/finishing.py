@@ -114,8 +114,9 @@ def _tidy(parts: Parts, *, now: datetime) -> Flow[None]:
     """Housekeeping, now that there is something to do anyway; the grant is stored, whatever comes of this."""
     try:
         yield from save(lambda: parts.vault.forget_refused(before=now - rules.REFUSED_TOKENS_KEPT))
+        yield from save(lambda: parts.vault.forget_events(before=now - rules.EVENTS_KEPT))
     except VaultUnavailable as error:
-        logger.warning("refused tokens are forgotten later: %s", error)
+        logger.warning("refused tokens and old events are forgotten later: %s", error)
 
 
 def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:

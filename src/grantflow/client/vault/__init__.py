@@ -134,4 +134,7 @@ class Vault(Protocol):
     def forget_refused(self, *, before: datetime) -> None:
         """Drop the tokens that were refused before then."""
 
+    def forget_events(self, *, before: datetime) -> None:
+        """Drop what happened before then, the oldest few hundred at a time."""
+
     def close(self) -> None: ...

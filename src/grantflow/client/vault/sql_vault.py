@@ -404,6 +404,13 @@ class SqlVault(ABC):
             {"before": to_seconds(before)},
         )
 
+    def forget_events(self, *, before: datetime) -> None:
+        self._write(
+            "DELETE FROM events WHERE at < :before AND number IN "
+            f"(SELECT number FROM events ORDER BY number LIMIT 500{self._skip_locked})",
+            {"before": to_seconds(before)},
+        )
+
     # --- opening ------------------------------------------------------------------------------------------------
 
     def _check_keys(self) -> None:
