@@ -4,9 +4,10 @@ from collections import Counter
 
 import pytest
 
-from grantflow import IntegrationRefused, ReauthorizationRequired, RefreshOutcomeUnknown, Status
+from grantflow import IntegrationRefused, ReauthorizationRequired, RefreshOutcomeUnknown, Status, VaultUnavailable
 from grantflow.client import rules
 from grantflow.client.events import Kind
+from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
 from tests.client.foreign import Answer
 from tests.parts import ROOT
@@ -181,3 +182,22 @@ def test_a_retry_of_what_was_never_refused_is_a_refresh_and_of_nothing_asks_for_
     with pytest.raises(ReauthorizationRequired):
         integration.retry("id-ada")
     assert world.platform.counts["refresh"] == 1
+
+
+def test_where_the_refusals_cannot_be_counted_the_lease_is_given_back_and_nothing_is_declared(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    refuse_all(world)
+
+    def broken(*_: object, **__: object) -> None:
+        raise VaultUnavailable("locked", retry_after=5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlVault, "refusals", broken)
+        with pytest.raises(VaultUnavailable):
+            integration.refresh("id-ada")
+    assert statuses(world) == {Status.ACTIVE: 1}
+    mend(world)
+    assert integration.refresh("id-ada").generation == 2

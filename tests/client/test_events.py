@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, TransientTokenError
+from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, TransientTokenError, VaultUnavailable
 from grantflow.client.events import Event, Kind
 from grantflow.client.grant import GrantKey
+from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
 from tests.client.foreign import Answer
@@ -209,3 +210,25 @@ def test_what_a_revoked_grant_was_stays_in_its_persons_history(world: World) -> 
     history = integration.history("id-ada")
     assert [event.grant_id for event in history] == [first.id, first.id, second.id]
     assert history[-1].at - history[0].at == timedelta(hours=1)
+
+
+def test_a_vault_that_fails_after_the_tokens_are_saved_and_told_fails_no_refresh(
+    either: Kinds, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Kind] = []
+    integration = either(on_event=lambda event: told.append(event.kind))
+    granted(integration, world)
+
+    def broken(*_: object, **__: object) -> None:
+        raise VaultUnavailable("the disk is full", retry_after=60)
+
+    world.clock.advance(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlVault, "untold", broken)
+        patch.setattr(SqlVault, "set_told", broken)
+        assert integration.refresh().generation == 2
+    assert told == [Kind.GRANTED, Kind.REFRESHED]
+    assert "will be told once more" in caplog.text
+    world.clock.advance(minutes=2)
+    integration.refresh()
+    assert told == [Kind.GRANTED, Kind.REFRESHED, Kind.REFRESHED, Kind.REFRESHED]

@@ -68,8 +68,13 @@ def _tell_what_is_left(parts: Parts, *, now: datetime) -> Flow[None]:
     if last is not None and timedelta(0) <= now - last < _LEFT_AFTER:
         return
     parts.watch.looked_at = now
-    integration = parts.configuration.client_id
-    for event in (yield from load(lambda: parts.vault.untold(integration, before=now - _LEFT_AFTER, limit=_AT_ONCE))):
+    integration, before = parts.configuration.client_id, now - _LEFT_AFTER
+    try:
+        left = yield from load(lambda: parts.vault.untold(integration, before=before, limit=_AT_ONCE))
+    except VaultUnavailable as error:  # what this process had to tell is saved and told
+        logger.warning("events that others left untold are looked for later: %s", error)
+        return
+    for event in left:
         yield from _hand_over(parts, event)
 
 

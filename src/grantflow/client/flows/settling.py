@@ -91,7 +91,12 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
 def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> Flow[StoredGrant | None]:
     """The platform refused the token. Where it refuses many at once this is not believed, and an operator must look;
     but where an answer was lost before, the cause is known. Raises ReauthorizationRequired, IntegrationRefused."""
-    if leased.unanswered_since is not None or not (yield from is_braked(parts)):
+    try:
+        is_believed = leased.unanswered_since is not None or not (yield from is_braked(parts))
+    except BaseException:
+        yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+        raise
+    if is_believed:
         return (yield from condemn(parts, leased, reason=reason, holder=holder))
     now = yield from current_time()
     held = rules.held_back(leased, reason=reason, incident=parts.incident(), now=now)
