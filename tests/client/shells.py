@@ -19,6 +19,7 @@ class Either(Protocol):
     def begin(self, **asked: Any) -> BegunAuthorization: ...
     def complete(self, answer: str | Mapping[str, str], cookies: Mapping[str, str]) -> CompletedGrant: ...
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]: ...
+    def complete_all(self, answers: Sequence[tuple[str, Mapping[str, str]]]) -> list[object]: ...
     def get(self, url: str, *, person: str = "id-ada", **options: Any) -> httpx2.Response: ...
     def read(self, url: str) -> int: ...
     def refresh(self, person: str = "id-ada") -> Grant: ...
@@ -39,9 +40,11 @@ class Blocking:
 
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]:
         """What comes of each: the grant, or the error."""
+        return self.complete_all([(answer, cookies)] * times)
 
+    def complete_all(self, answers: Sequence[tuple[str, Mapping[str, str]]]) -> list[object]:
         async def story() -> list[object]:
-            each = (asyncio.to_thread(self.complete, answer, cookies) for _ in range(times))
+            each = (asyncio.to_thread(self.complete, answer, cookies) for answer, cookies in answers)
             return await asyncio.gather(*each, return_exceptions=True)
 
         return asyncio.run(story())
@@ -82,8 +85,11 @@ class Awaiting:
         return self._run(self.integration.complete_authorization(answer, cookies))
 
     def complete_at_once(self, answer: str, cookies: Mapping[str, str], *, times: int) -> list[object]:
+        return self.complete_all([(answer, cookies)] * times)
+
+    def complete_all(self, answers: Sequence[tuple[str, Mapping[str, str]]]) -> list[object]:
         async def story() -> list[object]:
-            each = (self.integration.complete_authorization(answer, cookies) for _ in range(times))
+            each = (self.integration.complete_authorization(answer, cookies) for answer, cookies in answers)
             return await asyncio.gather(*each, return_exceptions=True)
 
         return self._run(story())
