@@ -34,7 +34,13 @@ class Own:
     def json(self, *command: str) -> Any:
         ended = self(*command, "--json")
         assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
+        return self.read(ended)
+
+    @staticmethod
+    def read(ended: "subprocess.CompletedProcess[str]") -> Any:
+        """The one line of JSON that it said."""
+        (line,) = ended.stdout.splitlines()
+        return json.loads(line)
 
     def grant(self, who: int = 1, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """That person grants by `login`."""

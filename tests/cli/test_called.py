@@ -8,11 +8,12 @@ import pytest
 
 from grantflow.cli.called import VARIABLE, as_called
 from grantflow.cli.help import PAGES
+from grantflow.cli.program import COMMANDS
 from tests.cli.conftest import CommandLine
 from tests.parts import ROOT
 
 PROGRAM = "./dev grantflow"
-BARE = re.compile(r"(?<!\./dev )\bgrantflow (?:up|status|serve|login|logout|whoami|api|token|key|platform|--)")
+BARE = re.compile(rf"(?<!\./dev )\bgrantflow (?:{'|'.join({words[0] for words in COMMANDS})}|--)")
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_s95_an_answer_of_somebody_else_ends_nothing(own: Own) -> None:
     with own.login() as begun, httpx2.Client(trust_env=False, follow_redirects=True) as stranger:
         for query in ({"code": "x", "state": "forged"}, {"code": "x"}, {"error": "access_denied", "state": "forged"}):
             page = stranger.get(f"{redirect_uri}?{urlencode(query)}").text
-            assert "The terminal still waits for the right one." in page
+            assert "This is not the answer that was asked for" in page
             begun.until("(Still waiting)")
         assert "granted" not in stranger.get(redirect_uri).text
         assert stranger.get(f"{redirect_uri}/other").status_code == 404

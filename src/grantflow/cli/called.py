@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 #: Set by whoever starts it under another name, as ``./dev`` does: "./dev grantflow".
 VARIABLE = "GRANTFLOW_PROGRAM"
-_COMMAND = re.compile(
-    r"\bgrantflow(?= (?:up|status|serve|login|logout|whoami|api|token|grants|key|platform|--help|--version)\b)"
-)
+_WORDS = "up|status|serve|login|logout|whoami|api|token|doctor|callers|grants|keys?|platform|--help|--version"
+_COMMAND = re.compile(rf"\bgrantflow(?= (?:{_WORDS})\b)")
 
 
 def as_called(text: str, *, environ: Mapping[str, str] = os.environ) -> str:

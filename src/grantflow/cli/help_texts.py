@@ -23,6 +23,7 @@ Commands on your own integration
   whoami                        who has granted, and what the API says of them
   api                           call the API in a person's name
   token                         print a living access token
+  doctor                        look at all that it needs
   grants import                 bring in tokens that another program got
   key new                       make a key that seals tokens
 
@@ -260,6 +261,20 @@ Options
                                renew it if not
 {_OWN}
   --json                       with its lifetime, as one line of JSON"""
+
+_DOCTOR = f"""\
+grantflow doctor [OPTIONS]
+
+Look at everything that your own integration needs, a line for each, and below
+it what to do where something is not well: settings, key, vault and its disk,
+scopes, redirect URI, certificates, the platform, its clock and what it says of
+itself, the client secret. No grant is changed, and nobody's token is sent.
+
+Options
+{_OWN}
+  --json                       the findings as one line of JSON
+
+Exit code 1: something has to be mended (FAIL)."""
 
 _GRANTS_IMPORT = f"""\
 grantflow grants import FILE [OPTIONS]
@@ -530,6 +545,7 @@ COMMANDS = {
     ("whoami",): _WHOAMI,
     ("api",): _API,
     ("token",): _TOKEN,
+    ("doctor",): _DOCTOR,
     ("grants", "import"): _GRANTS_IMPORT,
     ("key", "new"): _KEY_NEW,
     ("platform", "serve"): _PLATFORM_SERVE,

@@ -13,7 +13,7 @@ from grantflow.cli.flags import Data, File, Json, PortSetting, Seconds, Switch
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import GRANT_FIRST, INTERRUPTED, OK, USAGE, Failure, say, say_interrupted, write_json
 from grantflow.cli.own import about_of, make, port_in, redirect_uri_of, vault_of
-from grantflow.cli.reception import Reception, TimeIsOver, is_somebody_elses
+from grantflow.cli.reception import SOMEBODY_ELSES, Reception, TimeIsOver, is_somebody_elses
 from grantflow.cli.starting import bound, open_browser
 from grantflow.client.errors import AccessDenied, AuthorizationResponseError, WrongAccount
 from grantflow.client.grant import CompletedGrant
@@ -126,7 +126,7 @@ def _by_pasting(
             reception.outcome = reception.complete(line)
             if not is_somebody_elses(reception.outcome):
                 return reception.result()
-            say(f"{reception.outcome} Still waiting.")
+            say(SOMEBODY_ELSES)
         raise TimeIsOver
 
 

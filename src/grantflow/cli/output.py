@@ -14,7 +14,7 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: A person must grant first; refused by the other side, or out of order for now.
 GRANT_FIRST, REFUSED = 4, 5
 
-_CODES = {"bold": "1", "dim": "2", "red": "31"}
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _WIDEST = 100
 
 
@@ -68,17 +68,18 @@ def say_interrupted() -> None:
 
 def say_failure(failure: Failure) -> None:
     label = "error: "
-    _to_stderr(styled(label, "red", stream=sys.stderr) + _wrapped(as_called(failure.what), indent=len(label)))
+    _to_stderr(styled(label, "red", stream=sys.stderr) + wrapped(as_called(failure.what), indent=len(label)))
     if failure.details:
         details = [(where, as_called(what)) for where, what in failure.details]
         _to_stderr("\n".join(["", *aligned(details, width=_width(sys.stderr)), ""]))
     if failure.fix:
-        _to_stderr(" " * len(label) + _wrapped(as_called(failure.fix), indent=len(label)))
+        _to_stderr(" " * len(label) + wrapped(as_called(failure.fix), indent=len(label)))
 
 
-def _wrapped(text: str, *, indent: int) -> str:
+def wrapped(text: str, *, indent: int, stream: TextIO | None = None) -> str:
     """Broken at the terminal's width, but never within a word: commands and addresses stay whole."""
-    lines = textwrap.wrap(text, _width(sys.stderr) - indent, break_long_words=False, break_on_hyphens=False)
+    width = _width(stream or sys.stderr) - indent
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return ("\n" + " " * indent).join(lines)
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     ("whoami",): "grantflow.cli.whoami:whoami",
     ("token",): "grantflow.cli.token:token",
     ("api",): "grantflow.cli.api:api",
+    ("doctor",): "grantflow.cli.doctor:doctor",
     ("grants", "import"): "grantflow.cli.grants_import:bring_in",
     ("key", "new"): "grantflow.cli.key:new",
     ("platform", "serve"): "grantflow.cli.platform:serve",

@@ -42,6 +42,14 @@ _WAITING = Message(
     why="This address waits for the answer to a grant that was begun in the terminal.",
     next_step="Open the address that the terminal shows.",
 )
+_SOMEBODY_ELSES = Message(
+    "This is not the answer that was asked for",
+    why="It belongs to another request: one that was given up, or a link that somebody made. Nothing was exchanged.",
+    next_step="The terminal still waits for the right one. Go on where it sent you, or open the address that it shows.",
+    kind="warning",
+)
+#: The same for the terminal.
+SOMEBODY_ELSES = "What came is not the answer to this request, and was not used. Still waiting."
 
 
 class TimeIsOver(Exception):
@@ -105,7 +113,7 @@ class Reception:
 
     def _note(self, outcome: CompletedGrant | GrantflowError) -> None:
         if is_somebody_elses(outcome):
-            say(f"{outcome} Still waiting.")
+            say(SOMEBODY_ELSES)
         else:
             self.outcome = outcome
             asyncio.get_running_loop().call_later(_FOR_THE_PAGE, self._stop)
@@ -168,12 +176,11 @@ def page_of(outcome: CompletedGrant | GrantflowError, *, about: About) -> Messag
             next_step=_BACK,
             kind="success",
         )
+    if is_somebody_elses(outcome):
+        return _SOMEBODY_ELSES
     ending = ENDINGS[ending_of(outcome)]
     words = {"integration": about.name, "platform": about.platform, "operator": about.operator, **particulars(outcome)}
-    then = "The terminal still waits for the right one." if is_somebody_elses(outcome) else "The terminal says more."
-    return Message(
-        ending.title.format_map(words), why=ending.why.format_map(words), next_step=f"{then} {_BACK}", kind=ending.kind
-    )
+    return Message(ending.title.format_map(words), why=ending.why.format_map(words), next_step=_BACK, kind=ending.kind)
 
 
 @dataclass(slots=True)

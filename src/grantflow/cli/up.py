@@ -193,6 +193,7 @@ def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirector
     return {
         "GRANTFLOW_API_URL": settings.issuer,
         "GRANTFLOW_REVOCATION_URL": settings.revocation_endpoint,
+        "GRANTFLOW_ISSUER": settings.issuer,
         "GRANTFLOW_PLATFORM": PLATFORM_NAME,
         "GRANTFLOW_CONNECTED_APPS_URL": f"{platform_url}{CONNECTED_APPS}",
         "GRANTFLOW_NAME": own.registration.name,

@@ -1,0 +1,98 @@
+"""`grantflow doctor`: looks at everything that an integration needs, a line for each and what to do where it fails."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from grantflow.app import clock
+from grantflow.cli.called import as_called
+from grantflow.cli.checks import (
+    Finding,
+    Verdict,
+    Web,
+    of_certificates,
+    of_client_secret,
+    of_files,
+    of_platform,
+    of_redirect_uri,
+    of_scopes,
+    of_settings,
+    of_vault,
+)
+from grantflow.cli.configured import read
+from grantflow.cli.flags import Data, File, Json
+from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
+from grantflow.cli.own import make, redirect_uri_of, vault_of
+from grantflow.client.integration import Integration
+from grantflow.data_directory import DataDirectory
+from grantflow.settings import IntegrationSettings
+
+_COLUMN = 15
+_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+
+def doctor(*, env_file: File = None, data: Data = None, json: Json = False) -> int:
+    findings: list[Finding] = []
+    for finding in _examine(env_file, data):
+        findings.append(finding)
+        if not json:
+            _show(finding)  # at once: some take seconds
+    if json:
+        write_json([_as_json(finding) for finding in findings])
+    else:
+        write(f"\n{_summary(findings)}")
+    return FAILED if any(finding.verdict is Verdict.FAIL for finding in findings) else OK
+
+
+def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
+    directory = DataDirectory.find(data)
+    directory.create()
+    try:
+        settings = read(IntegrationSettings, env_file)
+    except Failure as problems:
+        yield from of_settings(problems)
+        return
+    yield Finding("settings", Verdict.OK, f"all are there, of {settings.client_id}")
+    yield from of_files(settings, env_file, now=clock())
+    try:
+        integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
+    except Failure as problems:
+        yield Finding("vault", Verdict.FAIL, problems.what, problems.fix)
+        return
+    with integration, Web(clock) as web:
+        yield of_vault(integration, vault_of(settings, directory))
+        yield from _examine_configuration(integration, web)
+
+
+def _examine_configuration(integration: Integration, web: Web) -> Iterator[Finding]:
+    of = integration.configuration
+    yield of_scopes(of.scopes)
+    yield of_redirect_uri(of.redirect_uri, web)
+    urls = (of.redirect_uri, of.api_url, of.authorization_endpoint, of.token_endpoint, of.revocation_url or "")
+    yield from of_certificates(iter(urls), web, now=clock())
+    platform = list(of_platform(of, web))
+    yield from platform
+    if platform[0].verdict is Verdict.OK:
+        yield of_client_secret(of, web)
+
+
+def _show(finding: Finding) -> None:
+    verdict = styled(f"{finding.verdict:4}", _STYLES[finding.verdict], stream=sys.stdout)
+    indent = 6 + _COLUMN
+    write(f"{verdict}  {finding.check:{_COLUMN}}{wrapped(one_line(finding.found), indent=indent, stream=sys.stdout)}")
+    if finding.fix:
+        write(" " * indent + wrapped(as_called(finding.fix), indent=indent, stream=sys.stdout))
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    count = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
+    return f"{count[Verdict.OK]} well, {count[Verdict.WARN]} to look at, {count[Verdict.FAIL]} to mend."
+
+
+def _as_json(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "verdict": finding.verdict.value,
+        "found": finding.found,
+        "fix": as_called(finding.fix),
+    }

@@ -1,0 +1,249 @@
+"""`grantflow doctor`: what is not well is found and told with what to do, against real servers."""
+
+import os
+import re
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from grantflow.cli.checks import Verdict, Web, of_client_secret, of_files, of_platform, of_redirect_uri
+from grantflow.client.configuration import Configuration, configure
+from grantflow.protocol.scope import read_scopes
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import ClientCredentials
+from grantflow.sealing import KeyRing
+from grantflow.settings import IntegrationSettings
+from tests.cli.own import Own, on_a_terminal, registered
+from tests.whole.running import up
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
+    folder = tmp_path_factory.mktemp("doctor")
+    with up(folder / "sandbox") as sandbox:
+        own = registered(sandbox, folder)
+        yield Own(own.up, own.settings | {"GRANTFLOW_ISSUER": sandbox.api_url})
+
+
+def found(own: Own, *arguments: str, **env: str) -> tuple[int, dict[str, list[tuple[str, str, str]]]]:
+    """The exit code, and for each check its verdicts, what was found and what to do."""
+    ended = own("doctor", "--json", *arguments, **env)
+    by_check: dict[str, list[tuple[str, str, str]]] = {}
+    for each in Own.read(ended):
+        by_check.setdefault(each["check"], []).append((each["verdict"], each["found"], each["fix"]))
+    return ended.returncode, by_check
+
+
+def test_where_all_is_well_each_check_says_so(own: Own) -> None:
+    code, findings = found(own)
+    assert code == 0
+    checks = "settings, key, vault, scopes, redirect URI, TLS, platform, clock, metadata, client secret"
+    assert list(findings) == checks.split(", ")
+    assert {verdict for each in findings.values() for verdict, _, _ in each} == {"OK"}
+
+
+def test_people_read_a_line_for_each_and_a_sum(own: Own) -> None:
+    ended = own("doctor")
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("OK    settings       all are there")
+    assert lines[-1] == "10 well, 0 to look at, 0 to mend."
+    assert ended.stderr == ""
+    code, seen = on_a_terminal(own, "doctor", GRANTFLOW_SCOPES="spark:rooms_read")
+    assert code == 1
+    assert "\x1b[31mFAIL\x1b[0m  scopes" in seen
+    _, plain = on_a_terminal(own, "doctor", NO_COLOR="1")
+    assert "\x1b" not in plain
+
+
+def test_a_wrong_client_secret_is_told_from_a_wrong_code_and_costs_no_grant(own: Own) -> None:
+    own.grant(1)
+    code, findings = found(own, GRANTFLOW_CLIENT_SECRET="0" * 64)
+    assert code == 1
+    ((verdict, what, fix),) = findings["client secret"]
+    assert verdict == "FAIL"
+    assert what.startswith("it is refused: the token endpoint answered 401")
+    assert "from the developer portal anew" in fix
+    assert "0" * 64 not in what + fix
+    assert own.json("whoami")[0]["works"]
+
+
+@pytest.mark.parametrize(
+    ("env", "check", "what"),
+    [
+        ({"GRANTFLOW_KEY": ""}, "settings", "GRANTFLOW_KEY"),
+        ({"GRANTFLOW_KEY": "horse"}, "vault", "setting is missing or wrong"),
+        ({"GRANTFLOW_VAULT": "/missing/vault.db"}, "vault", "cannot be opened: No such file or directory"),
+        ({"GRANTFLOW_SCOPES": "spark:rooms_read"}, "scopes", "spark:people_read is not asked for"),
+        ({"GRANTFLOW_API_URL": "http://127.0.0.1:1/v1", "GRANTFLOW_ISSUER": ""}, "platform", "does not answer"),
+        ({"GRANTFLOW_REDIRECT_URI": "http://127.0.0.1:1"}, "redirect URI", "has no path"),
+        ({"GRANTFLOW_REDIRECT_URI": "https://localhost.invalid/oauth"}, "redirect URI", "Nothing answers at"),
+    ],
+)
+def test_what_has_to_be_mended_is_found_with_its_fix_and_exit_code_1(
+    own: Own, env: dict[str, str], check: str, what: str
+) -> None:
+    code, findings = found(own, **env)
+    assert code == 1
+    verdict, told, fix = findings[check][0]
+    assert verdict == "FAIL"
+    assert what in told
+    assert fix
+
+
+def test_what_the_platform_says_of_itself_is_compared_with_the_settings(own: Own) -> None:
+    code, findings = found(own, GRANTFLOW_ISSUER="", GRANTFLOW_REVOCATION_URL="")
+    assert code == 0
+    assert [(verdict, fix) for verdict, _, fix in findings["metadata"]] == [
+        ("WARN", f"export GRANTFLOW_REVOCATION_URL={own.up.api_url}/revoke"),
+        ("WARN", f"export GRANTFLOW_ISSUER={own.up.api_url}"),
+    ]
+    code, findings = found(own, GRANTFLOW_TOKEN_ENDPOINT=f"{own.up.api_url}/token")
+    assert code == 1
+    assert findings["metadata"][0][0] == "FAIL"
+    assert findings["metadata"][0][2] == f"export GRANTFLOW_TOKEN_ENDPOINT={own.up.api_url}/access_token"
+
+
+def test_files_with_secrets_are_for_their_owner_alone(own: Own, tmp_path: Path) -> None:
+    key, env_file = tmp_path / "grantflow.key", tmp_path / "mine.env"
+    key.write_text(own.settings["GRANTFLOW_KEY"])
+    env_file.write_text("GRANTFLOW_NAME=Mine\n")
+    key.chmod(0o644)
+    env_file.chmod(0o640)
+    named = {"GRANTFLOW_KEY": "", "GRANTFLOW_KEY_FILE": str(key)}
+    code, findings = found(own, "--env-file", str(env_file), **named)
+    assert code == 0
+    assert findings["key"] == [("WARN", f"{key} can be read by others (mode 0644)", f"chmod 600 {key}")]
+    assert findings["env file"][0][0] == "WARN"
+    key.chmod(0o600)
+    assert found(own, **named)[1]["key"][0][0] == "OK"
+
+
+def test_an_old_key_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "grantflow.key"
+    key.write_text(KeyRing.new_key())
+    key.chmod(0o600)
+    now = datetime.now(UTC)
+    os.utime(key, ((now - timedelta(days=400)).timestamp(),) * 2)
+    settings = IntegrationSettings(client_id="C", client_secret="s", scopes="a", key_file=key)  # type: ignore[call-arg,arg-type]
+    (finding,) = of_files(settings, None, now=now)
+    assert (finding.verdict, finding.found) == (Verdict.WARN, f"{key} is 400 days old")
+
+
+# --- servers that are not well -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def server(status: int = 404, body: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Answers all alike; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer  # noqa: N815
+
+        def log_message(self, *_: Any) -> None: ...
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        served.socket = tls.wrap_socket(served.socket, server_side=True)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"{'https' if tls else 'http'}://localhost:{served.server_port}"
+    finally:
+        served.shutdown()
+        served.server_close()
+        thread.join()
+
+
+def configuration(url: str) -> Configuration:
+    return configure(
+        ClientCredentials("C", Secret("s")),
+        redirect_uri="http://127.0.0.1/oauth",
+        scopes=read_scopes("spark:people_read"),
+        api_url=f"{url}/v1",
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict", "told"),
+    [
+        (0, Verdict.OK, "within a few seconds"),
+        (30, Verdict.WARN, "(29|30|31) s ahead of the platform's"),
+        (-30, Verdict.WARN, "(29|30|31) s behind the platform's"),
+        (300, Verdict.FAIL, "(299|300|301) s ahead of the platform's"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_found_by_the_platforms(ours: int, verdict: Verdict, told: str) -> None:
+    with server() as url, Web(lambda: datetime.now(UTC) + timedelta(seconds=ours, milliseconds=200)) as web:
+        (clock,) = (finding for finding in of_platform(configuration(url), web) if finding.check == "clock")
+    assert clock.verdict is verdict
+    assert re.search(told, clock.found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (400, b'{"error": "invalid_grant"}', Verdict.OK),
+        (400, b'{"message": "The request could not be understood", "trackingId": "ROUTERGW_1"}', Verdict.OK),
+        (400, b'{"error": "invalid_client"}', Verdict.FAIL),
+        (401, b'{"message": "Invalid client", "trackingId": "ROUTERGW_1"}', Verdict.FAIL),
+        (400, b'{"error": "unauthorized_client"}', Verdict.FAIL),
+        (400, b'{"error": "invalid_request"}', Verdict.WARN),
+        (503, b"", Verdict.WARN),
+        (200, b'{"access_token": "abc", "token_type": "Bearer"}', Verdict.FAIL),
+    ],
+)
+def test_the_client_secret_is_judged_by_how_a_code_of_nobody_is_refused(
+    status: int, body: bytes, verdict: Verdict
+) -> None:
+    with server(status, body) as url, Web(lambda: datetime.now(UTC)) as web:
+        finding = of_client_secret(configuration(url), web)
+    assert finding.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(400, Verdict.OK), (303, Verdict.OK), (404, Verdict.FAIL), (502, Verdict.FAIL)]
+)
+def test_a_redirect_uri_that_answers_is_judged_by_its_status(status: int, verdict: Verdict) -> None:
+    with server(status) as url, Web(lambda: datetime.now(UTC)) as web:
+        assert of_redirect_uri(f"{url}/oauth", web).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("days", "trusted", "verdict", "told"),
+    [
+        (90, True, "OK", "trusted, for another 89 days"),
+        (5, True, "WARN", "its certificate ends in 4 days"),
+        (90, False, "FAIL", "certificate"),
+    ],
+)
+def test_certificates_are_checked_and_their_days_counted(
+    own: Own, tmp_path: Path, days: int, trusted: bool, verdict: str, told: str
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_after=datetime.now(UTC) + timedelta(days=days)).configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    trust = {"SSL_CERT_FILE": str(tmp_path / "authority.pem")} if trusted else {}
+    with server(303, tls=context) as url:
+        _, findings = found(own, GRANTFLOW_REDIRECT_URI=f"{url}/oauth", **trust)
+    ((told_verdict, what, _),) = findings["TLS"]
+    assert told_verdict == verdict
+    assert told in what
