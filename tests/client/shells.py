@@ -2,11 +2,21 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 
-from grantflow import AdoptedGrant, AsyncIntegration, BegunAuthorization, CompletedGrant, Grant, Integration, Revocation
+from grantflow import (
+    AdoptedGrant,
+    AsyncIntegration,
+    BegunAuthorization,
+    CompletedGrant,
+    Grant,
+    Integration,
+    KeptAlive,
+    Revocation,
+)
 
 if TYPE_CHECKING:
     from tests.client.conftest import World
@@ -26,6 +36,10 @@ class Either(Protocol):
     def revoke(self, person: str = "id-ada") -> Revocation: ...
     def grants(self) -> Sequence[Grant]: ...
     def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant: ...
+    def page_of_grants(self, **wanted: Any) -> Sequence[Grant]: ...
+    def find_grants(self, who: str) -> Sequence[Grant]: ...
+    def expiring(self, within: timedelta) -> Sequence[Grant]: ...
+    def keep_alive(self, within: timedelta) -> KeptAlive: ...
 
 
 class Blocking:
@@ -69,6 +83,18 @@ class Blocking:
 
     def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant:
         return self.integration.adopt(refresh_token, **known)
+
+    def page_of_grants(self, **wanted: Any) -> Sequence[Grant]:
+        return self.integration.page_of_grants(**wanted)
+
+    def find_grants(self, who: str) -> Sequence[Grant]:
+        return self.integration.find_grants(who)
+
+    def expiring(self, within: timedelta) -> Sequence[Grant]:
+        return self.integration.expiring(within)
+
+    def keep_alive(self, within: timedelta) -> KeptAlive:
+        return self.integration.keep_alive(within)
 
 
 class Awaiting:
@@ -115,6 +141,18 @@ class Awaiting:
 
     def adopt(self, refresh_token: str, **known: Any) -> AdoptedGrant:
         return self._run(self.integration.adopt(refresh_token, **known))
+
+    def page_of_grants(self, **wanted: Any) -> Sequence[Grant]:
+        return self._run(self.integration.page_of_grants(**wanted))
+
+    def find_grants(self, who: str) -> Sequence[Grant]:
+        return self._run(self.integration.find_grants(who))
+
+    def expiring(self, within: timedelta) -> Sequence[Grant]:
+        return self._run(self.integration.expiring(within))
+
+    def keep_alive(self, within: timedelta) -> KeptAlive:
+        return self._run(self.integration.keep_alive(within))
 
 
 class Kinds:

@@ -13,8 +13,10 @@ import pytest
 
 from grantflow import (
     Adoption,
+    Event,
     ExistingTokens,
     IntegrationRefused,
+    Kind,
     Person,
     ReauthorizationRequired,
     Status,
@@ -66,6 +68,19 @@ def test_tokens_of_a_known_person_come_in_without_a_request_and_serve(world: Wor
     world.platform.expire_access_tokens()
     assert integration.get("rooms").status_code == 200
     assert world.platform.counts["token"] == 1
+
+
+def test_what_came_in_is_in_the_audit_log_with_the_tokens_fingerprints(world: World, line: Line) -> None:
+    told: list[Event] = []
+    integration = world.integration(on_event=told.append)
+    adopted = integration.adopt(REFRESH, access_token=ACCESS)
+    (event,) = integration.history("id-ada")
+    assert (event.kind, event.grant_id, event.generation) == (Kind.ADOPTED, adopted.id, adopted.generation)
+    assert (event.token, event.new_token) == (Secret(REFRESH).fingerprint(), Secret(ACCESS).fingerprint())
+    integration.adopt(REFRESH)
+    assert integration.history("id-ada") == [event]
+    assert [each.kind for each in told] == [Kind.ADOPTED, Kind.ADOPTED]
+    assert told[0].person_id != "id-ada", "as long as nobody knew whose it was"
 
 
 def test_without_an_access_token_the_first_call_renews_and_twenty_at_once_renew_once(world: World, line: Line) -> None:

@@ -8,6 +8,7 @@ from grantflow.client.integration import Integration
 
 #: How many are named where one has to be chosen.
 _SHOWN = 20
+_LIVING = [status for status in Status if status is not Status.REVOKED]
 
 
 def grant_called(integration: Integration, person: str | None) -> Grant:
@@ -19,7 +20,9 @@ def grant_called(integration: Integration, person: str | None) -> Grant:
     of_their_own = integration.grant(person) if person else None
     if of_their_own is not None and of_their_own.status is not Status.REVOKED:
         return of_their_own  # by one probe, however many there are
-    found = [grant for grant in integration.grants() if person is None or _is_called(grant, person)]
+    found = (
+        integration.find_grants(person) if person else integration.page_of_grants(statuses=_LIVING, limit=_SHOWN + 1)
+    )
     living = [grant for grant in found if grant.status is not Status.REVOKED]
     if len(living) == 1:
         return living[0]
@@ -30,13 +33,9 @@ def grant_called(integration: Integration, person: str | None) -> Grant:
     raise _nobody(person)
 
 
-def _is_called(grant: Grant, person: str) -> bool:
-    return person in (grant.id, grant.person_id) or person.lower() == (grant.email or "").lower()
-
-
 def _several(living: Sequence[Grant], person: str | None) -> Failure:
     who = "More than one person has granted here" if person is None else f"{person} has more than one grant here"
-    more = [("...", f"and {len(living) - _SHOWN:,} more")] if len(living) > _SHOWN else []
+    more = [("...", "and more")] if len(living) > _SHOWN else []
     rows = [(grant.id if person else grant.email or grant.person_id, _told(grant)) for grant in living[:_SHOWN]]
     return Failure(f"{who}: say which is meant.", details=[*rows, *more], code=USAGE)
 

@@ -159,6 +159,26 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAlive:
+    """What `keep_alive` achieved, in numbers of grants.
+
+    - `prolonged`: renewed, and they live longer (or the platform tells no end any more).
+    - `in_vain`: renewed, and they end when they would have, as the platform tells it: where that is so, their people
+      must grant again before.
+    - `refused`: they were dead already. `delayed`: the platform did not help; nothing is harmed.
+    - `unneeded`: somebody else has renewed or ended them meanwhile.
+    - `stopped`: why the rest was left alone, in words for people.
+    """
+
+    prolonged: int = 0
+    in_vain: int = 0
+    refused: int = 0
+    delayed: int = 0
+    unneeded: int = 0
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompletedGrant(Grant):
     """The grant that `complete_authorization` made, and where its person wanted to go.
 

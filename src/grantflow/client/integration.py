@@ -20,6 +20,7 @@ from grantflow.client.flows.calling import call
 from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.handing_out import hand_out
+from grantflow.client.flows.keeping_alive import keep_alive
 from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
 from grantflow.client.flows.retrying import retry
@@ -32,8 +33,10 @@ from grantflow.client.grant import (
     CompletedGrant,
     ExistingTokens,
     Grant,
+    KeptAlive,
     Person,
     Revocation,
+    Status,
 )
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
@@ -172,6 +175,23 @@ class _Made:
 
     def _grants(self, owner: str | None) -> Flow[Sequence[Grant]]:
         return load(lambda: self._parts.vault.grants(self.client_id, owner=owner))
+
+    def _page_of_grants(
+        self, owner: str | None, statuses: Iterable[Status], after: Grant | None, limit: int
+    ) -> Flow[Sequence[Grant]]:
+        wanted = tuple(statuses)
+        return load(
+            lambda: self._parts.vault.page_of_grants(
+                self.client_id, owner=owner, statuses=wanted, after=after, limit=limit
+            )
+        )
+
+    def _find_grants(self, who: str) -> Flow[Sequence[Grant]]:
+        return load(lambda: self._parts.vault.grants_called(self.client_id, who))
+
+    def _expiring(self, within: timedelta, limit: int | None, after: Grant | None) -> Flow[Sequence[Grant]]:
+        before = self.now() + within
+        return load(lambda: self._parts.vault.expiring(self.client_id, before=before, limit=limit, after=after))
 
     def _grant(self, person_id: str, owner: str | None) -> Flow[Grant | None]:
         key = self._parts.key(person_id, owner)
@@ -385,6 +405,33 @@ class Integration(_Made):
         """All grants, or those of one owner, oldest first; disconnected ones too (`Status.REVOKED`)."""
         return self._shell.perform(self._grants(owner))
 
+    def page_of_grants(
+        self,
+        *,
+        owner: str | None = None,
+        statuses: Iterable[Status] = (),
+        after: Grant | None = None,
+        limit: int = 500,
+    ) -> Sequence[Grant]:
+        """So many grants, by owner and person: where there may be more than memory holds. `after` is the last one of
+        the page before; `statuses`: only these, where any are named."""
+        return self._shell.perform(self._page_of_grants(owner, statuses, after, limit))
+
+    def find_grants(self, who: str) -> Sequence[Grant]:
+        """The grants that `who` names: the id of a grant or of a person, or an e-mail address."""
+        return self._shell.perform(self._find_grants(who))
+
+    def expiring(self, within: timedelta, *, limit: int | None = None, after: Grant | None = None) -> Sequence[Grant]:
+        """The grants that can be used now and die within that time if nobody does, soonest first; those whose end has
+        come are the first. A grant whose end the platform has not told is in no such list."""
+        return self._shell.perform(self._expiring(within, limit, after))
+
+    def keep_alive(self, within: timedelta) -> KeptAlive:
+        """Renew the grants that would die within that time, one after another, and no others; as many processes may do
+        it at once as like. It stops where the platform says slow down, refuses the integration, or is out of order:
+        `stopped` tells which, and nothing is raised."""
+        return self._shell.perform(keep_alive(self._parts, within=within))
+
     def grant(self, person_id: str, *, owner: str | None = None) -> Grant | None:
         return self._shell.perform(self._grant(person_id, owner))
 
@@ -566,6 +613,31 @@ class AsyncIntegration(_Made):
     async def grants(self, *, owner: str | None = None) -> Sequence[Grant]:
         """As `Integration.grants`."""
         return await self._shell.perform(self._grants(owner))
+
+    async def page_of_grants(
+        self,
+        *,
+        owner: str | None = None,
+        statuses: Iterable[Status] = (),
+        after: Grant | None = None,
+        limit: int = 500,
+    ) -> Sequence[Grant]:
+        """As `Integration.page_of_grants`."""
+        return await self._shell.perform(self._page_of_grants(owner, statuses, after, limit))
+
+    async def find_grants(self, who: str) -> Sequence[Grant]:
+        """As `Integration.find_grants`."""
+        return await self._shell.perform(self._find_grants(who))
+
+    async def expiring(
+        self, within: timedelta, *, limit: int | None = None, after: Grant | None = None
+    ) -> Sequence[Grant]:
+        """As `Integration.expiring`."""
+        return await self._shell.perform(self._expiring(within, limit, after))
+
+    async def keep_alive(self, within: timedelta) -> KeptAlive:
+        """As `Integration.keep_alive`."""
+        return await self._shell.perform(keep_alive(self._parts, within=within))
 
     async def grant(self, person_id: str, *, owner: str | None = None) -> Grant | None:
         return await self._shell.perform(self._grant(person_id, owner))

@@ -12,8 +12,10 @@ from typing import Final
 
 from grantflow.client import rules, webex
 from grantflow.client.errors import GrantflowError, ReauthorizationRequired, TransientTokenError, UnknownPerson
+from grantflow.client.events import Event, Kind
 from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.recording import tell
 from grantflow.client.flows.refreshing import NO_TOKEN, refresh
 from grantflow.client.flows.settling import give_back
 from grantflow.client.grant import AdoptedGrant, Adoption, ExistingTokens, Grant, Person, StoredGrant
@@ -105,13 +107,14 @@ def _take_in(
         else:
             kept = []
         left = []
-        for (number, outcome, _), stored in zip(coming, kept, strict=True):
+        for (number, outcome, entry), stored in zip(coming, kept, strict=True):
             if stored is None:  # somebody was there first: to be weighed again
                 left.append(number)
                 continue
             if not dry_run:
                 parts.live.drop(stored.grant.key)
-                logger.info("grant %s came in from elsewhere, generation %d", stored.grant.id, stored.grant.generation)
+                assert entry.event is not None
+                yield from tell(parts, entry.event.of(stored.grant))
             taken[number] = _told(stored.grant, outcome)
     return [taken[number] for number in range(len(batch))]
 
@@ -126,12 +129,24 @@ def _look(parts: Parts, tokens: ExistingTokens) -> _Seen:
 def _adopting(parts: Parts, tokens: ExistingTokens, seen: _Seen, *, now: datetime) -> Adopting:
     here = seen.here.grant if seen.here else None
     key = here.key if here else parts.key(tokens.person_id, tokens.owner)
-    asked = parts.configuration.scopes
+    stored = rules.adopted(parts.mint(16), key, tokens, here=here, asked=parts.configuration.scopes, now=now)
     return Adopting(
-        rules.adopted(parts.mint(16), key, tokens, here=here, asked=asked, now=now),
+        stored,
         digest=tokens.refresh_token.digest(),
         known=seen.known,
         over=here.generation if here else None,
+        event=_event(parts, stored, now=now),
+    )
+
+
+def _event(parts: Parts, stored: StoredGrant, *, now: datetime) -> Event:
+    came, access = stored.refresh_token, stored.access_token
+    return parts.event(
+        Kind.ADOPTED,
+        stored.grant,
+        at=now,
+        token=came.fingerprint() if came else None,
+        new_token=access.fingerprint() if access else None,
     )
 
 
@@ -274,9 +289,11 @@ def _settle(
     else:
         assert tokens.person is not None
         named, over = rules.named(leased, key, person=tokens.person), here.grant.generation if here else None
-        kept = yield from save(lambda: parts.vault.rename(nameless, to=named, over=over, holder=holder))
+        event = _event(parts, named, now=(yield from current_time()))
+        kept = yield from save(lambda: parts.vault.rename(nameless, to=named, over=over, holder=holder, event=event))
         if kept is None:
             return None
+        yield from tell(parts, event.of(kept.grant))
         grant = kept.grant
     parts.live.drop(nameless.key)
     parts.live.drop(key)

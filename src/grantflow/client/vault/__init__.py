@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from grantflow.client.events import Event
-from grantflow.client.grant import Brake, Grant, GrantKey, Standing, StoredGrant
+from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.sealing import KeyRing
 
 
@@ -22,6 +22,7 @@ class Adopting:
     digest: bytes
     known: bool
     over: int | None
+    event: Event | None = None
 
 
 class Vault(Protocol):
@@ -51,6 +52,36 @@ class Vault(Protocol):
 
     def grants(self, integration: str, *, owner: str | None = None) -> Sequence[Grant]:
         """All grants of an integration, or of one owner there, oldest first."""
+
+    def page_of_grants(
+        self,
+        integration: str,
+        *,
+        limit: int,
+        owner: str | None = None,
+        statuses: Sequence[Status] = (),
+        after: Grant | None = None,
+    ) -> Sequence[Grant]:
+        """So many grants, by owner and person, after that one; of one owner, of those statuses where any are named."""
+
+    def grants_called(self, integration: str, who: str) -> Sequence[Grant]:
+        """Those that `who` names: by their id, by their person's id, else by the person's e-mail, which is looked for
+        in all of them."""
+
+    def expiring(
+        self,
+        integration: str,
+        *,
+        before: datetime,
+        since: datetime | None = None,
+        limit: int | None = None,
+        after: Grant | None = None,
+    ) -> Sequence[Grant]:
+        """Grants on which calls may be made and whose refresh token ends by then (not before `since`), soonest first;
+        so many of them, after that one."""
+
+    def has_endless(self, integration: str) -> bool:
+        """Whether calls may be made on a grant of which it is not known when it ends."""
 
     def has_granted(self, integration: str, *, person_id: str) -> bool:
         """Whether calls may be made on a grant of that person, whoever owns it."""
@@ -84,7 +115,9 @@ class Vault(Protocol):
         """Keep grants of tokens that were brought in, all in one transaction; what is kept of each, as `enter` has it.
         None where it is not as it was seen to be: then nothing of it was changed."""
 
-    def rename(self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str) -> StoredGrant | None:
+    def rename(
+        self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str, event: Event | None = None
+    ) -> StoredGrant | None:
         """Move a grant whose person is known now to its own key, sealed anew, over the grant of generation `over`
         there. None where the lease has passed from the holder, or what is there is another: then nothing was changed.
         """

@@ -64,6 +64,16 @@ _GENERATION: Final = f"SELECT generation FROM grants WHERE {_OF_KEY} AND {_ALIVE
 _HAS_GRANTED: Final = (
     f"SELECT 1 FROM grants WHERE integration = :integration AND person_id = :person_id AND {_ALIVE} LIMIT 1"
 )
+_CALLED: Final = (
+    "SELECT * FROM grants WHERE id = :who AND integration = :integration "
+    "UNION SELECT * FROM grants WHERE integration = :integration AND person_id = :who ORDER BY granted_at, id"
+)
+_WITH_EMAIL: Final = (
+    "SELECT * FROM grants WHERE integration = :integration AND lower(email) = lower(:who) ORDER BY granted_at, id"
+)
+_ENDLESS: Final = (
+    f"SELECT 1 FROM grants WHERE integration = :integration AND {_ALIVE} AND refresh_expires_at IS NULL LIMIT 1"
+)
 _STANDING: Final = "SELECT * FROM standings WHERE integration = :integration AND credentials = :credentials"
 _SET_STANDING: Final = (
     "INSERT INTO standings (integration, credentials, refused_at, retry_at, failures, reason, succeeded_at) "
@@ -183,6 +193,59 @@ class SqlVault(ABC):
         statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"
         return [read_grant(row) for row in self._rows(statement, {"integration": integration, "owner": owner})]
 
+    def page_of_grants(
+        self,
+        integration: str,
+        *,
+        limit: int,
+        owner: str | None = None,
+        statuses: Sequence[Status] = (),
+        after: Grant | None = None,
+    ) -> list[Grant]:
+        named = {f"status_{number}": status.value for number, status in enumerate(statuses)}
+        wanted = [
+            "integration = :integration",
+            *(["owner = :owner"] if owner is not None else []),
+            *([f"status IN ({', '.join(f':{name}' for name in named)})"] if named else []),
+            *(["(owner, person_id) > (:after_owner, :after_person)"] if after else []),
+        ]
+        statement = f"SELECT * FROM grants WHERE {' AND '.join(wanted)} ORDER BY owner, person_id LIMIT :limit"
+        parameters = {"integration": integration, "owner": owner, "limit": limit, **named}
+        if after:
+            parameters |= {"after_owner": after.owner, "after_person": after.person_id}
+        return [read_grant(row) for row in self._rows(statement, parameters)]
+
+    def grants_called(self, integration: str, who: str) -> list[Grant]:
+        named = {"integration": integration, "who": who}
+        rows = self._rows(_CALLED, named) or ("@" in who and self._rows(_WITH_EMAIL, named)) or ()
+        return [read_grant(row) for row in rows]
+
+    def expiring(
+        self,
+        integration: str,
+        *,
+        before: datetime,
+        since: datetime | None = None,
+        limit: int | None = None,
+        after: Grant | None = None,
+    ) -> list[Grant]:
+        parameters: dict[str, Any] = {"integration": integration, "before": to_seconds(before)}
+        wanted = [f"integration = :integration AND {_ALIVE} AND refresh_expires_at <= :before"]
+        if since:
+            wanted.append("refresh_expires_at > :since")
+            parameters["since"] = to_seconds(since)
+        if after:
+            wanted.append("(refresh_expires_at, id) > (:after_end, :after_id)")
+            parameters |= {"after_end": to_seconds(after.refresh_expires_at), "after_id": after.id}
+        statement = f"SELECT * FROM grants WHERE {' AND '.join(wanted)} ORDER BY refresh_expires_at, id"
+        if limit is not None:
+            statement += " LIMIT :limit"
+            parameters["limit"] = limit
+        return [read_grant(row) for row in self._rows(statement, parameters)]
+
+    def has_endless(self, integration: str) -> bool:
+        return self._row(_ENDLESS, {"integration": integration}) is not None
+
     def has_granted(self, integration: str, *, person_id: str) -> bool:
         return self._row(_HAS_GRANTED, {"integration": integration, "person_id": person_id}) is not None
 
@@ -276,13 +339,17 @@ class SqlVault(ABC):
         kept = self._enter(transaction, entry.stored)
         if kept is not None:
             transaction.execute(_NOTE_ADOPTION, {**of, "grant_id": kept.grant.id, "at": to_seconds(at)})
+            if entry.event is not None:
+                _record(transaction, entry.event.of(kept.grant))
         return kept
 
     def _generation_at(self, transaction: Transaction, key: GrantKey) -> int | None:
         row = transaction.execute(_BY_KEY + self._for_update, _named(key)).fetchone()
         return row["generation"] if row else None
 
-    def rename(self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str) -> StoredGrant | None:
+    def rename(
+        self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str, event: Event | None = None
+    ) -> StoredGrant | None:
         with suppress(_Passed), self._transaction() as transaction:
             self._forget(transaction, nameless, holder=holder)
             if self._generation_at(transaction, to.grant.key) != over:
@@ -291,6 +358,8 @@ class SqlVault(ABC):
             if kept is None:
                 raise _Passed
             transaction.execute(_MOVE_ADOPTIONS, {"old": nameless.id, "new": kept.grant.id})
+            if event is not None:
+                _record(transaction, event.of(kept.grant))
             return kept
         return None
 
