@@ -235,6 +235,26 @@ def test_who_is_cut_off_while_the_commit_is_under_way_is_told_how_it_ended(tmp_p
     run(tmp_path, story)
 
 
+def test_who_is_cut_off_in_the_middle_of_several_units_begins_no_other(tmp_path: Path) -> None:
+    async def story(engine: SqliteEngine) -> None:
+        async def several() -> None:
+            for name in ("ada", "grace", "edsger"):
+                await engine.write(add(name))
+
+        with committing(engine) as (begun, go):
+            leaving = asyncio.create_task(several())
+            await asyncio.to_thread(begun.wait, 10)
+            leaving.cancel()
+            await asyncio.sleep(0)
+            go.set()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+        assert await count(engine) == 1, "the unit that was under way is committed, and none was begun after it"
+        await engine.write(add("barbara"))
+
+    run(tmp_path, story)
+
+
 def test_reading_does_not_wait_for_writing_and_cannot_write(tmp_path: Path) -> None:
     async def story(engine: SqliteEngine) -> None:
         other = sqlite3.connect(tmp_path / "platform.db", isolation_level=None)

@@ -103,6 +103,7 @@ class SqliteEngine:
 
     async def write(self, work: Work[T], *, is_long: bool = False) -> T:
         self._check_open()
+        _check_goes_on()
         if len(self._waiting) >= QUEUE_LIMIT:
             raise StorageUnavailable(f"{QUEUE_LIMIT} writes are waiting already")
         job = _Job(work, is_long, asyncio.get_running_loop().create_future(), time.monotonic())
@@ -201,6 +202,15 @@ class SqliteEngine:
         with contextlib.suppress(sqlite3.Error):  # it is in trouble already, and the next BEGIN will tell
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+
+
+def _check_goes_on() -> None:
+    """Whoever was cut off while a unit of theirs was under way has been told how that ended (`_outcome`), and may be
+    in the middle of many: they begin no other. Raises CancelledError.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _outcome(job: _Job) -> Any:
