@@ -35,6 +35,10 @@ PARTS = {
         programs=["curl"],
         fix="curl is missing: run ./dev test as root on Debian, or install curl.",
     ),
+    "faketime": Part(
+        programs=["faketime"],
+        fix="faketime is missing: run ./dev test as root on Debian, or install faketime.",
+    ),
     "git": Part(
         programs=["git"],
         fix="git is missing: run ./dev test as root on Debian, or install git.",

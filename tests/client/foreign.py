@@ -28,6 +28,8 @@ class Line:
     access: set[str]
     refresh: str
     alive: bool = True
+    swapped: set[str] = field(default_factory=set)
+    """The refresh tokens that it had before."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Platform:
 
     def __init__(self) -> None:
         self.rotates = False
+        self.revokes_families = False
+        """Whether a refresh token that comes back after it was swapped ends the grant."""
         self.wait = 0.0
         self.expires_in: int | None = 1_209_600
         self.sends_refresh_token = True
@@ -132,10 +136,18 @@ class Platform:
         with self.lock:
             line = next((line for line in self.lines if line.refresh == token and line.alive), None)
             if line is None:
+                self._note_reuse(token)
                 return 400, {"error": "invalid_grant"}
             if self.rotates:
+                line.swapped.add(line.refresh)
                 line.refresh = self._mint("refresh")
             return 200, self._tokens(line, scope="spark:people_read")
+
+    def _note_reuse(self, token: str) -> None:
+        for line in self.lines:
+            if self.revokes_families and token in line.swapped:
+                line.alive = False
+                line.access.clear()
 
     def _tokens(self, line: Line, *, scope: str) -> dict[str, Any]:
         access = self._mint("access")

@@ -36,8 +36,8 @@ Look: TypeAlias = Callable[[Path], Mapping[str, object]]
 @dataclass(frozen=True, slots=True)
 class Proof:
     """``rounds`` is how many count as shown. ``begin`` sets up in an empty folder what the rounds are played with, and
-    ``look`` is taken at that folder once they are over. ``lanes`` is how many are set up and played side by side: what
-    mostly waits leaves processors to others.
+    ``look`` is taken at that folder once they are over. ``lanes`` is how many are set up and played side by side. What
+    ``mostly_waits`` leaves the processors to others, and is played beside them.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Proof:
     begin: Callable[[Path], AbstractContextManager[Play]]
     look: Look | None = None
     lanes: int = 1
+    mostly_waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

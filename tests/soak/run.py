@@ -13,12 +13,13 @@ from pathlib import Path
 
 from benchmarks.arguments import positive, whole
 from tests.soak.api import API
+from tests.soak.crowds import CROWDS
 from tests.soak.kills import KILLS
 from tests.soak.proof import Bounds, Proof, Tree, is_shown, journal_of, prove, tree_of_source
 from tests.soak.properties import PROPERTIES
 from tests.soak.races import RACES
 
-PROOFS = [*PROPERTIES, *API, *RACES, *KILLS]
+PROOFS = [*PROPERTIES, *API, *RACES, *CROWDS, *KILLS]
 #: Between two lines about the same proof, in seconds.
 QUIET = 5.0
 

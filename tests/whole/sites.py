@@ -1,0 +1,201 @@
+"""The platforms that proofs are played at, alike to whoever plays: ours in a profile, and a foreign, strict one."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+
+from grantflow import Integration, KeyRing, SqliteVault
+from grantflow.client.grant import StoredGrant
+from grantflow.protocol.secret import Secret
+from tests.client.crowd import Order
+from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
+from tests.whole.person import Person
+from tests.whole.running import Up, up
+
+REDIRECT_URI = "http://127.0.0.1:8765/oauth"
+#: Foreign: swaps refresh tokens, and ends a grant whose old one comes back. Ours: its two profiles.
+SITES = ("foreign", "webex", "strict")
+#: How long a server's log may lag behind its answers, in seconds.
+LAG = 0.3
+
+
+class Site(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an integration there is made with, but for its vault."""
+
+    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
+        """A fresh grant in that vault; the person's id."""
+
+    def expire(self) -> None:
+        """Let all access tokens expire."""
+
+    def revoke_access(self, order: Order) -> None:
+        """The access token dies at the platform, and the grant lives."""
+
+    def revoke_grant(self, order: Order) -> None:
+        """All of it dies at the platform; the vault does not know."""
+
+    def token_requests(self) -> int:
+        """How many there were since it was last asked."""
+
+
+def order_for(site: Site, vault: str, *people: str, key: str, **more: Any) -> Order:
+    timing: dict[str, Any] = {name: more.pop(name) for name in ("deadline", "_lease_margin") if name in more}
+    return Order({**site.settings, **timing}, vault, key, people, **more)
+
+
+def granted(site: Site, folder: Path, **more: Any) -> Order:
+    """The order for a fresh grant in a vault of its own there."""
+    vault, key = str(folder / "grants.db"), KeyRing.new_key()
+    return order_for(site, vault, site.grant(vault, key), key=key, **more)
+
+
+def stored(order: Order) -> StoredGrant:
+    """The grant of the order's first person, opened."""
+    with integration(order) as own:
+        found = own._parts.vault.find(own._parts.key(order.people[0], None))
+    assert found is not None
+    return found
+
+
+def integration(order: Order) -> Integration:
+    return Integration(**order.integration, vault=SqliteVault(order.vault, keys=KeyRing(order.key)))
+
+
+@dataclass
+class ForeignSite:
+    platform: Platform
+    api_url: str
+    name: str = "foreign"
+    asked: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "api_url": self.api_url},
+            **{"redirect_uri": REDIRECT_URI, "scopes": "spark:people_read"},
+        }
+
+    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
+        with integration(order_for(self, vault, key=key)) as own:
+            begun = own.authorization_request()
+            answer = self.platform.accept(begun.url, person=person)
+            person_id = own.complete_authorization(answer, {begun.cookie.name: begun.cookie.value}).person_id
+        self.token_requests()
+        return person_id
+
+    def expire(self) -> None:
+        self.platform.expire_access_tokens()
+
+    def revoke_access(self, order: Order) -> None:
+        self.platform.expire_access_tokens()
+
+    def revoke_grant(self, order: Order) -> None:
+        self.platform.end_grants()
+
+    def token_requests(self) -> int:
+        before, self.asked = self.asked, self.platform.counts["token"]
+        return self.asked - before
+
+
+@dataclass
+class OurSite:
+    up: Up
+    name: str
+    app: dict[str, Any]
+    person: Person
+    read: int = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            **{"client_id": self.app["client_id"], "client_secret": self.app["client_secret"]},
+            **{"redirect_uri": REDIRECT_URI, "scopes": self.up.app["scopes"], "api_url": self.up.api_url},
+        }
+
+    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
+        with integration(order_for(self, vault, key=key)) as own:
+            begun = own.authorization_request()
+            answer = self.person.grant(begun.url)
+            person_id = own.complete_authorization(answer, {begun.cookie.name: begun.cookie.value}).person_id
+        self.token_requests()
+        return person_id
+
+    def expire(self) -> None:
+        self.up.expire_access_tokens()
+
+    def revoke_access(self, order: Order) -> None:
+        self._revoke(stored(order).access_token)
+
+    def revoke_grant(self, order: Order) -> None:
+        self._revoke(stored(order).refresh_token)
+
+    def _revoke(self, token: Secret | None) -> None:
+        assert token is not None
+        credentials = {name: self.app[name] for name in ("client_id", "client_secret")}
+        fields = {**credentials, "token": token.reveal()}
+        answer = httpx2.post(f"{self.up.api_url}/revoke", data=fields, trust_env=False)
+        assert answer.status_code == 200, answer.text
+
+    def token_requests(self) -> int:
+        time.sleep(LAG)
+        with (self.up.folder.parent / f"{self.up.folder.name}.stderr").open("rb") as log:
+            log.seek(self.read)
+            new = log.read()
+        self.read += len(new)
+        return new.count(b" POST /v1/access_token ")
+
+
+@contextmanager
+def sites(folder: Path) -> Iterator[dict[str, Site]]:
+    """All of them, by name."""
+    with ExitStack() as stack:
+        foreign = ForeignSite(*stack.enter_context(foreign_platform()))
+        foreign.platform.rotates = foreign.platform.revokes_families = True
+        running = stack.enter_context(up(folder / "state", "--verbose"))
+        made: dict[str, Site] = {"foreign": foreign}
+        for profile in ("webex", "strict"):
+            app = running.register(f"Crowd {profile}", REDIRECT_URI, "--profile", profile)
+            ada = stack.enter_context(Person(running.ada, stops=(REDIRECT_URI,)))
+            made[profile] = OurSite(running, profile, app, ada)
+        yield made
+
+
+@contextmanager
+def slow_way(order: Order, seconds: float) -> Iterator[Order]:
+    """The order with a way to the token endpoint on which each request stays for so long before it arrives."""
+    url = order.integration.get("token_endpoint") or f"{order.integration['api_url']}/access_token"
+
+    class Between(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            time.sleep(seconds)
+            kind = {"content-type": self.headers["content-type"]}
+            answer = httpx2.post(url, content=body, headers=kind, trust_env=False)
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Between) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        serving.start()
+        try:
+            there = f"http://127.0.0.1:{server.server_address[1]}/access_token"
+            yield replace(order, integration={**order.integration, "token_endpoint": there})
+        finally:
+            server.shutdown()
+            serving.join()
