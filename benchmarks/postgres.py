@@ -6,14 +6,16 @@ It does not run as root; as root it is run as the user ``postgres``, who owns it
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 USER = "postgres"
 
@@ -22,42 +24,76 @@ class NoPostgres(Exception):
     """It is not here or does not start; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+#: For tests, which need no disk: a server that loses its last writes when the machine goes down.
+FOR_TESTS: Mapping[str, object] = {"fsync": "off", "full_page_writes": "off", "max_connections": 200}
+
+
 class Postgres:
-    port: int
-    process: int
-    programs: Path
+    """A server that runs; it can be stopped and started again, with all that it keeps."""
+
+    def __init__(self, programs: Path, folder: Path, settings: Mapping[str, object]) -> None:
+        self.programs = programs
+        self.port = _free_port()
+        self.folder = folder / "data"
+        fixed = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": folder}
+        self._settings = {**fixed, **settings}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> int:
+        assert self._server is not None
+        return self._server.pid
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}"
+
+    @cached_property
+    def shared(self) -> str:
+        """The address of a database for whoever takes a schema of their own in it."""
+        return self.database("shared")
 
     def database(self, name: str) -> str:
         """Makes it; answers its address."""
-        url = f"postgresql://{USER}@127.0.0.1:{self.port}"
-        _run([str(self.programs / "psql"), f"{url}/postgres", "-qc", f"CREATE DATABASE {name}"])
-        return f"{url}/{name}"
+        self.say(f"CREATE DATABASE {name}")
+        return f"{self.url}/{name}"
 
+    def say(self, statement: str) -> None:
+        """As whom everything belongs to."""
+        _run([str(self.programs / "psql"), f"{self.url}/postgres", "-qc", statement])
 
-@contextmanager
-def postgres() -> Iterator[Postgres]:
-    programs = _programs()
-    with tempfile.TemporaryDirectory(prefix="bench-pg-") as folder:
-        data = Path(folder) / "data"
-        if os.getuid() == 0:
-            os.chown(folder, pwd.getpwnam(USER).pw_uid, -1)
-        _run(_as_user([str(programs / "initdb"), "-D", str(data), "-U", USER, "--auth=trust", "-E", "UTF8"]))
-        port = _free_port()
-        settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder}
-        given = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    def start(self) -> None:
+        given = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         # setpriv becomes postgres itself, so the process is the server and not a program before it.
-        server = subprocess.Popen(
-            _as_user([str(programs / "postgres"), "-D", str(data), *given]),
+        self._server = subprocess.Popen(
+            _as_user([str(self.programs / "postgres"), "-D", str(self.folder), *given]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        _wait(self._server, self.programs, self.port)
+
+    def stop(self) -> None:
+        """At once: whoever is connected is cut off."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(timeout=60)
+
+
+@contextmanager
+def postgres_server(settings: Mapping[str, object] = MappingProxyType({})) -> Iterator[Postgres]:
+    programs = _programs()
+    with tempfile.TemporaryDirectory(prefix="bench-pg-") as name:
+        folder = Path(name)
+        if os.getuid() == 0:
+            os.chown(folder, pwd.getpwnam(USER).pw_uid, -1)
+        made = ["-D", str(folder / "data"), "-U", USER, "--auth=trust", "-E", "UTF8", "--no-sync"]
+        _run(_as_user([str(programs / "initdb"), *made]))
+        server = Postgres(programs, folder, settings)
+        server.start()
         try:
-            _wait(server, programs, port)
-            yield Postgres(port, server.pid, programs)
+            yield server
         finally:
-            server.terminate()
-            server.wait(timeout=60)
+            server.stop()
 
 
 def _programs() -> Path:

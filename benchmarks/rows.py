@@ -23,7 +23,7 @@ import httpx2
 from benchmarks import machine
 from benchmarks.load import Target
 from benchmarks.machine import ROOT
-from benchmarks.postgres import NoPostgres, Postgres, postgres
+from benchmarks.postgres import NoPostgres, Postgres, postgres_server
 
 REDIRECT_URI = "http://127.0.0.1:9/oauth"
 PEOPLE = 8
@@ -72,7 +72,7 @@ class Place:
     def postgres(self) -> Postgres:
         if self._postgres is None:
             try:
-                self._postgres = self.stack.enter_context(postgres())
+                self._postgres = self.stack.enter_context(postgres_server())
             except NoPostgres as error:
                 raise Missing(str(error)) from error
         return self._postgres

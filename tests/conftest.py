@@ -1,11 +1,14 @@
 """The order of the tests, the parts of the machine that they need, and what a skip means."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from benchmarks.postgres import FOR_TESTS, Postgres, postgres_server
+from tests.engines import Home, home_on
 from tests.parts import ROOT, require
 
 #: How thoroughly the property tests look: by default in ./dev check, else in ./dev soak (--hypothesis-profile soak).
@@ -22,6 +25,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def chromium() -> str:
     """The path of Chromium, for Playwright's `executable_path`. A test that takes it is a browser test."""
     return require("chromium")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL for all tests of this run. A test that stops it takes one of its own: `postgres_server`."""
+    require("postgres")
+    with postgres_server(FOR_TESTS) as server:
+        yield server
+
+
+@pytest.fixture
+def engine() -> str:
+    """Which database a vault lies in: `BOTH` of tests/engines.py says otherwise."""
+    return "sqlite"
+
+
+@pytest.fixture
+def home(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Home:
+    """Where the vault of this test lies."""
+    return home_on(engine, tmp_path, request)
 
 
 @pytest.hookimpl(tryfirst=True)

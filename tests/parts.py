@@ -55,6 +55,10 @@ PARTS = {
         programs=[str(ROOT / ".tools/oidc_provider/node_modules/oidc-provider/package.json")],
         fix="oidc-provider is missing: run the tests by ./dev test, which fetches it.",
     ),
+    "postgres": Part(
+        programs=[*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), "initdb"],
+        fix="PostgreSQL is missing: run ./dev test as root on Debian, or install it.",
+    ),
     "strace": Part(
         programs=["strace"],
         fix="strace is missing: run ./dev test as root on Debian, or install strace.",

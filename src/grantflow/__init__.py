@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         Status,
     )
     from grantflow.client.integration import AsyncIntegration, Integration
+    from grantflow.client.vault.opening import open_vault
+    from grantflow.client.vault.postgres import PostgresVault
     from grantflow.client.vault.sqlite import SqliteVault
     from grantflow.migrations import SchemaTooNew
     from grantflow.protocol.metadata import ServerMetadata
@@ -80,6 +82,7 @@ __all__ = [
     "MissingCode",
     "MissingKey",
     "Person",
+    "PostgresVault",
     "ReauthorizationRequired",
     "RefreshOutcomeUnknown",
     "ReusedState",
@@ -97,6 +100,7 @@ __all__ = [
     "VaultUnavailable",
     "WrongAccount",
     "WrongKey",
+    "open_vault",
 ]
 __version__ = "0.1.0"
 
@@ -109,6 +113,8 @@ _HOMES = {
         *("Revocation", "Status"),
     ],
     "grantflow.client.integration": ["AsyncIntegration", "Integration"],
+    "grantflow.client.vault.opening": ["open_vault"],
+    "grantflow.client.vault.postgres": ["PostgresVault"],
     "grantflow.client.vault.sqlite": ["SqliteVault"],
     "grantflow.migrations": ["SchemaTooNew"],
     "grantflow.protocol.metadata": ["ServerMetadata"],

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from grantflow.protocol.errors import GrantflowError
 
-__all__ = ["SQLITE", "BrokenSchema", "Engine", "SchemaTooNew", "migrate"]
+__all__ = ["POSTGRES", "SQLITE", "BrokenSchema", "Engine", "SchemaTooNew", "migrate"]
 
 
 class Connection(Protocol):
@@ -50,14 +50,24 @@ def _run_statement_by_statement(connection: Connection, script: str) -> None:
         connection.execute(statement)
 
 
+def _run_whole(connection: Connection, script: str) -> None:
+    connection.execute(script)
+
+
 SQLITE = Engine(lock=("BEGIN IMMEDIATE",), run=_run_statement_by_statement, placeholder="?")
+#: The number of the lock is ours alone among all that use the database ("grantflow" in ASCII, as far as it fits).
+POSTGRES = Engine(
+    lock=("BEGIN ISOLATION LEVEL READ COMMITTED", f"SELECT pg_advisory_xact_lock({0x6772616E74666C6F})"),
+    run=_run_whole,
+    placeholder="%s",
+)
 
 
 def migrate(connection: Connection, files: Traversable, *, part: str, engine: Engine = SQLITE) -> int:
     """Apply the SQL files that this database has not seen yet, in order; return the version now reached.
 
-    - `connection`: in autocommit mode (`sqlite3.connect(..., isolation_level=None)`), no transaction open.
-      How long to wait for another migrator is its own busy timeout.
+    - `connection`: in autocommit mode (`sqlite3.connect(..., isolation_level=None)`), no transaction open; its rows can
+      be asked by number. How long to wait for another migrator is its own busy timeout (`lock_timeout`).
     - `files`: the folder, e.g. `importlib.resources.files("grantflow.storage") / "sql" / "sqlite"`.
       A file's name begins with its number; a statement ends with `;` at the end of a line.
     - `part`: whose schema this is, e.g. `"vault"` or `"platform"`.
@@ -77,8 +87,9 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
             _set_version(connection, part, version=len(scripts), engine=engine)
         connection.execute("COMMIT")
     except BaseException:
-        # After some errors, a full disk among them, SQLite has rolled back already, and would hide the cause.
-        if getattr(connection, "in_transaction", True):
+        # After some errors, a full disk among them, SQLite has rolled back already, and a server that is gone has too:
+        # to ask for it would hide the cause.
+        if getattr(connection, "in_transaction", True) and not getattr(connection, "closed", False):
             connection.execute("ROLLBACK")
         raise
     return len(scripts)

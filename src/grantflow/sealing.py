@@ -78,7 +78,7 @@ class MalformedKey(SealingError):
 class WrongKey(SealingError):
     """The value was sealed under a key that this ring does not hold; `key_id` names it.
 
-    `vault` is the file that it lies in, where that is known: it may be the file that is the wrong one.
+    `vault` is the file or database that it lies in, where that is known: it may be that which is the wrong one.
     """
 
     code = "wrong_key"
@@ -87,7 +87,9 @@ class WrongKey(SealingError):
         self.key_id = key_id
         self.known = tuple(known)
         self.vault = vault
-        another = " If it keeps the grants of something else, give this integration a file of its own." if vault else ""
+        another = (
+            " If it keeps the grants of something else, give this integration a vault of its own." if vault else ""
+        )
         super().__init__(
             f"{f'The vault {vault}' if vault else 'This value'} was sealed under key {key_id}, "
             f"but the key ring holds only {', '.join(self.known)}. "

@@ -18,7 +18,7 @@ from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
-from tests.client.test_vault import stored
+from tests.client.vault_records import stored
 
 
 @pytest.mark.parametrize(

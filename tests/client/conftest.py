@@ -1,4 +1,7 @@
-"""An integration against a foreign platform over a socket, with a real vault and a clock that can be moved."""
+"""An integration against a foreign platform over a socket, with a real vault and a clock that can be moved.
+
+The vault is a SQLite file; a test or file that is marked `BOTH` (tests/engines.py) lives through it on PostgreSQL too.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, SqliteVault
+from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, open_vault
 from grantflow.client.integration import _Made
 from grantflow.protocol.secret import Secret
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
 from tests.client.shells import Kinds
+from tests.engines import Home, OnServer
 
 REDIRECT_URI = "http://localhost:8000/oauth"
 SCOPES = "spark:people_read spark:rooms_read"
@@ -40,10 +44,17 @@ class World:
     clock: Clock
     key: str
     made: list[Integration]
+    home: Home
 
     @property
     def path(self) -> Path:
+        """The vault's file, where it is one."""
         return self.folder / "grants.db"
+
+    @property
+    def where(self) -> str:
+        """What opens the vault: a path, or an address."""
+        return self.home.where if isinstance(self.home, OnServer) else str(self.path)
 
     def options(self, **options: Any) -> dict[str, Any]:
         return {
@@ -52,7 +63,7 @@ class World:
             "redirect_uri": REDIRECT_URI,
             "scopes": SCOPES,
             "api_url": self.api_url,
-            "vault": SqliteVault(self.path, keys=KeyRing(self.key)),
+            "vault": open_vault(self.where, keys=KeyRing(self.key)),
             "_now": self.clock.now,
             **options,
         }
@@ -88,9 +99,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, home: Home) -> Iterator[World]:
     with foreign_platform() as (platform, api_url):
-        world = World(platform, api_url, tmp_path, Clock(), KeyRing.new_key(), made=[])
+        world = World(platform, api_url, tmp_path, Clock(), KeyRing.new_key(), made=[], home=home)
         yield world
         for integration in world.made:
             integration.close()

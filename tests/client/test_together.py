@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,19 +16,15 @@ from typing import Any
 
 import pytest
 
-from grantflow import (
-    Grant,
-    KeyRing,
-    ReauthorizationRequired,
-    RefreshOutcomeUnknown,
-    SqliteVault,
-    Status,
-    TransientTokenError,
-)
+from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
 from grantflow.client.shells.awaiting import VAULT_THREADS
+from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Refusal
+from tests.engines import BOTH
 from tests.parts import ROOT
+
+pytestmark = BOTH
 
 
 class Workers:
@@ -57,7 +52,7 @@ def workers(world: World, number: int, *, callers: int, **timing: float) -> Iter
     options = {
         **{"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "api_url": world.api_url},
         **{"processes": number, "callers": callers},
-        **{"vault": str(world.path), "key": world.key, "deadline": 40.0, "lease_margin": 5.0, **timing},
+        **{"vault": world.where, "key": world.key, "deadline": 40.0, "lease_margin": 5.0, **timing},
     }
     made = Workers([sys.executable, "-m", "tests.client.worker", json.dumps(options)])
     try:
@@ -189,14 +184,12 @@ def test_the_wait_for_a_locked_vault_does_not_stop_the_event_loop(world: World) 
     async def call() -> None:
         nonlocal ticks
         async with world.async_integration() as integration:
-            blocker = world.integration()._parts.vault._here().writer  # type: ignore[attr-defined]
-            blocker.execute("BEGIN IMMEDIATE")
-            calling = asyncio.create_task(integration.client_for("id-ada").get("people/me"))
-            for _ in range(30):
-                await asyncio.sleep(0.01)
-                ticks += 1
-            assert not calling.done()
-            blocker.execute("ROLLBACK")
+            with world.home.locked():
+                calling = asyncio.create_task(integration.client_for("id-ada").get("people/me"))
+                for _ in range(30):
+                    await asyncio.sleep(0.01)
+                    ticks += 1
+                assert not calling.done()
             assert (await calling).status_code == 200
 
     asyncio.run(call())
@@ -208,22 +201,18 @@ def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(
     people = [f"p{number}" for number in range(VAULT_THREADS + 8)]
     for person in people:
         world.grant(world.integration(), person=person)
-    other = sqlite3.connect(world.path, isolation_level=None)
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
         async with world.async_integration() as integration:
-            other.execute("BEGIN IMMEDIATE")
-            waiting = [asyncio.create_task(integration.refresh(f"id-{person}")) for person in people]
-            await asyncio.sleep(0.05)
-            try:
+            with world.home.locked():
+                waiting = [asyncio.create_task(integration.refresh(f"id-{person}")) for person in people]
+                await asyncio.sleep(0.05)
                 assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 1) == "free"
                 ours = [thread for thread in threading.enumerate() if thread.name.startswith("grantflow-vault")]
                 assert 1 < len(ours) <= VAULT_THREADS
                 assert not any(each.done() for each in waiting)
-            finally:
-                other.close()
             assert {each.status for each in await asyncio.gather(*waiting)} == {Status.ACTIVE}
 
     asyncio.run(story())
@@ -233,31 +222,29 @@ def test_writes_that_wait_for_the_vault_take_no_thread_of_the_host_applications(
             assert not thread.is_alive(), "they go with the integration"
 
 
-@pytest.mark.parametrize("networked", [False, True])
 def test_a_vault_behind_a_network_is_read_beside_the_event_loop_and_one_in_a_file_on_it(
-    world: World, networked: bool
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.grant(world.integration())
     world.platform.expire_access_tokens()
-
-    class Watched(SqliteVault):
-        waits = networked
-
-        def _rows(self, *asked: Any) -> Sequence[Any]:
-            readers.add(threading.current_thread().name.partition("_")[0])
-            return super()._rows(*asked)
-
     readers: set[str] = set()
 
     async def story() -> None:
-        vault = Watched(world.path, keys=KeyRing(world.key))
-        async with world.async_integration(vault=vault) as integration:
-            readers.clear()
+        async with world.async_integration() as integration:
+            vault = integration._parts.vault
+            assert isinstance(vault, SqlVault)
+            rows = vault._rows
+
+            def watched(*asked: Any) -> Sequence[Any]:
+                readers.add(threading.current_thread().name.partition("_")[0])
+                return rows(*asked)
+
+            monkeypatch.setattr(vault, "_rows", watched)
             assert (await integration.client_for("id-ada").get("people/me")).status_code == 200
             assert len(await integration.grants()) == 1
+            assert readers == {"grantflow-vault" if vault.waits else threading.main_thread().name}
 
     asyncio.run(story())
-    assert readers == {"grantflow-vault" if networked else threading.main_thread().name}
 
 
 def test_a_refresh_outlives_the_caller_who_began_it(world: World) -> None:
@@ -461,7 +448,7 @@ def test_a_late_refusal_is_no_verdict_while_somebody_else_is_asking(
 
     def refuse_the_late_one() -> Refusal:
         world.platform.on_refresh = hold_the_successor
-        late._parts.vault._here().writer.execute("UPDATE grants SET lease_until = 0")  # type: ignore[attr-defined]
+        world.home.ask("UPDATE grants SET lease_until = 0")
         renewed.append(threads.submit(successor.refresh, "id-ada"))
         assert asking.wait(10)
         return 400, {"error": "invalid_grant"}
@@ -480,13 +467,12 @@ def test_a_late_refusal_is_no_verdict_while_somebody_else_is_asking(
 def test_no_lease_is_held_during_the_call_of_the_api(world: World) -> None:
     integration = world.integration()
     world.grant(integration)
-    vault = integration._parts.vault
     held: list[object] = []
     real = world.platform.person_of
 
     def person_of(authorization: str) -> str | None:
-        row = vault._row("SELECT lease_holder FROM grants", ())  # type: ignore[attr-defined]
-        held.append(row["lease_holder"])
+        [(holder,)] = world.home.ask("SELECT lease_holder FROM grants")
+        held.append(holder)
         return real(authorization)
 
     world.platform.person_of = person_of  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-from grantflow import GrantflowError, Integration, KeyRing, SqliteVault
+from grantflow import GrantflowError, Integration, KeyRing, open_vault
 
 CONTEXT = multiprocessing.get_context("fork")
 
@@ -22,7 +22,7 @@ def integration(options: dict[str, Any]) -> Integration:
         redirect_uri="http://localhost:8000/oauth",
         scopes="spark:people_read",
         api_url=options["api_url"],
-        vault=SqliteVault(options["vault"], keys=KeyRing(options["key"])),
+        vault=open_vault(options["vault"], keys=KeyRing(options["key"])),
         deadline=options["deadline"],
         _lease_margin=options["lease_margin"],
     )

@@ -32,8 +32,13 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
         *["socket", "sqlite3", "asyncio", "threading", "time", "secrets", "random"],
         *["cryptography", "httpx2", "starlette"],
     ],
-    "grantflow.client.vault": ["grantflow.web", "grantflow.storage", "sqlite3", "cryptography", "httpx2", "starlette"],
+    "grantflow.client.vault": [
+        *["grantflow.web", "grantflow.storage", "sqlite3", "psycopg", "cryptography", "httpx2", "starlette"],
+    ],
     "grantflow.client.vault.sqlite": ["grantflow.storage", "grantflow.client.shells", "cryptography", "httpx2"],
+    "grantflow.client.vault.postgres": ["grantflow.storage", "grantflow.client.vault.sqlite", "sqlite3", "httpx2"],
+    "grantflow.client.vault.postgres_connections": ["grantflow.client.vault", "sqlite3", "sqlalchemy"],
+    "grantflow.client.vault.opening": ["grantflow.storage", "grantflow.client.integration", "sqlite3", "psycopg"],
     "grantflow.client.shells": ["grantflow.sealing", "grantflow.client.vault", "sqlite3", "starlette"],
     "grantflow.client.integration": ["grantflow.client.pages", "grantflow.web", "sqlite3", "httpx2", "starlette"],
     "grantflow.client.pages": [

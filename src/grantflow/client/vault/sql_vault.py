@@ -48,9 +48,13 @@ _REPLACE: Final = (
     f"lease_holder = CASE WHEN {_HOLDER} IS NULL OR lease_holder = {_HOLDER} THEN NULL ELSE lease_holder END "
     f"WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = {_HOLDER})"
 )
-_BY_KEY: Final = f"SELECT * FROM grants WHERE {_OF_KEY}"
+# Named one by one: a server that has prepared `SELECT *` refuses it once an upgrade has added a column.
+_SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM grants"
+_BY_KEY: Final = f"{_SELECT} WHERE {_OF_KEY}"
+_BY_ID: Final = f"{_SELECT} WHERE id = :id"
 _ADOPTED: Final = (
-    "SELECT grants.* FROM adoptions JOIN grants ON grants.id = adoptions.grant_id "
+    f"SELECT {', '.join(f'grants.{name}' for name in COLUMNS)} "
+    "FROM adoptions JOIN grants ON grants.id = adoptions.grant_id "
     "WHERE adoptions.integration = :integration AND adoptions.digest = :digest"
 )
 _NOTE_ADOPTION: Final = (
@@ -59,22 +63,24 @@ _NOTE_ADOPTION: Final = (
 )
 _MOVE_ADOPTIONS: Final = "UPDATE adoptions SET grant_id = :new WHERE grant_id = :old"
 _FORGET: Final = "DELETE FROM grants WHERE id = :id AND generation = :generation AND lease_holder = :holder"
-_BY_ID: Final = "SELECT * FROM grants WHERE id = :id"
 _GENERATION: Final = f"SELECT generation FROM grants WHERE {_OF_KEY} AND {_ALIVE}"
 _HAS_GRANTED: Final = (
     f"SELECT 1 FROM grants WHERE integration = :integration AND person_id = :person_id AND {_ALIVE} LIMIT 1"
 )
 _CALLED: Final = (
-    "SELECT * FROM grants WHERE id = :who AND integration = :integration "
-    "UNION SELECT * FROM grants WHERE integration = :integration AND person_id = :who ORDER BY granted_at, id"
+    f"{_SELECT} WHERE id = :who AND integration = :integration "
+    f"UNION {_SELECT} WHERE integration = :integration AND person_id = :who ORDER BY granted_at, id"
 )
 _WITH_EMAIL: Final = (
-    "SELECT * FROM grants WHERE integration = :integration AND lower(email) = lower(:who) ORDER BY granted_at, id"
+    f"{_SELECT} WHERE integration = :integration AND lower(email) = lower(:who) ORDER BY granted_at, id"
 )
 _ENDLESS: Final = (
     f"SELECT 1 FROM grants WHERE integration = :integration AND {_ALIVE} AND refresh_expires_at IS NULL LIMIT 1"
 )
-_STANDING: Final = "SELECT * FROM standings WHERE integration = :integration AND credentials = :credentials"
+_STANDING: Final = (
+    "SELECT refused_at, retry_at, failures, reason, succeeded_at FROM standings "
+    "WHERE integration = :integration AND credentials = :credentials"
+)
 _SET_STANDING: Final = (
     "INSERT INTO standings (integration, credentials, refused_at, retry_at, failures, reason, succeeded_at) "
     "VALUES (:integration, :credentials, :refused_at, :retry_at, :failures, :reason, :succeeded_at) "
@@ -87,9 +93,10 @@ _INSERT_EVENT: Final = (
     "RETURNING number"
 )
 _INSERT_UNTOLD: Final = "INSERT INTO untold_events (id, integration, number) VALUES (:id, :integration, :number)"
-_EVENTS: Final = f"SELECT * FROM events WHERE {_OF_KEY} ORDER BY number"
+_EVENTS: Final = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events WHERE {_OF_KEY} ORDER BY number"
 _UNTOLD: Final = (
-    "SELECT events.* FROM untold_events JOIN events ON events.number = untold_events.number "
+    f"SELECT {', '.join(f'events.{name}' for name in EVENT_COLUMNS)} "
+    "FROM untold_events JOIN events ON events.number = untold_events.number "
     "WHERE untold_events.integration = :integration AND events.at < :before "
     "ORDER BY untold_events.number LIMIT :most"
 )
@@ -101,12 +108,16 @@ _REFUSED: Final = (
 _RENEWED: Final = (
     "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
 )
-_BRAKE: Final = "SELECT * FROM brakes WHERE integration = :integration"
+_BRAKE: Final = "SELECT on_since, released_at, reason FROM brakes WHERE integration = :integration"
 _SET_BRAKE: Final = (
     "INSERT INTO brakes (integration, on_since, released_at, reason) "
     "VALUES (:integration, :on_since, :released_at, :reason) ON CONFLICT (integration) DO UPDATE SET "
     "on_since = excluded.on_since, released_at = excluded.released_at, reason = excluded.reason"
 )
+
+
+#: Two who bring the same token with different words for its person would make two grants of it.
+_ADOPTIONS: Final = "adoptions"
 
 
 class _Passed(Exception):
@@ -163,6 +174,11 @@ class SqlVault(ABC):
     def _transaction(self) -> AbstractContextManager[Transaction]:
         """Several statements as one: all of what they write is kept, or nothing."""
 
+    @abstractmethod
+    def _queue(self, transaction: Transaction, what: str) -> None:
+        """Until the transaction ends, nobody else is past this with the same word: for what no row stands for that
+        could be kept from others."""
+
     def _row(self, statement: str, parameters: Parameters) -> Row | None:
         rows = self._rows(statement, parameters)
         return rows[0] if rows else None
@@ -190,7 +206,7 @@ class SqlVault(ABC):
 
     def grants(self, integration: str, *, owner: str | None = None) -> list[Grant]:
         of_owner = "" if owner is None else "AND owner = :owner "
-        statement = f"SELECT * FROM grants WHERE integration = :integration {of_owner}ORDER BY granted_at, id"
+        statement = f"{_SELECT} WHERE integration = :integration {of_owner}ORDER BY granted_at, id"
         return [read_grant(row) for row in self._rows(statement, {"integration": integration, "owner": owner})]
 
     def page_of_grants(
@@ -209,7 +225,7 @@ class SqlVault(ABC):
             *([f"status IN ({', '.join(f':{name}' for name in named)})"] if named else []),
             *(["(owner, person_id) > (:after_owner, :after_person)"] if after else []),
         ]
-        statement = f"SELECT * FROM grants WHERE {' AND '.join(wanted)} ORDER BY owner, person_id LIMIT :limit"
+        statement = f"{_SELECT} WHERE {' AND '.join(wanted)} ORDER BY owner, person_id LIMIT :limit"
         parameters = {"integration": integration, "owner": owner, "limit": limit, **named}
         if after:
             parameters |= {"after_owner": after.owner, "after_person": after.person_id}
@@ -237,7 +253,7 @@ class SqlVault(ABC):
         if after:
             wanted.append("(refresh_expires_at, id) > (:after_end, :after_id)")
             parameters |= {"after_end": to_seconds(after.refresh_expires_at), "after_id": after.id}
-        statement = f"SELECT * FROM grants WHERE {' AND '.join(wanted)} ORDER BY refresh_expires_at, id"
+        statement = f"{_SELECT} WHERE {' AND '.join(wanted)} ORDER BY refresh_expires_at, id"
         if limit is not None:
             statement += " LIMIT :limit"
             parameters["limit"] = limit
@@ -327,6 +343,7 @@ class SqlVault(ABC):
         # In one order, so that two who bring the same tokens never wait for one another crosswise.
         in_order = sorted(range(len(batch)), key=lambda number: batch[number].digest)
         with self._transaction() as transaction:
+            self._queue(transaction, _ADOPTIONS)
             for number in in_order:
                 kept[number] = self._adopt(transaction, batch[number], at=at)
         return [kept[number] for number in range(len(batch))]
@@ -351,6 +368,7 @@ class SqlVault(ABC):
         self, nameless: Grant, *, to: StoredGrant, over: int | None, holder: str, event: Event | None = None
     ) -> StoredGrant | None:
         with suppress(_Passed), self._transaction() as transaction:
+            self._queue(transaction, _ADOPTIONS)
             self._forget(transaction, nameless, holder=holder)
             if self._generation_at(transaction, to.grant.key) != over:
                 raise _Passed
@@ -365,6 +383,7 @@ class SqlVault(ABC):
 
     def merge(self, nameless: Grant, *, into: str, holder: str, remember: bool) -> bool:
         with suppress(_Passed), self._transaction() as transaction:
+            self._queue(transaction, _ADOPTIONS)
             self._forget(transaction, nameless, holder=holder)
             if remember:
                 transaction.execute(_MOVE_ADOPTIONS, {"old": nameless.id, "new": into})
@@ -381,7 +400,7 @@ class SqlVault(ABC):
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as transaction:
             row = transaction.execute(
-                f"SELECT *, lease_until > {self._clock} AS held FROM grants "
+                f"SELECT {', '.join(COLUMNS)}, lease_process, lease_until > {self._clock} AS held FROM grants "
                 f"WHERE id = :id AND generation = :generation AND {_ALIVE}{self._for_update}",
                 {"id": grant_id, "generation": generation},
             ).fetchone()
@@ -483,7 +502,7 @@ class SqlVault(ABC):
     # --- opening ------------------------------------------------------------------------------------------------
 
     def _check_keys(self) -> None:
-        row = self._row("SELECT * FROM grants WHERE tokens IS NOT NULL LIMIT 1", {})
+        row = self._row(f"{_SELECT} WHERE tokens IS NOT NULL LIMIT 1", {})
         try:
             if row is not None:
                 read_record(row, self._sealing)

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from grantflow.client.vault.sql_vault import Parameters, SqlVault
+from grantflow.client.vault.sql_vault import Parameters, SqlVault, Transaction
 from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
 from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
@@ -141,6 +141,9 @@ class SqliteVault(SqlVault):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _queue(self, transaction: Transaction, what: str) -> None:
+        """Here one transaction writes at a time."""
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,30 @@
+"""One word for where a vault is, whichever database that means."""
+
+import os
+from pathlib import Path
+
+from grantflow.client.vault.sql_vault import SqlVault
+from grantflow.protocol.secret import Secret
+from grantflow.sealing import KeyRing
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+def is_address(where: str) -> bool:
+    """Whether that is a database's address, with a password in it perhaps, and not a path."""
+    return where.startswith(_SCHEMES)
+
+
+def open_vault(where: str | os.PathLike[str] | Secret, *, keys: KeyRing | None = None) -> SqlVault:
+    """The vault at `where`: an address like `postgresql://account:password@host/name`, or the path of a SQLite file.
+
+    Raises what `PostgresVault` and `SqliteVault` raise; ModuleNotFoundError without psycopg, which says what to do.
+    """
+    text = where.reveal() if isinstance(where, Secret) else os.fspath(where)
+    if is_address(text):
+        from grantflow.client.vault.postgres import PostgresVault
+
+        return PostgresVault(text, keys=keys)
+    from grantflow.client.vault.sqlite import SqliteVault
+
+    return SqliteVault(Path(text), keys=keys)

@@ -1,0 +1,274 @@
+"""What a vault promises of its file, on real SQLite files."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grantflow import KeyRing, MissingKey, SqliteVault, VaultNotOpened, VaultUnavailable, database_file
+from grantflow.client import rules
+from grantflow.client.vault import sqlite
+from grantflow.protocol.secret import Secret
+from grantflow.protocol.token import Tokens
+from tests.client.vault_records import ACCESS, KEYS, NOW, stored
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "grants.db"
+
+
+@pytest.fixture
+def vault(path: Path) -> Iterator[SqliteVault]:
+    vault = SqliteVault(path, keys=KEYS)
+    yield vault
+    vault.close()
+
+
+def test_s106_no_token_is_readable_in_any_file_of_the_vault(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    vault.save(rules.renewed(stored(), Tokens(Secret(ACCESS + "2")), now=NOW), generation=1)
+    files = [file.read_bytes() for file in path.parent.iterdir()]
+    assert len(files) >= 2
+    assert any(b"ada@example.org" in content for content in files)
+    for content in files:
+        assert b"MzA4ZGU2YzUtNDAxNS00" not in content
+        assert b"ZDA4MzUyMWYtZmFmOS00" not in content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_the_file_is_for_its_owner_alone_from_the_first_moment(vault: SqliteVault, path: Path) -> None:
+    vault.enter(stored())
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_without_a_key_there_is_no_vault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRANTFLOW_KEY", raising=False)
+    with pytest.raises(MissingKey, match="GRANTFLOW_KEY is not set"):
+        SqliteVault(path)
+    assert not path.exists()
+    monkeypatch.setenv("GRANTFLOW_KEY", KeyRing.new_key())
+    SqliteVault(path).close()
+
+
+def test_a_vault_in_memory_is_refused() -> None:
+    with pytest.raises(ValueError, match="forget every grant"):
+        SqliteVault(":memory:", keys=KEYS)
+
+
+def test_every_write_is_on_disk_when_it_returns(vault: SqliteVault) -> None:
+    writer = vault._here().writer
+    assert writer.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_lookup_is_one_probe_of_an_index(vault: SqliteVault) -> None:
+    plans = {
+        "SELECT * FROM grants WHERE integration = 'C' AND owner = 'o' AND person_id = 'p'": "grants_by_key",
+        "SELECT * FROM grants WHERE id = 'g'": "sqlite_autoindex_grants_1",
+        "UPDATE grants SET tokens = NULL WHERE refused_at < 1 AND tokens IS NOT NULL": "grants_refused",
+        "DELETE FROM spent_states WHERE until < 1": "spent_states_by_time",
+    }
+    for statement, index in plans.items():
+        plan = vault._here().writer.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+        assert len(plan) == 1
+        assert f"INDEX {index} (" in plan[0]["detail"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_opens_the_file_for_itself(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    child = os.fork()
+    if child == 0:
+        vault.enter(stored("grace"))
+        own = vault._here().process == os.getpid()
+        os._exit(0 if own and vault.find(stored().grant.key) == stored() else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert vault.find(stored("grace").grant.key) == stored("grace")
+
+
+def test_the_repr_tells_the_path_and_no_key(vault: SqliteVault) -> None:
+    assert "grants.db" in repr(vault)
+    assert KEYS.key_id in repr(vault)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another program has the file."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.close()
+
+
+def test_whoever_waits_for_a_locked_vault_is_told_in_time_however_many_wait(
+    vault: SqliteVault, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.5)
+    vault.enter(stored())
+
+    def write(number: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(VaultUnavailable, match=r"grants\.db cannot be used just now: another program") as caught:
+            vault.spend(bytes([number]), now=NOW, until=NOW) if number % 2 else vault.release(
+                "g", holder="h", unanswered_since=None
+            )
+        assert caught.value.retry_after == 5
+        return time.monotonic() - begun
+
+    with locked(path), ThreadPoolExecutor(8) as threads:
+        assert max(threads.map(write, range(8))) < 2, "they wait side by side, not one after another"
+        assert vault.find(stored().grant.key) == stored(), "reading waits for nobody"
+    assert vault.spend(b"after", now=NOW, until=NOW)
+
+
+def test_whoever_waits_for_a_write_of_this_process_that_hangs_is_told_too(
+    vault: SqliteVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.2)
+    with vault._here().writing, pytest.raises(VaultUnavailable, match="others in this process"):
+        vault.release("g", holder="h", unanswered_since=None)
+
+
+def fill_the_disk(vault: SqliteVault) -> None:
+    writer = vault._here().writer
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def make_it_read_only(vault: SqliteVault) -> None:
+    vault._here().writer.execute("PRAGMA query_only = ON")
+
+
+def drop_a_table(vault: SqliteVault) -> None:
+    vault._here().writer.execute("ALTER TABLE grants RENAME TO lost")
+
+
+@pytest.mark.parametrize(
+    ("harm", "cause"),
+    [
+        (fill_the_disk, "the disk is full"),
+        (make_it_read_only, "it cannot be written"),
+        (drop_a_table, "it is damaged, cut short"),
+    ],
+)
+def test_a_vault_that_cannot_be_written_names_the_cause_and_what_to_do(
+    vault: SqliteVault, harm: Callable[[SqliteVault], None], cause: str
+) -> None:
+    harm(vault)
+    large = replace(stored(), access_token=Secret("x" * 100_000))
+    with pytest.raises(VaultUnavailable, match=f"just now: {cause}.*Nothing was changed.*try again") as told:
+        vault.enter(large)
+    assert isinstance(told.value.__cause__, sqlite3.Error)
+    assert told.value.__cause__.__context__ is None, "no rollback has hidden the cause"
+    assert not vault._here().writer.in_transaction
+
+
+def test_a_full_disk_is_not_hidden_by_a_rollback_that_sqlite_has_done_itself(vault: SqliteVault) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def fill() -> None:
+        with vault._transaction() as connection:
+            connection.execute("ROLLBACK")
+            raise full
+
+    with pytest.raises(VaultUnavailable, match="the disk is full"):
+        fill()
+
+
+@pytest.mark.parametrize("rest", [b"", b"SQLite format 3\x00 and no more", b"x" * 4096])
+def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, rest: bytes) -> None:
+    vault = SqliteVault(path, keys=KEYS)
+    vault.enter(stored())
+    if rest:
+        vault.close()
+        path.write_bytes(rest)
+    else:
+        vault._here().writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        os.truncate(path, 0)
+    with pytest.raises(VaultUnavailable, match=r"damaged, cut short.*backup"):
+        vault.find(stored().grant.key)
+    vault.close()
+
+
+@pytest.mark.slow
+def test_a_vault_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(path: Path) -> None:
+    vault = SqliteVault(path, keys=KEYS)
+    path.rename(path.with_name("kept.db"))
+    time.sleep(1.1)
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.enter(stored())
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.find(stored().grant.key)
+    path.with_name("kept.db").rename(path)
+    time.sleep(1.1)
+    assert vault.enter(stored()) == vault.find(stored().grant.key)
+    vault.close()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_vault_whose_log_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(
+    path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    vault = SqliteVault(path, keys=KEYS)
+    vault.enter(stored())
+    log, kept = path.with_name("grants.db-wal"), path.with_name("kept")
+    log.rename(kept)
+    if replaced:
+        log.write_bytes(kept.read_bytes())
+    with pytest.raises(
+        VaultUnavailable, match=r"its log \(grants\.db-wal, beside it\) was removed or replaced.*backup"
+    ):
+        vault.enter(stored("grace"))
+    with pytest.raises(VaultUnavailable, match=r"removed or replaced.*backup"):
+        vault.find(stored().grant.key)
+    kept.rename(log)
+    assert vault.enter(stored("grace")) == vault.find(stored("grace").grant.key)
+    vault.close()
+
+
+def test_two_vaults_of_a_process_keep_their_log_while_other_processes_come_and_go(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_file, "_BELIEVED", 0)
+    first = SqliteVault(path, keys=KEYS)
+    second = SqliteVault(path, keys=KEYS)
+    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM grants'); c.close()"
+    for vault, person in ((first, "ada"), (second, "grace")):
+        vault.enter(stored(person))
+        subprocess.run([sys.executable, "-c", program, path], check=True)
+        assert path.with_name("grants.db-wal").exists()
+        assert vault.find(stored(person).grant.key) is not None
+    first.close()
+    second.close()
+
+
+def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, says in [
+        (
+            tmp_path / "nowhere" / "grants.db",
+            f"No such file or directory. Make the folder {tmp_path / 'nowhere'} first",
+        ),
+        (tmp_path, "It is a folder"),
+        (tmp_path / "file" / "grants.db", "A part of the path is a file"),
+    ]:
+        with pytest.raises(VaultNotOpened) as caught:
+            SqliteVault(path, keys=KEYS)
+        assert isinstance(caught.value, OSError)
+        assert str(caught.value).startswith(f"The vault {path} can be neither opened nor made: ")
+        assert says in str(caught.value)
