@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from grantflow import IntegrationRefused, ReauthorizationRequired, RefreshOutcomeUnknown, Status, VaultUnavailable
+from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, RefusalHeldBack, Status, VaultUnavailable
 from grantflow.client import rules
 from grantflow.client.events import Kind
 from grantflow.client.vault.sql_vault import SqlVault
@@ -59,7 +59,7 @@ def test_of_sixty_grants_that_a_server_refuses_at_once_twenty_are_declared_and_t
     crowd: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     refuse_all(crowd)
-    assert everybody(crowd) == {"ReauthorizationRequired": 20, "IntegrationRefused": 40}
+    assert everybody(crowd) == {"ReauthorizationRequired": 20, "RefusalHeldBack": 40}
     assert statuses(crowd) == {Status.REAUTHORIZATION_REQUIRED: 20, Status.REFRESH_DELAYED: 40}
     assert crowd.platform.counts["refresh"] == 60
     errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
@@ -74,9 +74,9 @@ def test_what_is_held_back_is_not_asked_for_again_until_an_operator_has_looked(c
     refuse_all(crowd)
     everybody(crowd)
     crowd.clock.advance(hours=10)
-    assert everybody(crowd) == {"ReauthorizationRequired": 20, "IntegrationRefused": 40}
+    assert everybody(crowd) == {"ReauthorizationRequired": 20, "RefusalHeldBack": 40}
     assert crowd.platform.counts["refresh"] == 60
-    with pytest.raises(IntegrationRefused, match=r"grants retry --all-refused.*Incident inc-"):
+    with pytest.raises(RefusalHeldBack, match=r"grants retry --all-refused.*Incident inc-"):
         crowd.integration().client_for("id-p59").get("people/me")
 
 
@@ -119,15 +119,15 @@ def test_after_the_release_refusals_count_anew_and_what_was_held_is_asked_for_on
     assert crowd.integration().release_brake() is False
     crowd.clock.advance(seconds=1)
     assert everybody(crowd, PEOPLE[20:25]) == {"ReauthorizationRequired": 5}
-    assert everybody(crowd, PEOPLE[25:]) == {"ReauthorizationRequired": 15, "IntegrationRefused": 20}
+    assert everybody(crowd, PEOPLE[25:]) == {"ReauthorizationRequired": 15, "RefusalHeldBack": 20}
 
 
 def test_a_retry_that_is_refused_while_the_brake_is_on_stays_held(crowd: World) -> None:
     refuse_all(crowd)
     everybody(crowd)
-    with pytest.raises(IntegrationRefused):
+    with pytest.raises(RefusalHeldBack):
         crowd.integration().retry("id-p59")
-    with pytest.raises(IntegrationRefused):
+    with pytest.raises(RefusalHeldBack):
         crowd.integration().retry("id-p00")
     assert statuses(crowd) == {Status.REAUTHORIZATION_REQUIRED: 19, Status.REFRESH_DELAYED: 41}
 

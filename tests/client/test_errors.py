@@ -36,6 +36,7 @@ MADE = [
     errors.TokenEndpointError("words", status=400),
     errors.TransientTokenError("words", retry_after=3, grant=GRANT),
     errors.IntegrationRefused("words", status=401, retry_after=1),
+    errors.RefusalHeldBack("words", grant=GRANT, retry_after=300),
     errors.ReauthorizationRequired("words", grant=GRANT, grant_url="/connect"),
     errors.RefreshOutcomeUnknown("words", grant=GRANT, grant_url="/connect"),
     errors.VaultUnavailable("words", retry_after=5),

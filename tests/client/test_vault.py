@@ -47,8 +47,8 @@ def test_what_is_entered_is_found_again_whole(vault: SqlVault) -> None:
     full = replace(
         rules.delayed(kept, reason="503", incident="inc-1", retry_after=7, unanswered=True, now=NOW),
         suspected_at=NOW,
-        refused_at=NOW + timedelta(microseconds=1),
     )
+    full = replace(full, grant=replace(full.grant, refused_at=NOW + timedelta(microseconds=1)))
     assert vault.save(full, generation=1)
     assert vault.find(kept.grant.key) == full
 

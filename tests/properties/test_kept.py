@@ -33,10 +33,10 @@ GRANTS = st.builds(
     SCOPES,
     st.integers(0, 2**40),
     MOMENTS,
-    *[MAYBE] * 4,
+    *[MAYBE] * 5,
     *[OPTIONAL] * 2,
 )
-STORED = st.builds(StoredGrant, GRANTS, SECRETS, st.none() | SECRETS, MAYBE, st.integers(0, 99), MAYBE, MAYBE)
+STORED = st.builds(StoredGrant, GRANTS, SECRETS, st.none() | SECRETS, MAYBE, st.integers(0, 99), MAYBE)
 
 
 @given(st.binary(), CONTEXTS, CONTEXTS)

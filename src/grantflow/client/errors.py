@@ -15,6 +15,7 @@
     ├── TokenEndpointError             the token endpoint gave no tokens
     │   ├── TransientTokenError        unreachable, overloaded or out of order: nothing is harmed, `retry_after`
     │   └── IntegrationRefused         it refuses the integration itself: an operator must look
+    │       └── RefusalHeldBack        it refuses the grants of many at once, which is not believed
     ├── ReauthorizationRequired        the person must grant again, at `grant_url`
     │   └── RefreshOutcomeUnknown      because an answer was lost on the way
     ├── VaultUnavailable               the grants cannot be read or written just now: locked, full, ...; `retry_after`
@@ -119,6 +120,17 @@ class IntegrationRefused(TokenEndpointError):
     def __init__(self, message: str, *, status: int | None = None, retry_after: float = 0) -> None:
         super().__init__(message, status=status)
         self.retry_after = retry_after
+
+
+class RefusalHeldBack(IntegrationRefused):
+    """The platform refused this grant and those of many others at the same time, so none of them is declared dead until
+    an operator has looked (docs/decisions/0014). `grant` is the grant concerned; its person may also grant again."""
+
+    code = "refusal_held_back"
+
+    def __init__(self, message: str, *, grant: Grant, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.grant = grant
 
 
 class ReauthorizationRequired(GrantflowError):

@@ -48,7 +48,8 @@ class Grant:
     """What a person allowed this integration. Times are aware UTC; None where the platform told none.
 
     `owner` is the host application's own user; where there is none, the person. `generation` counts the token
-    pairs that this grant has had. `incident` and `reason` tell of the last thing that went wrong.
+    pairs that this grant has had. `incident` and `reason` tell of the last thing that went wrong. `refused_at` is when
+    the platform refused the refresh token; the token itself is kept for 30 days, for an operator to try it again.
     """
 
     id: str
@@ -65,8 +66,14 @@ class Grant:
     access_expires_at: datetime | None = None
     refresh_expires_at: datetime | None = None
     retry_at: datetime | None = None
+    refused_at: datetime | None = None
     incident: str | None = None
     reason: str | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Refused together with many others: not believed, and not asked for until an operator has looked."""
+        return self.refused_at is not None and self.status is Status.REFRESH_DELAYED
 
     @property
     def key(self) -> GrantKey:
@@ -92,8 +99,6 @@ class StoredGrant:
       may have been swapped without our knowing.
     - `failures`: transient failures in a row.
     - `suspected_at`: when the platform first answered 401 to this grant alone.
-    - `refused_at`: when the refresh token was refused for good. Where the status is REFRESH_DELAYED nevertheless, the
-      refusal was one of many and is held back until an operator has looked.
     """
 
     grant: Grant
@@ -102,11 +107,6 @@ class StoredGrant:
     unanswered_since: datetime | None = None
     failures: int = 0
     suspected_at: datetime | None = None
-    refused_at: datetime | None = None
-
-    @property
-    def is_held_back(self) -> bool:
-        return self.refused_at is not None and self.grant.status is Status.REFRESH_DELAYED
 
 
 @dataclass(frozen=True, slots=True)

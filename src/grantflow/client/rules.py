@@ -251,6 +251,7 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
         access_expires_at=_after(now, tokens.expires_in),
         refresh_expires_at=refresh_expires_at or (None if rotated else old.refresh_expires_at),
         retry_at=None,
+        refused_at=None,
         incident=None,
         reason=None,
     )
@@ -278,22 +279,23 @@ def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -
         stored.grant,
         status=Status.REAUTHORIZATION_REQUIRED,
         retry_at=None,
+        refused_at=now,
         incident=incident,
         reason=reason,
     )
-    return replace(stored, grant=grant, failures=0, suspected_at=None, refused_at=now)
+    return replace(stored, grant=grant, failures=0, suspected_at=None)
 
 
 def held_back(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:
     """Refused together with many others: not believed, and not asked again until an operator has looked."""
-    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=None, incident=incident, reason=reason)
-    return replace(stored, grant=grant, failures=0, suspected_at=None, refused_at=now)
+    grant = refused(stored, reason=reason, incident=incident, now=now).grant
+    return replace(stored, grant=replace(grant, status=Status.REFRESH_DELAYED), failures=0, suspected_at=None)
 
 
 def reopened(stored: StoredGrant) -> StoredGrant:
     """The refused token may be tried again, once: what is told of it stays until then."""
-    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=None)
-    return replace(stored, grant=grant, failures=0, refused_at=None)
+    grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=None, refused_at=None)
+    return replace(stored, grant=grant, failures=0)
 
 
 def revoked(grant: Grant) -> StoredGrant:
@@ -305,6 +307,7 @@ def revoked(grant: Grant) -> StoredGrant:
         access_expires_at=None,
         refresh_expires_at=None,
         retry_at=None,
+        refused_at=None,
         incident=None,
         reason=None,
     )

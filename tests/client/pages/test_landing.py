@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from grantflow import ReauthorizationRequired, Status, TransientTokenError
+from grantflow import ReauthorizationRequired, RefusalHeldBack, Status, TransientTokenError
 from grantflow.client.pages import About
 from tests.client.conftest import World
 from tests.client.foreign import Answer
@@ -202,6 +202,27 @@ def test_what_does_not_work_just_now_is_told_and_harms_no_grant(
         assert "Connected as Ada" in page.words
         (grant,) = sample.elsewhere().grants()
         assert grant.status in {Status.ACTIVE, Status.REFRESH_DELAYED}
+
+
+@pytest.mark.parametrize("try_it", [True, False])
+def test_w36_whose_grant_is_held_back_among_many_reads_why_and_may_grant_again(serve: Serve, try_it: bool) -> None:
+    sample = serve(pages={"try_it": try_it})
+    others = sample.elsewhere()
+    for number in range(21):
+        sample.world.grant(others, person=f"p{number}")
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        sample.world.platform.expire_access_tokens()
+        sample.world.platform.on_refresh = lambda: (400, {"error": "invalid_grant"})
+        for person in [*(f"id-p{number}" for number in range(21)), "id-ada"]:
+            with pytest.raises((ReauthorizationRequired, RefusalHeldBack)):
+                others.refresh(person)
+        page = visitor.open(sample.url)
+        assert page.status == 200
+        assert "does not accept your grant just now" in page.words
+        assert "Your grant is kept until the help desk has looked" in page.words
+        again = visitor.open(sample.url + links(page)["Grant again"])
+        assert again.url.startswith(f"{sample.world.api_url}/authorize?")
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Chosen]:
     now = yield from current_time()
     if stored.grant.retry_at is not None and now < stored.grant.retry_at:
         raise must_wait(stored, now=now)
-    if stored.is_held_back and (yield from brake.is_on(parts)):
+    if stored.grant.is_held_back and (yield from brake.is_on(parts)):
         raise many_are_refused(stored.grant)
     chosen = yield from choose(parts)
     if not chosen.may_ask(now):

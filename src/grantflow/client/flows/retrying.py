@@ -20,7 +20,7 @@ def retry(parts: Parts, key: GrantKey, *, actor: str | None) -> Flow[StoredGrant
         stored = yield from load(lambda: parts.vault.find(key))
         if stored is None or stored.refresh_token is None or stored.grant.status is Status.REVOKED:
             raise must_grant_again(stored.grant if stored else None, configuration=parts.configuration)
-        was_refused = stored.is_held_back or stored.grant.status is Status.REAUTHORIZATION_REQUIRED
+        was_refused = stored.grant.is_held_back or stored.grant.status is Status.REAUTHORIZATION_REQUIRED
         if not was_refused or (yield from _reopen(parts, stored, actor=actor)):
             return (yield from refresh(parts, key, rejected=stored.access_token))
 

@@ -8,6 +8,7 @@ from grantflow.client.errors import (
     IntegrationRefused,
     ReauthorizationRequired,
     RefreshOutcomeUnknown,
+    RefusalHeldBack,
     TransientTokenError,
 )
 from grantflow.client.grant import Grant, Standing, Status, StoredGrant
@@ -61,11 +62,12 @@ def operator_must_look(standing: Standing, *, now: datetime, status: int | None 
     )
 
 
-def many_are_refused(grant: Grant) -> IntegrationRefused:
-    return IntegrationRefused(
+def many_are_refused(grant: Grant) -> RefusalHeldBack:
+    return RefusalHeldBack(
         f"The platform refused the grant of {grant.called} ({grant.reason}), and those of many others at the same "
         "time. So it is not declared dead, and not asked for again, until an operator has looked: see what is wrong "
         "with the platform or the registration, then have the refused tokens tried again (grantflow grants retry "
         f"--all-refused). Incident {grant.incident}.",
+        grant=grant,
         retry_after=_WHILE_AN_OPERATOR_LOOKS,
     )

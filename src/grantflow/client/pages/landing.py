@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
 from grantflow.client.grant import Grant, Status
 from grantflow.client.pages.about import in_plain_words
 from grantflow.client.pages.mount import LANDING, Mount
@@ -65,6 +65,7 @@ class Landing:
                 return self.ended(request, error.grant or grant)
             except (TransientTokenError, IntegrationRefused, CallFailed) as error:
                 notice = notice or self.trouble(error)
+                grant = error.grant if isinstance(error, RefusalHeldBack) else grant
         elif grant.status is Status.REFRESH_DELAYED:
             notice = notice or delayed(grant, about=mount.about, now=mount.integration.now())
         return self._connected(request, grant, name=name, spaces=spaces, notice=notice, draft=draft)
@@ -90,6 +91,7 @@ class Landing:
             about=mount.about,
             name=name,
             grant=grant,
+            again=mount.connect_address(grant=grant.id, return_to=mount.site.url(LANDING)),
             scopes=in_plain_words(grant.scopes),
             notice=notice,
             spaces=spaces,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from grantflow.client.errors import IntegrationRefused, TransientTokenError
+from grantflow.client.errors import IntegrationRefused, RefusalHeldBack, TransientTokenError
 from grantflow.client.grant import Grant
 from grantflow.client.pages.about import About
 from grantflow.client.pages.webex_calls import CallFailed
@@ -64,6 +64,8 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
 
 def trouble(error: Trouble, *, about: About, reference: str) -> Notice:
     platform = about.platform
+    if isinstance(error, RefusalHeldBack):
+        return held_back(about, id=reference, id_label="Reference")
     if isinstance(error, IntegrationRefused):
         text = f"{platform} does not accept {about.name} itself. Your grant is unharmed; tell {about.operator}."
         return Notice("danger", f"{about.name} is not set up correctly", text, 502, id=reference, id_label="Reference")
@@ -81,8 +83,19 @@ def trouble(error: Trouble, *, about: About, reference: str) -> Notice:
 
 def delayed(grant: Grant, *, about: About, now: datetime) -> Notice:
     """For a grant whose renewal waits until the platform is well again."""
+    if grant.is_held_back:
+        return held_back(about, id=str(grant.incident), id_label="Incident")
     left = (grant.retry_at - now).total_seconds() if grant.retry_at else 0
     return unreachable(about, seconds=max(1, round(left)))
+
+
+def held_back(about: About, *, id: str, id_label: str) -> Notice:  # noqa: A002  as it is called in Notice
+    text = (
+        f"{about.platform} refuses the access of many people at once, so {about.name} does not take it that you wanted "
+        f"this. Your grant is kept until {about.operator} has looked; tell them, if it lasts."
+    )
+    title = f"{about.platform} does not accept your grant just now"
+    return Notice("warning", title, text, 503, 300, id=id, id_label=id_label)
 
 
 def unreachable(about: About, *, seconds: int) -> Notice:

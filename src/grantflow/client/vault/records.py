@@ -54,7 +54,7 @@ def write_record(stored: StoredGrant, keys: KeyRing) -> Mapping[str, Any]:
         "failures": stored.failures,
         "retry_at": to_seconds(grant.retry_at),
         "suspected_at": to_seconds(stored.suspected_at),
-        "refused_at": to_seconds(stored.refused_at),
+        "refused_at": to_seconds(grant.refused_at),
         "incident": grant.incident,
         "reason": grant.reason,
     }
@@ -71,7 +71,6 @@ def read_record(row: Row, keys: KeyRing) -> StoredGrant:
         unanswered_since=to_time(row["unanswered_since"]),
         failures=row["failures"],
         suspected_at=to_time(row["suspected_at"]),
-        refused_at=to_time(row["refused_at"]),
     )
 
 
@@ -93,6 +92,7 @@ def read_grant(row: Row) -> Grant:
         access_expires_at=to_time(row["access_expires_at"]),
         refresh_expires_at=to_time(row["refresh_expires_at"]),
         retry_at=to_time(row["retry_at"]),
+        refused_at=to_time(row["refused_at"]),
         incident=row["incident"],
         reason=row["reason"],
     )
