@@ -8,24 +8,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grantflow.client.callers import AddedCaller, Caller
     from grantflow.client.errors import (
         AccessDenied,
         AuthorizationResponseError,
         BodyNotReplayable,
+        CallerExists,
+        CallerRefused,
         DiscoveryFailed,
         ExpiredState,
         ForeignOrigin,
         GrantflowError,
+        GrantGone,
         IntegrationRefused,
         MismatchingIssuer,
         MismatchingState,
         MissingCode,
+        NotForCaller,
         ReauthorizationRequired,
         RefreshOutcomeUnknown,
         RefusalHeldBack,
         ReusedState,
         TokenEndpointError,
         TransientTokenError,
+        UnknownCaller,
         UnknownPerson,
         VaultNotOpened,
         VaultUnavailable,
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessDenied",
     "AccessToken",
+    "AddedCaller",
     "AdoptedGrant",
     "Adoption",
     "AsyncIntegration",
@@ -64,6 +71,9 @@ __all__ = [
     "BegunAuthorization",
     "BodyNotReplayable",
     "Brake",
+    "Caller",
+    "CallerExists",
+    "CallerRefused",
     "CompletedGrant",
     "DiscoveryFailed",
     "Event",
@@ -71,6 +81,7 @@ __all__ = [
     "ExpiredState",
     "ForeignOrigin",
     "Grant",
+    "GrantGone",
     "GrantflowError",
     "Integration",
     "IntegrationRefused",
@@ -82,6 +93,7 @@ __all__ = [
     "MismatchingState",
     "MissingCode",
     "MissingKey",
+    "NotForCaller",
     "Person",
     "PostgresVault",
     "ReauthorizationRequired",
@@ -97,6 +109,7 @@ __all__ = [
     "Tampered",
     "TokenEndpointError",
     "TransientTokenError",
+    "UnknownCaller",
     "UnknownPerson",
     "VaultNotOpened",
     "VaultUnavailable",
@@ -107,6 +120,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "grantflow.client.callers": ["AddedCaller", "Caller"],
     "grantflow.client.events": ["Event", "Kind"],
     "grantflow.client.flows.starting": ["BegunAuthorization"],
     "grantflow.client.grant": [

@@ -335,6 +335,7 @@ def test_colour_is_where_it_is_wanted(environ: dict[str, str], terminal: bool, c
         "{'client_secret': 'SECRET'}",
         "password=SECRET",
         "gfk_SECRET",
+        "gfc_SECRET",
         f"token {'SECRET' * 10}abcd_LG01_0b6f2a30-6d8e-4a37-9d0e-3f1f0f1f2f3f",
     ],
 )

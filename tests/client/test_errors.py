@@ -42,6 +42,11 @@ MADE = [
     errors.VaultUnavailable("words", retry_after=5),
     errors.VaultNotOpened("words", retry_after=60),
     errors.DiscoveryFailed("words"),
+    errors.CallerRefused("words"),
+    errors.UnknownCaller("words"),
+    errors.NotForCaller("words"),
+    errors.GrantGone("words"),
+    errors.CallerExists("words"),
     errors.ForeignOrigin("words"),
     errors.BodyNotReplayable("words"),
 ]

@@ -14,7 +14,7 @@ _SECRETS = re.compile(
     (?P<named> (?: code | state | code_verifier | access_token | refresh_token | id_token | token | client_secret
                  | password | form_token | note ) ["']? \s* [=:] \s* ["']? ) [^\s&"',;)}]+
     | (?P<scheme> \b (?: Bearer | Basic ) \s+ ) [A-Za-z0-9+/=_.~-]+
-    | \b gfk_ [A-Za-z0-9_-]+
+    | \b gf[ck]_ [A-Za-z0-9_-]+
     | \b [A-Za-z0-9+/=]{64} _ [A-Z0-9]{4} _ [0-9a-f-]{36}
     | \b [0-9a-f]{64} \b
     """,

@@ -38,12 +38,13 @@ def whoami(person: str | None = None, /, *, env_file: File = None, data: Data = 
         rows = [(each.grant.email or "", each.grant.called, each.grant.status, each.says) for each in seen]
         write_table(("EMAIL", "NAME", "STATUS", "THE API SAYS"), rows)
     if len(grants) > _ASKED:
-        say(f"... and {len(grants) - _ASKED:,} more, of whom the API was not asked. Name one: grantflow whoami PERSON")
+        say("... and more, of whom the API was not asked. Name one: grantflow whoami PERSON")
     return min((each.code for each in seen), default=OK)
 
 
 def _living(integration: Integration) -> list[Grant]:
-    found = [grant for grant in integration.grants() if grant.status is not Status.REVOKED]
+    living = [status for status in Status if status is not Status.REVOKED]
+    found = list(integration.page_of_grants(statuses=living, limit=_ASKED + 1))
     if not found:
         raise Failure(
             "Nobody has granted here yet.", fix="grantflow login takes a person through the grant.", code=GRANT_FIRST

@@ -27,6 +27,11 @@
     │   ├── WrongKey                   a record was sealed under a key that is not in the ring
     │   └── Tampered                   a record was changed, cut short, or moved to where it does not belong
     ├── DiscoveryFailed                a server's metadata cannot be had, or not be used
+    ├── CallerRefused                  a program that asks for tokens with its own key is given none
+    │   ├── UnknownCaller              the key is nobody's
+    │   ├── NotForCaller               no grant was given to it that could be meant
+    │   └── GrantGone                  the one that was given to it is no longer here
+    ├── CallerExists                   a caller of that name is there already
     ├── ForeignOrigin                  the URL is outside the API: the token is not sent there
     └── BodyNotReplayable              the body can be sent only once, and would have to be sent again
 
@@ -173,6 +178,26 @@ class DiscoveryFailed(GrantflowError):
     """No integration was made; the message names each address that was asked, and what came from there."""
 
     code = "discovery_failed"
+
+
+class CallerRefused(GrantflowError):
+    code = "caller_refused"
+
+
+class UnknownCaller(CallerRefused):
+    code = "unknown_caller"
+
+
+class NotForCaller(CallerRefused):
+    code = "not_for_caller"
+
+
+class GrantGone(CallerRefused):
+    code = "grant_gone"
+
+
+class CallerExists(GrantflowError):
+    code = "caller_exists"
 
 
 class ForeignOrigin(GrantflowError):

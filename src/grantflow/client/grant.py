@@ -84,6 +84,10 @@ class Grant:
         """The words for the person in messages: name, else email, else id."""
         return self.display_name or self.email or self.person_id
 
+    def is_called(self, name: str) -> bool:
+        """Whether it is meant by that: the grant's own id, the person's, or their email."""
+        return name in (self.id, self.person_id) or (self.email is not None and name.lower() == self.email.lower())
+
     @property
     def is_named(self) -> bool:
         """Whether it is known who the person is: of tokens that were brought in it may be found out later."""

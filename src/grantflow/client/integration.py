@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
+from grantflow.client.callers import AddedCaller, Caller
 from grantflow.client.configuration import Configuration, check_address, configure
 from grantflow.client.discovery import check_identity, sends_basic
 from grantflow.client.events import Event
-from grantflow.client.flows import brake
+from grantflow.client.flows import brake, lending
 from grantflow.client.flows.adopting import adopt, take_in
 from grantflow.client.flows.calling import call
 from grantflow.client.flows.discovering import discover
@@ -204,6 +205,14 @@ class _Made:
     def _hand_out(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[AccessToken]:
         token = Secret(rejected) if isinstance(rejected, str) else rejected
         return hand_out(self._parts, self._parts.key(person_id, owner), rejected=token)
+
+    def _callers(self) -> Flow[Sequence[Caller]]:
+        return load(lambda: self._parts.vault.callers(self.client_id))
+
+    def _lend(self, key: str | Secret, person: str | None, rejected: str | Secret | None) -> Flow[AccessToken]:
+        key = Secret(key) if isinstance(key, str) else key
+        token = Secret(rejected) if isinstance(rejected, str) else rejected
+        return lending.lend(self._parts, key, person=person, rejected=token)
 
     def _refresh(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[Grant]:
         token = Secret(rejected) if isinstance(rejected, str) else rejected
@@ -479,6 +488,32 @@ class Integration(_Made):
         """What happened to the grants of this person, oldest first, as the audit log has it."""
         return self._shell.perform(self._history(person_id, owner))
 
+    def add_caller(self, name: str, *, grants: Iterable[str]) -> AddedCaller:
+        """Let a program of another kind have the access tokens of those grants (their ids); `.key` is its key, which is
+        told this one time.
+
+        Raises ValueError: no grant is named, or the name is none. CallerExists.
+        """
+        return self._shell.perform(lending.add_caller(self._parts, name, grant_ids=tuple(grants)))
+
+    def callers(self) -> Sequence[Caller]:
+        """Who may have which tokens, by name."""
+        return self._shell.perform(self._callers())
+
+    def remove_caller(self, name: str) -> bool:
+        """Its key is dead from then on; tokens that it was given live out their time. Whether there was one."""
+        return self._shell.perform(lending.remove_caller(self._parts, name))
+
+    def lend(
+        self, key: str | Secret, *, person: str | None = None, rejected: str | Secret | None = None
+    ) -> AccessToken:
+        """What `access_token` gives, for the caller with that key and one of its grants; each time is audited.
+
+        `person` is an id at the platform, an email or the id of a grant; it may be left out where the caller has one
+        grant. Raises UnknownCaller, NotForCaller, GrantGone, and what `access_token` raises.
+        """
+        return self._shell.perform(self._lend(key, person, rejected))
+
     def is_first(self, form: str, *, seconds: int) -> bool:
         """Whether nobody has asked this of that form yet, in any process over this vault: a form that is sent twice is
         to act once. It is remembered for that many seconds."""
@@ -671,6 +706,24 @@ class AsyncIntegration(_Made):
     async def history(self, person_id: str, *, owner: str | None = None) -> Sequence[Event]:
         """As `Integration.history`."""
         return await self._shell.perform(self._history(person_id, owner))
+
+    async def add_caller(self, name: str, *, grants: Iterable[str]) -> AddedCaller:
+        """As `Integration.add_caller`."""
+        return await self._shell.perform(lending.add_caller(self._parts, name, grant_ids=tuple(grants)))
+
+    async def callers(self) -> Sequence[Caller]:
+        """As `Integration.callers`."""
+        return await self._shell.perform(self._callers())
+
+    async def remove_caller(self, name: str) -> bool:
+        """As `Integration.remove_caller`."""
+        return await self._shell.perform(lending.remove_caller(self._parts, name))
+
+    async def lend(
+        self, key: str | Secret, *, person: str | None = None, rejected: str | Secret | None = None
+    ) -> AccessToken:
+        """As `Integration.lend`."""
+        return await self._shell.perform(self._lend(key, person, rejected))
 
     async def is_first(self, form: str, *, seconds: int) -> bool:
         """As `Integration.is_first`."""

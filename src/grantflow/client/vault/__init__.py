@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from grantflow.client.callers import Caller
 from grantflow.client.events import Event
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.sealing import KeyRing
@@ -105,6 +106,12 @@ class Vault(Protocol):
     def untold(self, integration: str, *, before: datetime, limit: int) -> Sequence[Event]:
         """Events of before then that whoever watches has not been told of."""
 
+    def callers(self, integration: str) -> Sequence[Caller]:
+        """All of them, by name."""
+
+    def caller(self, integration: str, *, digest: bytes) -> Caller | None:
+        """The one whose key has that digest."""
+
     def enter(self, stored: StoredGrant, *, event: Event | None = None) -> StoredGrant:
         """Keep a grant from the grant flow. Where its key has a grant already, that one lives on with the new tokens:
         same id, next generation. Only a revoked one is over: the new one keeps its own id, so that what was bound to
@@ -160,6 +167,15 @@ class Vault(Protocol):
 
     def record(self, event: Event) -> None:
         """Write an event that comes with no other change."""
+
+    def add_caller(self, caller: Caller) -> bool:
+        """False where its name is taken; then nothing was changed."""
+
+    def remove_caller(self, integration: str, *, name: str) -> bool:
+        """Whether there was one."""
+
+    def record_hand_over(self, event: Event, *, caller: str) -> None:
+        """Write the event, and note beside it that this caller was here."""
 
     def set_told(self, event_id: str) -> None:
         """Whoever watches has been told of it."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from grantflow.client.callers import Caller
 from grantflow.client.events import Event, Kind
 from grantflow.client.grant import Grant, Status, StoredGrant
 from grantflow.protocol.scope import Scopes
@@ -133,6 +134,29 @@ def _open_tokens(sealed: bytes | None, keys: KeyRing, *, grant: Grant) -> tuple[
 
 def _context(grant: Grant) -> tuple[str, ...]:
     return ("grant", grant.id, grant.integration, grant.owner, grant.person_id)
+
+
+def write_caller(caller: Caller) -> Mapping[str, Any]:
+    return {
+        "integration": caller.integration,
+        "name": caller.name,
+        "key_digest": caller.key_digest,
+        "grant_ids": " ".join(caller.grant_ids),
+        "created_at": to_seconds(caller.created_at),
+    }
+
+
+def read_caller(row: Row) -> Caller:
+    created_at = to_time(row["created_at"])
+    assert created_at is not None
+    return Caller(
+        row["integration"],
+        row["name"],
+        bytes(row["key_digest"]),
+        tuple(row["grant_ids"].split()),
+        created_at,
+        to_time(row["last_used_at"]),
+    )
 
 
 def to_seconds(moment: datetime | None) -> float | None:

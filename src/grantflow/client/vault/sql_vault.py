@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
+from grantflow.client.callers import Caller
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.client.vault import Adopting
@@ -20,11 +21,13 @@ from grantflow.client.vault.records import (
     COLUMNS,
     EVENT_COLUMNS,
     Row,
+    read_caller,
     read_event,
     read_grant,
     read_record,
     to_seconds,
     to_time,
+    write_caller,
     write_event,
     write_record,
 )
@@ -108,6 +111,15 @@ _REFUSED: Final = (
 _RENEWED: Final = (
     "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
 )
+_OF_CALLERS: Final = "SELECT integration, name, key_digest, grant_ids, created_at, last_used_at FROM callers"
+_CALLERS: Final = f"{_OF_CALLERS} WHERE integration = :integration ORDER BY name"
+_CALLER: Final = f"{_OF_CALLERS} WHERE key_digest = :digest AND integration = :integration"
+_ADD_CALLER: Final = (
+    "INSERT INTO callers (integration, name, key_digest, grant_ids, created_at) "
+    "VALUES (:integration, :name, :key_digest, :grant_ids, :created_at) ON CONFLICT DO NOTHING"
+)
+_REMOVE_CALLER: Final = "DELETE FROM callers WHERE integration = :integration AND name = :name"
+_CALLER_WAS_HERE: Final = "UPDATE callers SET last_used_at = :at WHERE integration = :integration AND name = :name"
 _BRAKE: Final = "SELECT on_since, released_at, reason FROM brakes WHERE integration = :integration"
 _SET_BRAKE: Final = (
     "INSERT INTO brakes (integration, on_since, released_at, reason) "
@@ -310,6 +322,13 @@ class SqlVault(ABC):
         values = {"integration": integration, "before": to_seconds(before), "most": limit}
         return [read_event(row) for row in self._rows(_UNTOLD, values)]
 
+    def callers(self, integration: str) -> list[Caller]:
+        return [read_caller(row) for row in self._rows(_CALLERS, {"integration": integration})]
+
+    def caller(self, integration: str, *, digest: bytes) -> Caller | None:
+        row = self._row(_CALLER, {"integration": integration, "digest": digest})
+        return read_caller(row) if row else None
+
     # --- writing ------------------------------------------------------------------------------------------------
 
     def enter(self, stored: StoredGrant, *, event: Event | None = None) -> StoredGrant:
@@ -480,6 +499,18 @@ class SqlVault(ABC):
     def record(self, event: Event) -> None:
         with self._transaction() as transaction:
             _record(transaction, event)
+
+    def add_caller(self, caller: Caller) -> bool:
+        return self._write(_ADD_CALLER, write_caller(caller)) == 1
+
+    def remove_caller(self, integration: str, *, name: str) -> bool:
+        return self._write(_REMOVE_CALLER, {"integration": integration, "name": name}) == 1
+
+    def record_hand_over(self, event: Event, *, caller: str) -> None:
+        at = {"at": to_seconds(event.at), "integration": event.integration, "name": caller}
+        with self._transaction() as transaction:
+            _record(transaction, event)
+            transaction.execute(_CALLER_WAS_HERE, at)
 
     def set_told(self, event_id: str) -> None:
         self._write("DELETE FROM untold_events WHERE id = :id", {"id": event_id})

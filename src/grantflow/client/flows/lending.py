@@ -1,0 +1,97 @@
+"""Lend a living access token to a caller with its own key: only of the grants named for it, and each time audited."""
+
+from datetime import timedelta
+from typing import Final
+
+from grantflow.client.callers import AddedCaller, Caller, new_caller
+from grantflow.client.errors import CallerExists, GrantGone, NotForCaller, TransientTokenError, UnknownCaller
+from grantflow.client.events import Kind
+from grantflow.client.flows.handing_out import hand_out
+from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.recording import tell
+from grantflow.client.grant import AccessToken, Grant
+from grantflow.client.steps import Flow, current_time, load, save
+from grantflow.protocol.secret import Secret
+
+#: A token that is reported as rejected so soon after it was issued is not renewed: another would fare no better, and
+#: whoever reports in a loop must not become a loop at the token endpoint.
+_TOO_YOUNG_TO_REPORT: Final = timedelta(seconds=10)
+
+
+def add_caller(parts: Parts, name: str, *, grant_ids: tuple[str, ...]) -> Flow[AddedCaller]:
+    """Raises ValueError, CallerExists."""
+    now = yield from current_time()
+    added = new_caller(parts.configuration.client_id, name, grant_ids=grant_ids, now=now, mint=parts.mint)
+    if not (yield from save(lambda: parts.vault.add_caller(added.caller))):
+        raise CallerExists(f"There is a caller named {name} already. Remove it first, or choose another name.")
+    return added
+
+
+def remove_caller(parts: Parts, name: str) -> Flow[bool]:
+    integration = parts.configuration.client_id
+    return (yield from save(lambda: parts.vault.remove_caller(integration, name=name)))
+
+
+def lend(parts: Parts, key: Secret, *, person: str | None, rejected: Secret | None) -> Flow[AccessToken]:
+    """Raises UnknownCaller, NotForCaller, GrantGone, and what handing out raises.
+
+    The hand-over is in the audit log before the token leaves.
+    """
+    caller = yield from find_caller(parts, key)
+    grant = yield from _grant_for(parts, caller, person)
+    if rejected is not None:
+        yield from _check_may_report(parts, grant, rejected)
+    handed = yield from hand_out(parts, grant.key, rejected=rejected)
+    now = yield from current_time()
+    event = parts.event(
+        Kind.HANDED_OUT, handed.grant, at=now, token=handed.token.fingerprint(), actor=f"caller {caller.name}"
+    )
+    yield from save(lambda: parts.vault.record_hand_over(event, caller=caller.name))
+    yield from tell(parts, event)
+    return handed
+
+
+def find_caller(parts: Parts, key: Secret) -> Flow[Caller]:
+    """Raises UnknownCaller."""
+    integration, digest = parts.configuration.client_id, key.digest()
+    caller = yield from load(lambda: parts.vault.caller(integration, digest=digest))
+    if caller is None:
+        raise UnknownCaller("The key is no caller's: it was mistyped, or its caller was removed.")
+    return caller
+
+
+def _grant_for(parts: Parts, caller: Caller, person: str | None) -> Flow[Grant]:
+    """The one of the caller's grants that is meant; what others there are it does not learn."""
+    found = []
+    for grant_id in caller.grant_ids:
+        grant = yield from load(lambda grant_id=grant_id: parts.vault.grant_by_id(grant_id))  # type: ignore[misc]
+        if grant is not None and grant.integration == caller.integration:
+            found.append(grant)
+    meant = [grant for grant in found if person is None or grant.is_called(person)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise NotForCaller("More than one grant may be meant: name the person, or the id of the grant.")
+    if (person is None and not found) or (person in caller.grant_ids):
+        raise GrantGone(
+            "The grant that this caller was given is no longer here: it was disconnected, and given anew under another "
+            "id. Give the caller the new one."
+        )
+    raise NotForCaller("No grant of that person was given to this caller.")
+
+
+def _check_may_report(parts: Parts, grant: Grant, rejected: Secret) -> Flow[None]:
+    """Raises TransientTokenError."""
+    stored = yield from load(lambda: parts.vault.find(grant.key))
+    now = yield from current_time()
+    if stored is None or stored.access_token != rejected:
+        return
+    since = now - (stored.grant.refreshed_at or stored.grant.granted_at)
+    if timedelta(0) <= since < _TOO_YOUNG_TO_REPORT:
+        left = (_TOO_YOUNG_TO_REPORT - since).total_seconds()
+        raise TransientTokenError(
+            f"That token was issued {since.total_seconds():.0f} s ago, and another would fare no better: is the API "
+            f"in trouble? It can be reported again in {left:.0f} s.",
+            retry_after=left,
+            grant=grant,
+        )
