@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from grantflow import ReauthorizationRequired
+from grantflow import ReauthorizationRequired, RefusalHeldBack
 from grantflow.client.errors import AccessDenied
 from grantflow.client.pages import About
 from grantflow.client.pages.endings import ENDINGS
@@ -84,9 +84,24 @@ def test_every_ending_is_free_of_barriers_overflow_and_foreign_requests(
         sample.elsewhere().client_for("id-ada").get("people/me")
     page.goto(sample.url)
     look("ended")
+    refuse_everybody(sample)
+    page.goto(sample.url)
+    look("held-back")
     context.close()
     assert not {name: barriers for name, barriers in found.items() if barriers}
     assert [url for url in asked if not url.startswith(sample.url)] == []
+
+
+def refuse_everybody(sample: Sample) -> None:
+    world, others = sample.world, sample.elsewhere()
+    people = ["ada", *(f"p{number}" for number in range(21))]
+    for person in people:
+        world.grant(others, person=person)
+    world.platform.expire_access_tokens()
+    world.platform.on_refresh = lambda: (400, {"error": "invalid_grant"})
+    for person in reversed(people):
+        with pytest.raises((ReauthorizationRequired, RefusalHeldBack)):
+            others.refresh(f"id-{person}")
 
 
 def problems(page: Page, *, search: bool) -> list[str]:
