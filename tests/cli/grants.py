@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ class Own:
     key: str
 
     @contextmanager
-    def integration(self) -> Iterator[Integration]:
+    def integration(self, **options: Any) -> Iterator[Integration]:
         """What the commands have in their hands, too."""
         with Integration(
             CLIENT_ID,
@@ -31,6 +33,7 @@ class Own:
             api_url=self.api_url,
             vault=SqliteVault(self.vault, keys=KeyRing(self.key)),
             revocation_url=f"{self.api_url}/revoke",
+            **options,
         ) as integration:
             yield integration
 
@@ -39,6 +42,15 @@ class Own:
         line = Line(person, {access} if access else set(), f"refresh-of-{person}")
         self.platform.lines.append(line)
         return line
+
+    def grant(self, *people: str, owner: str | None = None, days_ago: float = 0) -> None:
+        """They walk through the grant flow, so many days ago."""
+        when = datetime.now(UTC) - timedelta(days=days_ago)
+        with self.integration(_now=lambda: when) as integration:
+            for person in people:
+                begun = integration.authorization_request(owner=owner)
+                answer = self.platform.accept(begun.url, person=person)
+                integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
 
     def adopt(self, *people: str) -> None:
         """Their grants are here, without an access token."""

@@ -33,6 +33,27 @@ def grant_called(integration: Integration, person: str | None) -> Grant:
     raise _nobody(person)
 
 
+def grants_called(integration: Integration, person: str, *, owner: str | None = None) -> Sequence[Grant]:
+    """All that are meant, disconnected ones too. Raises Failure where there is none."""
+    found = [grant for grant in integration.find_grants(person) if owner in (None, grant.owner)]
+    if not found:
+        raise _nobody(person)
+    return found
+
+
+def one_called(integration: Integration, person: str, *, owner: str | None = None) -> Grant:
+    """The one that is meant; a disconnected one only where there is no other.
+
+    Raises:
+        Failure: there is none, or more than one.
+    """
+    found = grants_called(integration, person, owner=owner)
+    living = [grant for grant in found if grant.status is not Status.REVOKED]
+    if len(living) > 1:
+        raise _several(living, person)
+    return (living or found)[-1]
+
+
 def _several(living: Sequence[Grant], person: str | None) -> Failure:
     who = "More than one person has granted here" if person is None else f"{person} has more than one grant here"
     more = [("...", "and more")] if len(living) > _SHOWN else []

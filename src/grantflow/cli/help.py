@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
 
-from grantflow.cli.help_texts import COMMANDS, OVERVIEW
+from grantflow.cli.help_texts import COMMANDS, GRANTS, OVERVIEW
 
 #: Words that name no command by themselves, but some that begin with them.
 GROUPS = sorted({words[:length] for words in COMMANDS for length in range(len(words))})
-#: A group's page is that of each of its commands, one below the other; of the largest it is the overview.
+#: A group's page is that of each of its commands, one below the other; the largest have one of their own.
 PAGES = COMMANDS | {
     group: "\n\n\n".join(text for words, text in COMMANDS.items() if words[: len(group)] == group) for group in GROUPS
 }
-PAGES |= {(): OVERVIEW, ("platform",): OVERVIEW}
+PAGES |= {(): OVERVIEW, ("platform",): OVERVIEW, ("grants",): GRANTS}
 
 
 def page(arguments: Sequence[str]) -> str | None:

@@ -25,6 +25,10 @@ Commands on your own integration
   token                         print a living access token
   doctor                        look at all that it needs
   grants import                 bring in tokens that another program got
+  grants list | show            what people have granted to it
+  grants explain                why somebody was logged out, and what to do
+  grants refresh | retry | revoke
+  grants expiring | keep-alive  those that die when nobody uses them
   key new                       make a key that seals tokens
 
 Commands on a platform
@@ -305,6 +309,141 @@ too. The other program must not use the tokens any more.
 
 Exit codes: 1 some failed; 5 the platform was out of order, run it again."""
 
+_PERSON_OF_GRANTS = """\
+PERSON is an e-mail address, an id at the platform, or the id of a grant."""
+
+_OF_OWNER = """\
+  --owner OWNER                the one that belongs to this user of your own"""
+
+_GRANTS_LIST = f"""\
+grantflow grants list [OPTIONS]
+
+List what people have granted to your integration, by owner and person, however
+many there are: who, whether it works, and when it ends if nobody uses it.
+
+Examples
+  grantflow grants list
+  grantflow grants list --status refused --json
+
+Options
+  --status STATUS              only these: active, delayed (the platform does
+                               not renew it for now), refused (the person must
+                               grant again), revoked; may be repeated
+  --owner OWNER                only those of this user of your own
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_GRANTS_SHOW = f"""\
+grantflow grants show PERSON [OPTIONS]
+
+Show all that is known of a person's grants, but no token.
+
+{_PERSON_OF_GRANTS}
+
+Options
+{_OF_OWNER}
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_GRANTS_EXPLAIN = f"""\
+grantflow grants explain PERSON [OPTIONS]
+
+Tell why a person was logged out: what happened to the grant, oldest first, with
+incidents and the fingerprints of tokens (never tokens), and what to do now.
+
+{_PERSON_OF_GRANTS}
+
+Examples
+  grantflow grants explain ada@example.com
+
+Options
+{_OF_OWNER}
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_GRANTS_REFRESH = f"""\
+grantflow grants refresh PERSON [OPTIONS]
+
+Renew a grant now, without waiting for a call that needs it.
+
+{_PERSON_OF_GRANTS}
+
+Options
+{_OF_OWNER}
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit codes: 4 the person must grant again; 5 the platform did not help."""
+
+_GRANTS_RETRY = f"""\
+grantflow grants retry PERSON | --all-refused [OPTIONS]
+
+Try refused refresh tokens again, once the platform has mended what was wrong.
+They are kept for 30 days. With --all-refused the brake is released as well,
+behind which refusals are held back when there are suddenly many: see first
+what is wrong, for what is refused from then on is declared dead.
+
+{_PERSON_OF_GRANTS}
+
+Examples
+  grantflow grants retry ada@example.com
+  grantflow grants retry --all-refused
+
+Options
+  --all-refused                all of them, one after another
+  --owner OWNER                only those of this user of your own
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit codes: 4 some were refused once more; 5 the platform did not help."""
+
+_GRANTS_REVOKE = f"""\
+grantflow grants revoke PERSON [OPTIONS]
+
+End a person's grant, as an operator: at the platform where it can be asked, and
+here in every case. It says which of the two happened.
+
+{_PERSON_OF_GRANTS}
+
+Options
+{_OF_OWNER}
+  --yes                        do not ask on a terminal
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit code 5: forgotten here, but the platform did not revoke it."""
+
+_GRANTS_EXPIRING = f"""\
+grantflow grants expiring [OPTIONS]
+
+List the grants that die when nobody uses them, soonest first.
+
+Examples
+  grantflow grants expiring --days 14
+
+Options
+  --days N                     within so many days [30]
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_GRANTS_KEEP_ALIVE = f"""\
+grantflow grants keep-alive [OPTIONS]
+
+Renew the grants that would die within some days, one after another, and leave
+all others alone. Run it once a day on as many nodes as you like: none is
+renewed twice. It stops where the platform says slow down or is out of order,
+and tells where renewing does not help, since the end does not move.
+
+Examples
+  grantflow grants keep-alive --days 7
+
+Options
+  --days N                     those that end within so many days [7]
+{_OWN}
+  --json                       the result as one line of JSON
+
+Exit code 5: the platform did not help with all of them; run it again later."""
+
 _KEY_NEW = """\
 grantflow key new
 
@@ -536,6 +675,31 @@ Options
 {_DATA}
   --json                       the result as one line of JSON"""
 
+GRANTS = f"""\
+grantflow grants COMMAND [OPTIONS]
+
+What people have granted to your own integration: the vault that `grantflow
+serve` has with the same settings.
+
+Commands
+  grants import FILE           bring in tokens that another program got
+  grants list                  who has granted, and when it ends
+  grants show PERSON           all that is known, but no token
+  grants explain PERSON        why somebody was logged out, and what to do
+  grants refresh PERSON        renew one now
+  grants retry PERSON          try a refused token again; --all-refused
+  grants revoke PERSON         end one, at the platform too
+  grants expiring              those that die when nobody uses them
+  grants keep-alive            renew those, and no others
+
+{_PERSON_OF_GRANTS}
+
+Options of all
+{_OWN}
+  --json                       the result as one line of JSON
+
+grantflow grants COMMAND --help shows its own."""
+
 COMMANDS = {
     ("up",): _UP,
     ("status",): _STATUS,
@@ -547,6 +711,14 @@ COMMANDS = {
     ("token",): _TOKEN,
     ("doctor",): _DOCTOR,
     ("grants", "import"): _GRANTS_IMPORT,
+    ("grants", "list"): _GRANTS_LIST,
+    ("grants", "show"): _GRANTS_SHOW,
+    ("grants", "explain"): _GRANTS_EXPLAIN,
+    ("grants", "refresh"): _GRANTS_REFRESH,
+    ("grants", "retry"): _GRANTS_RETRY,
+    ("grants", "revoke"): _GRANTS_REVOKE,
+    ("grants", "expiring"): _GRANTS_EXPIRING,
+    ("grants", "keep-alive"): _GRANTS_KEEP_ALIVE,
     ("key", "new"): _KEY_NEW,
     ("platform", "serve"): _PLATFORM_SERVE,
     ("platform", "person", "add"): _PERSON_ADD,

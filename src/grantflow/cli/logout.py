@@ -4,6 +4,7 @@ from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import OK, REFUSED, say, write_json
 from grantflow.cli.own import own_integration
+from grantflow.client.grant import Grant, Revocation
 
 
 def logout(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
@@ -11,6 +12,11 @@ def logout(person: str | None = None, /, *, env_file: File = None, data: Data = 
         grant = grant_called(integration, person)
         done = integration.revoke(grant.person_id, owner=grant.owner)
         is_asked = integration.configuration.revocation_url is not None
+    return tell(grant, done, is_asked=is_asked, json=json)
+
+
+def tell(grant: Grant, done: Revocation, *, is_asked: bool, json: bool) -> int:
+    """Which of the two happened; `is_asked`: it is known where the platform can be asked. Answers the exit code."""
     if json:
         write_json(
             {"grant_id": grant.id, "person_id": grant.person_id, "at_platform": done.at_platform, "reason": done.reason}

@@ -136,18 +136,51 @@ def write_json(value: Any) -> None:
     write("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written))
 
 
-def write_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for people on a terminal; for programs tab-separated lines without headings."""
+def write_json_list(values: Iterable[Any]) -> None:
+    """As `write_json` a list of them, each as soon as it is there."""
+    before = "["
+    for value in values:
+        written = json.dumps(value, ensure_ascii=False)
+        sys.stdout.write(before + "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written))
+        before = ", "
+    write("[]" if before == "[" else "]")
+
+
+def write_pages(headings: Sequence[str], pages: Iterable[Iterable[Sequence[str]]]) -> int:
+    """A table that may be longer than memory: page by page, the headings once. Answers with the number of rows."""
+    count, widths = 0, [len(heading) for heading in headings]
+    for page in pages:
+        rows = [[one_line(cell) for cell in row] for row in page]
+        for row in rows:
+            widths = [max(width, len(cell)) for width, cell in zip(widths, row, strict=True)]
+        write_table(headings, rows, widths=widths, headed=count == 0)
+        count += len(rows)
+    return count
+
+
+def write_table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    widths: Sequence[int] | None = None,
+    headed: bool = True,
+) -> None:
+    """A table for people on a terminal; for programs tab-separated lines without headings. `widths`: each column is so
+    wide at least."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in rows:
             write("\t".join(row))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     colourless = not has_colour(sys.stdout)
-    table = Table(*headings, box=None, pad_edge=False, header_style="" if colourless else "dim", padding=(0, 3, 0, 0))
+    columns = [
+        Column(name, min_width=width) for name, width in zip(headings, widths or [0] * len(headings), strict=True)
+    ]
+    style = "" if colourless else "dim"
+    table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style=style, padding=(0, 3, 0, 0))
     for row in rows:
         table.add_row(*row)
     # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.

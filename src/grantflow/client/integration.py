@@ -194,6 +194,9 @@ class _Made:
         before = self.now() + within
         return load(lambda: self._parts.vault.expiring(self.client_id, before=before, limit=limit, after=after))
 
+    def _has_endless(self) -> Flow[bool]:
+        return load(lambda: self._parts.vault.has_endless(self.client_id))
+
     def _grant(self, person_id: str, owner: str | None) -> Flow[Grant | None]:
         key = self._parts.key(person_id, owner)
         return load(lambda: self._parts.vault.grant(key))
@@ -435,6 +438,10 @@ class Integration(_Made):
         come are the first. A grant whose end the platform has not told is in no such list."""
         return self._shell.perform(self._expiring(within, limit, after))
 
+    def has_endless(self) -> bool:
+        """Whether there are grants that can be used and of whose end the platform has told nothing."""
+        return self._shell.perform(self._has_endless())
+
     def keep_alive(self, within: timedelta) -> KeptAlive:
         """Renew the grants that would die within that time, one after another, and no others; as many processes may do
         it at once as like. It stops where the platform says slow down, refuses the integration, or is out of order:
@@ -669,6 +676,10 @@ class AsyncIntegration(_Made):
     ) -> Sequence[Grant]:
         """As `Integration.expiring`."""
         return await self._shell.perform(self._expiring(within, limit, after))
+
+    async def has_endless(self) -> bool:
+        """As `Integration.has_endless`."""
+        return await self._shell.perform(self._has_endless())
 
     async def keep_alive(self, within: timedelta) -> KeptAlive:
         """As `Integration.keep_alive`."""

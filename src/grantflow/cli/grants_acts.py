@@ -1,0 +1,206 @@
+"""`grantflow grants refresh`, `retry`, `revoke` and `keep-alive`: what an operator does with grants."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Annotated, Final
+
+from cyclopts import Parameter
+
+from grantflow.cli.administration import is_confirmed
+from grantflow.cli.flags import Data, File, Json, Switch
+from grantflow.cli.granted import one_called
+from grantflow.cli.grants import PAGE, Days, as_json, moment, who
+from grantflow.cli.log import told_by_the_command
+from grantflow.cli.logout import tell as tell_of_revocation
+from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
+from grantflow.cli.own import own_integration
+from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.grant import Grant, Status
+from grantflow.client.integration import Integration
+
+AllRefused = Annotated[bool, Parameter(name="--all-refused", negative="")]
+#: So many in a row that the platform did not help with: it is out of order.
+_ENOUGH: Final = 5
+
+
+def refresh(
+    person: str, /, *, owner: str | None = None, env_file: File = None, data: Data = None, json: Json = False
+) -> None:
+    with own_integration(env_file, data=data) as integration:
+        grant = one_called(integration, person, owner=owner)
+        renewed = integration.refresh(grant.person_id, owner=grant.owner)
+    if json:
+        write_json(as_json(renewed))
+    else:
+        say(f"The grant of {renewed.called} is renewed. {_until(renewed)}")
+
+
+def _until(grant: Grant) -> str:
+    access, end = grant.access_expires_at, grant.refresh_expires_at
+    until = f"Its access token lives until {moment(access)}. " if access else ""
+    return until + (f"The grant ends on {moment(end)}, if nobody uses it." if end else "The platform has told no end.")
+
+
+def revoke(
+    person: str,
+    /,
+    *,
+    owner: str | None = None,
+    yes: Switch = False,
+    env_file: File = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    with own_integration(env_file, data=data) as integration:
+        grant = one_called(integration, person, owner=owner)
+        loss = f"{grant.called} must grant again, before this integration can act for them once more."
+        if grant.status is not Status.REVOKED and not is_confirmed([loss], question="Revoke?", yes=yes):
+            return USAGE
+        done = integration.revoke(grant.person_id, owner=grant.owner, actor="operator")
+        is_asked = integration.configuration.revocation_url is not None
+    return tell_of_revocation(grant, done, is_asked=is_asked, json=json)
+
+
+# --- refused ones, once more ------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Retried:
+    alive: list[Grant] = field(default_factory=list)
+    refused: int = 0
+    forgotten: int = 0
+    delayed: int = 0
+    stopped: str = ""
+
+
+def retry(
+    person: str | None = None,
+    /,
+    *,
+    all_refused: AllRefused = False,
+    owner: str | None = None,
+    env_file: File = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    if (person is None) is not all_refused:
+        raise Failure("Whose grant is to be tried again?", fix="Say PERSON, or --all-refused.", code=USAGE)
+    with own_integration(env_file, data=data) as integration:
+        if person is not None:
+            grant = one_called(integration, person, owner=owner)
+            alive = integration.retry(grant.person_id, owner=grant.owner)
+            return _tell_of_one(alive, others_wait=integration.brake().on_since is not None, json=json)
+        with told_by_the_command():
+            was_on = integration.brake().on_since is not None and integration.release_brake()
+            retried = _retry_all(integration, owner=owner)
+    return _tell_of_retries(retried, was_on=was_on, json=json)
+
+
+def _tell_of_one(alive: Grant, *, others_wait: bool, json: bool) -> int:
+    if json:
+        write_json(as_json(alive))
+        return OK
+    say(f"The grant of {alive.called} works again. {_until(alive)}")
+    if others_wait:
+        say("The refusals of many others are held back. To try them too: grantflow grants retry --all-refused")
+    return OK
+
+
+def _retry_all(integration: Integration, *, owner: str | None) -> Retried:
+    retried, away = Retried(), 0
+    for grant in _refused(integration, owner=owner):
+        try:
+            retried.alive.append(integration.retry(grant.person_id, owner=grant.owner))
+            away = 0
+        except ReauthorizationRequired as error:
+            _count_refusal(retried, grant, error)
+        except IntegrationRefused as error:
+            retried.stopped = str(error)
+            break
+        except TransientTokenError as error:
+            retried.delayed += 1
+            away += 1
+            say_of(f"{who(grant)}:", str(error))
+            if error.status == 429 or away == _ENOUGH:
+                retried.stopped = "The platform says slow down." if error.status == 429 else "It is out of order."
+                break
+    return retried
+
+
+def _refused(integration: Integration, *, owner: str | None) -> Iterator[Grant]:
+    """Those that are held back too, since many others were refused at the same time."""
+    last, statuses = None, (Status.REAUTHORIZATION_REQUIRED, Status.REFRESH_DELAYED)
+    while page := integration.page_of_grants(owner=owner, statuses=statuses, after=last, limit=PAGE):
+        yield from (each for each in page if each.is_held_back or each.status is Status.REAUTHORIZATION_REQUIRED)
+        last = page[-1]
+
+
+def _count_refusal(retried: Retried, grant: Grant, error: ReauthorizationRequired) -> None:
+    """The same incident as before: nothing was sent, for there is no token left to send."""
+    if error.grant is not None and error.grant.incident == grant.incident:
+        retried.forgotten += 1
+        say_of(f"{who(grant)}:", "its token is not kept any more (30 days). The person must grant again.")
+        return
+    retried.refused += 1
+    reason = error.grant.reason if error.grant else None
+    say_of(f"{who(grant)}:", f"refused once more: {reason}. The person must grant again.")
+
+
+def _tell_of_retries(retried: Retried, *, was_on: bool, json: bool) -> int:
+    if json:
+        write_json(
+            {
+                "brake_released": was_on,
+                "alive": [as_json(grant) for grant in retried.alive],
+                "refused": retried.refused,
+                "forgotten": retried.forgotten,
+                "delayed": retried.delayed,
+                "stopped": retried.stopped or None,
+            }
+        )
+    else:
+        if was_on:
+            say("Refusals count again: a grant that is refused from now on is declared dead.")
+        said = [
+            (len(retried.alive), "work again"),
+            (retried.refused, "refused once more"),
+            (retried.forgotten, "without a token that could be tried"),
+            (retried.delayed, "put off"),
+        ]
+        told = ", ".join(f"{count:,} {words}" for count, words in said if count)
+        say(f"{told}." if told else "No grant is refused.")
+        if retried.stopped:
+            say(f"The others were left alone: {retried.stopped} Run it again later.")
+    if retried.stopped:
+        return REFUSED
+    return GRANT_FIRST if retried.refused or retried.forgotten else OK
+
+
+# --- those that would die ---------------------------------------------------------------------------------------------
+
+
+def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json: Json = False) -> int:
+    with own_integration(env_file, data=data) as integration, told_by_the_command():
+        kept = integration.keep_alive(timedelta(days=days))
+    if json:
+        write_json(asdict(kept))
+        return REFUSED if kept.stopped else OK
+    said = [
+        (kept.prolonged, "renewed"),
+        (kept.in_vain, "renewed in vain"),
+        (kept.refused, "refused"),
+        (kept.delayed, "put off"),
+        (kept.unneeded, "renewed by another meanwhile"),
+    ]
+    told = ", ".join(f"{count:,} {words}" for count, words in said if count)
+    within = f"within {days} {'day' if days == 1 else 'days'}"
+    say(f"Of the grants that end {within}: {told}." if told else f"No grant ends {within}.")
+    if kept.in_vain:
+        say(
+            "In vain is, as the platform tells it: renewed, they end when they would have. These people must grant "
+            "again before that; grantflow grants expiring lists them."
+        )
+    if kept.stopped:
+        say(f"The others were left alone: {kept.stopped} Run it again later.")
+    return REFUSED if kept.stopped else OK
