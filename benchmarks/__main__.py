@@ -16,6 +16,10 @@ RESULTS = machine.ROOT / "benchmarks/results"
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["clients"]:
+        from benchmarks.clients.__main__ import main as clients
+
+        return clients(sys.argv[2:])
     given = _arguments()
     workloads, rows = _chosen(given.only)
     seconds, rounds = (1.0, 2) if given.quick else (8.0, 5)
@@ -50,7 +54,8 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
+    more = "./dev bench clients plays clients' troubles side by side; it has a --help of its own."
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, epilog=more)
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: to see that it works")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="workloads, and rows by how they begin")
     parser.add_argument("--seconds", type=positive, help="of each cell [8]")

@@ -6,7 +6,8 @@ What cannot be had is said, and its rows say so too; the rest goes on.
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from benchmarks.machine import ROOT
@@ -24,12 +25,17 @@ def _is_here(package: str) -> bool:
 
 def install(rows: Sequence[Row]) -> None:
     """What these rows need, and wrk, which asks all of them."""
-    needed = {part for row in rows for part in row.needs}
-    _install_from_debian(["wrk", *({"postgresql"} & needed)])
+    install_needed({part for row in rows for part in row.needs}, programs=["wrk"])
+
+
+def install_needed(needed: Set[str], *, programs: Sequence[str] = ()) -> None:
+    """The peers' servers of these names, what they stand on, and Debian's programs."""
+    _install_from_debian([*programs, *({"postgresql"} & needed)])
     if "oidc_provider" in needed:
-        _make("oidc_provider", made_from=PEERS / "oidc_provider/package-lock.json", make=_npm)
+        make("oidc_provider", made_from=sorted((PEERS / "oidc_provider").iterdir()), make=_npm)
     if "django" in needed:
-        _make("django", made_from=PEERS / "django_oauth_toolkit/requirements.lock", make=_venv)
+        lock = PEERS / "django_oauth_toolkit/requirements.lock"
+        make("django", made_from=[lock], make=environment(lock))
 
 
 def _install_from_debian(packages: Sequence[str]) -> None:
@@ -46,11 +52,12 @@ def _os_release() -> str:
     return path.read_text() if path.exists() else ""
 
 
-def _make(name: str, *, made_from: Path, make: Callable[[Path], None]) -> None:
-    """Where the lock file has changed, make the peer's folder anew."""
+def make(name: str, *, made_from: Sequence[Path], make: Callable[[Path], None]) -> None:
+    """Where these files have changed, make the peer's folder anew."""
     folder = TOOLS / name
     mark = folder / "made-from"
-    if mark.exists() and mark.read_bytes() == made_from.read_bytes():
+    made_of = b"".join(file.read_bytes() for file in made_from)
+    if mark.exists() and mark.read_bytes() == made_of:
         return
     say(f"{name} into {folder.relative_to(ROOT)}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,22 +68,26 @@ def _make(name: str, *, made_from: Path, make: Callable[[Path], None]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         say(f"  it could not be installed, its rows stay empty: {getattr(error, 'stderr', None) or error}")
     else:
-        shutil.copy(made_from, mark)
+        mark.write_bytes(made_of)
 
 
 def _npm(folder: Path) -> None:
     for file in (PEERS / "oidc_provider").iterdir():
         shutil.copy(file, folder)
-    _run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"])
+    run(["npm", "ci", "--prefix", str(folder), "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"])
 
 
-def _venv(folder: Path) -> None:
-    uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
-    _run([uv, "venv", "--quiet", "--clear", str(folder)])
-    lock = str(PEERS / "django_oauth_toolkit/requirements.lock")
-    _run([uv, "pip", "sync", "--quiet", "--python", str(folder / "bin/python"), "--require-hashes", lock])
+def environment(lock: Path) -> Callable[[Path], None]:
+    """What makes an environment of the packages that a lock file names, by our own Python."""
+
+    def make_it(folder: Path) -> None:
+        uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
+        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)])
+        run([uv, "pip", "sync", "--quiet", "--python", str(folder / "bin/python"), "--require-hashes", str(lock)])
+
+    return make_it
 
 
-def _run(command: Sequence[str]) -> None:
+def run(command: Sequence[str]) -> None:
     env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=True)

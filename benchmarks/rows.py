@@ -27,6 +27,11 @@ from benchmarks.postgres import NoPostgres, Postgres, postgres_server
 
 REDIRECT_URI = "http://127.0.0.1:9/oauth"
 PEOPLE = 8
+#: What RFC 7636 appendix B has, for the authorization request and for the exchange.
+_PKCE = (
+    "&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+    "&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+)
 _PEER_SECRET = "bench-secret-bench-secret-bench-secret"
 TOOLS = ROOT / ".tools/bench"
 
@@ -173,11 +178,13 @@ def _environment() -> dict[str, str]:
 # --- ours --------------------------------------------------------------------------------------------------------
 
 
-def ours(workers: int) -> Callable[[Place], Running]:
-    """People and an integration are registered by the command line; each person signs in and consents on our pages."""
+def ours(workers: int, *, profile: str = "webex", people: int = PEOPLE) -> Callable[[Place], Running]:
+    """People and an integration are registered by the command line; each person signs in and consents on our pages.
+    The profile `strict` wants PKCE: all requests have the one challenge.
+    """
 
     def start(place: Place) -> Running:
-        name = f"grantflow {workers}"
+        name = f"grantflow {workers}" if profile == "webex" else f"grantflow {workers} {profile}"
         folder = place.of(name) / "state"
         data = ("--data", folder, "--json")
         program = Path(sys.executable).with_name("grantflow")
@@ -187,21 +194,23 @@ def ours(workers: int) -> Callable[[Place], Running]:
             answer: dict[str, str] = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
             return answer
 
-        people = [said("person", "add", f"p{number}@x.example", "--name", f"P{number}") for number in range(PEOPLE)]
-        app = said("app", "add", "Bench", "--redirect-uri", REDIRECT_URI, "--scopes", "spark:people_read")
+        added = [said("person", "add", f"p{number}@x.example", "--name", f"P{number}") for number in range(people)]
+        registered = ("--redirect-uri", REDIRECT_URI, "--scopes", "spark:people_read", "--profile", profile)
+        app = said("app", "add", "Bench", *registered)
         serving = ("platform", "serve", "--port", "0", "--workers", str(workers))
         spawned = place.spawn([program, *serving, *data], name=name)
+        pkce = _PKCE if profile == "strict" else ("", "")
         target = Target(
             spawned.url,
-            authorize=_authorize("/v1/authorize", app["client_id"], "spark:people_read"),
+            authorize=_authorize("/v1/authorize", app["client_id"], "spark:people_read") + pkce[0],
             token="/v1/access_token",
-            form=_form(app["client_id"], app["client_secret"]),
+            form=_form(app["client_id"], app["client_secret"]) + pkce[1],
             me="/v1/people/me",
         )
         running = Running(spawned, target)
         running.cookies = [
             _signed_in(target, {"email": f"p{number}@x.example", "password": person["password"]})
-            for number, person in enumerate(people)
+            for number, person in enumerate(added)
         ]
         return running
 
@@ -292,13 +301,15 @@ def _database(path: Path) -> Path:
 # --- the peers ---------------------------------------------------------------------------------------------------
 
 
-def oidc_provider(*, on_postgres: bool) -> Callable[[Place], Running]:
+def oidc_provider(*, on_postgres: bool, rotates: bool = False) -> Callable[[Place], Running]:
     def start(place: Place) -> Running:
         program = TOOLS / "oidc_provider/server.mjs"
         if not program.exists():
             raise Missing("npm oidc-provider is not installed: npm could not fetch it")
         database = [place.postgres().database("oidc")] if on_postgres else []
-        spawned = place.spawn(["node", program, REDIRECT_URI, *database], name="oidc pg" if on_postgres else "oidc")
+        env = {"ROTATES": "yes"} if rotates else {}
+        name = "oidc pg" if on_postgres else "oidc"
+        spawned = place.spawn(["node", program, REDIRECT_URI, *database], name=name, env=env)
         target = Target(
             spawned.url,
             authorize=_authorize("/auth", "bench", "openid offline_access") + "&prompt=consent",
@@ -307,7 +318,7 @@ def oidc_provider(*, on_postgres: bool) -> Callable[[Place], Running]:
             me="/me",
         )
         running = Running(spawned, target)
-        running.cookies = [_followed(target) for _ in range(PEOPLE)]
+        running.cookies = [followed(target) for _ in range(PEOPLE)]
         # prompt=consent is what OpenID Connect wants for offline_access; afterwards the consent is remembered.
         running.target = Target(
             target.url, target.authorize.removesuffix("&prompt=consent"), target.token, target.form, target.me
@@ -318,13 +329,14 @@ def oidc_provider(*, on_postgres: bool) -> Callable[[Place], Running]:
     return start
 
 
-def django_oauth_toolkit(place: Place) -> Running:
+def django_oauth_toolkit(place: Place, *, name: str = "django", **more: str) -> Running:
+    """`more` goes into its environment: ROTATES, GRACE_SECONDS."""
     program = TOOLS / "django/bin/python"
     if not program.exists():
         raise Missing("django-oauth-toolkit is not installed: its packages could not be fetched")
-    env = {"DATABASE": place.postgres().database("django"), "REDIRECT_URI": REDIRECT_URI}
+    env = {"DATABASE": place.postgres().database(name), "REDIRECT_URI": REDIRECT_URI, **more}
     folder = ROOT / "benchmarks/peers/django_oauth_toolkit"
-    spawned = place.spawn([program, folder / "server.py"], name="django", env=env | {"PYTHONPATH": str(folder)})
+    spawned = place.spawn([program, folder / "server.py"], name=name, env=env | {"PYTHONPATH": str(folder)})
     target = Target(
         spawned.url,
         authorize=_authorize("/o/authorize/", "bench", "read"),
@@ -332,11 +344,11 @@ def django_oauth_toolkit(place: Place) -> Running:
         form=_form("bench", _PEER_SECRET),
         me="/me",
     )
-    cookies = [_followed(target, first=f"/enter?person={number}") for number in range(PEOPLE)]
+    cookies = [followed(target, first=f"/enter?person={number}") for number in range(PEOPLE)]
     return Running(spawned, target, cookies=cookies, others=[place.postgres().process])
 
 
-def _followed(target: Target, *, first: str | None = None) -> str:
+def followed(target: Target, *, first: str | None = None) -> str:
     """Follow where the authorization request leads until it has been answered; answers the Cookie header."""
     with httpx2.Client(trust_env=False, follow_redirects=False) as http:
         if first:

@@ -131,7 +131,7 @@ def broken(_: Place) -> Any:
 
 def test_only_what_the_chosen_rows_need_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setattr("benchmarks.parts._make", lambda name, **_: made.append(name))
+    monkeypatch.setattr("benchmarks.parts.make", lambda name, **_: made.append(name))
     monkeypatch.setattr("benchmarks.parts._install_from_debian", made.extend)
     for names, wanted in {
         ("grantflow 1", "durable"): ["wrk"],

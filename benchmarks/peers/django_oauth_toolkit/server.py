@@ -1,5 +1,7 @@
 """django-oauth-toolkit as a peer: opaque tokens, no rotation, PKCE optional, on PostgreSQL by kept connections.
 
+Where ``ROTATES`` is set, refresh tokens are swapped and protected against reuse, with ``GRACE_SECONDS`` of grace.
+
 The person signs in by opening ``/enter?person=N``; the application skips the question for consent. Its secret is kept
 in clear, since the default (PBKDF2, a million rounds) takes most of a second for each request. ``DATABASE`` and
 ``REDIRECT_URI`` stand in the environment. ``python server.py`` makes tables, people and application, and serves with
@@ -47,7 +49,9 @@ settings.configure(
     LOGIN_URL="/enter",
     OAUTH2_PROVIDER={
         "PKCE_REQUIRED": False,
-        "ROTATE_REFRESH_TOKEN": False,
+        "ROTATE_REFRESH_TOKEN": "ROTATES" in os.environ,
+        "REFRESH_TOKEN_REUSE_PROTECTION": "ROTATES" in os.environ,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": int(os.environ.get("GRACE_SECONDS", "0")),
         "SCOPES": {"read": "Read"},
         "ACCESS_TOKEN_EXPIRE_SECONDS": 1_209_600,
         "AUTHORIZATION_CODE_EXPIRE_SECONDS": 300,

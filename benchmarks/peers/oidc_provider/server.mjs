@@ -1,6 +1,7 @@
-// node-oidc-provider as a peer: opaque tokens, no rotation, PKCE optional, and a person who is signed in and has
-// consented after their first request, without any page. `node server.mjs REDIRECT_URI [POSTGRES_URL]` prints its
-// address. With a PostgreSQL it keeps everything there; without, in a plain Map (faster than its own memory adapter).
+// node-oidc-provider as a peer: opaque tokens, PKCE optional, no rotation but where ROTATES is set, and a person who is
+// signed in and has consented after their first request, without any page. `node server.mjs REDIRECT_URI [POSTGRES_URL]`
+// prints its address. With a PostgreSQL it keeps everything there; without, in a plain Map (faster than its own memory
+// adapter).
 
 import { createServer } from "node:http";
 import { MapAdapter } from "./map_adapter.mjs";
@@ -25,7 +26,7 @@ const provider = new Provider(url, {
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   issueRefreshToken: () => true,
   pkce: { required: () => false },
-  rotateRefreshToken: false,
+  rotateRefreshToken: Boolean(process.env.ROTATES),
   scopes: ["openid", "offline_access"],
   ttl: { AccessToken: 1209600, AuthorizationCode: 300, RefreshToken: 7776000, Session: 86400, Grant: 7776000 },
 });

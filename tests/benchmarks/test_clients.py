@@ -1,0 +1,197 @@
+"""./dev bench clients plays what it says through each library, and the documentation shows what was played."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from benchmarks.clients import peers, report
+from benchmarks.clients.foreign import CLIENT_ID, CLIENT_SECRET, Grant, Outage, Platform, platform
+from benchmarks.clients.run import run
+from benchmarks.clients.scenarios import SCENARIOS, SMALL
+from benchmarks.run import Results
+from tests.parts import ROOT, require
+
+OURS = next(peer for peer in peers.PEERS if peer.name == "Grantflow")
+PEER = next(peer for peer in peers.PEERS if peer.name == "requests-oauthlib")
+
+
+# --- played in small ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every scenario of the clients, for Grantflow and one peer: each cell by scenario and row."""
+    require("uv")
+    peers.install([PEER])
+    if not PEER.python.exists():
+        pytest.skip("requests-oauthlib could not be installed: its package registry must be in reach.")
+    results = Results.in_(tmp_path_factory.mktemp("clients"))
+    run([OURS, PEER], list(SCENARIOS), SMALL, results)
+    assert report.tables(_with_machine(results.folder))
+    return {(cell["scenario"], cell["row"]): cell for cell in results.cells if "scenario" in cell}
+
+
+def _with_machine(folder: Path) -> Path:
+    described = {"date": "today", "cores": 2, "processor": "P", "python": "3", "src": "0" * 40, "src_changed": False}
+    (folder / "machine.json").write_text(json.dumps(described))
+    return folder
+
+
+@pytest.mark.slow
+def test_every_scenario_is_played_through_each_library(cells: dict[tuple[str, str], dict[str, Any]]) -> None:
+    assert set(cells) == {(scenario, row) for scenario in SCENARIOS for row in ("Grantflow", "requests-oauthlib")}
+    assert [cell for cell in cells.values() if "failed" in cell] == []
+
+
+@pytest.mark.slow
+def test_our_row_is_what_is_promised(cells: dict[tuple[str, str], dict[str, Any]]) -> None:
+    ours = {scenario: cell for (scenario, row), cell in cells.items() if row == "Grantflow"}
+    for name in ("expired", "revoked"):
+        assert (ours[name]["ends"], ours[name]["refreshes"]) == ({"200": 3}, 1)
+    for name in ("together, stays", "together, rotates", "together, revoked", "processes"):
+        for each in ours[name]["rounds"]:
+            assert set(each["ends"]) == {"200"}
+            assert (each["refreshes"], each["afterwards"], each["alive"]) == (1, "200", True)
+    for trial in ours["kills"]["trials"]:
+        assert trial["afterwards"] == "200" or trial["afterwards"].startswith("RefreshOutcomeUnknown"), trial
+    for name in ("outage, 503", "outage, 429, Retry-After: 2", "outage, 429"):
+        assert ours[name]["requests"] == 1
+        assert (ours[name]["last"], ours[name]["afterwards"]) == ("200", "200")
+    assert [ours[f"upload, {kind}"]["arrived"] for kind in ("bytes", "file", "multipart")] == [["right"]] * 3
+    assert ours["upload, generator"]["arrived"] == []
+    assert ours["upload, generator"]["end"].startswith("BodyNotReplayable")
+    assert ours["gone"]["requests"] == 1
+
+
+@pytest.mark.slow
+def test_a_peer_is_played_by_the_same_scenarios(cells: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """What holds of it whatever the machine does: it refreshes by its own clock, and not because of a 401."""
+    assert cells["expired", "requests-oauthlib"]["ends"] == {"200": 3}
+    assert cells["revoked", "requests-oauthlib"]["ends"] == {"401": 3}
+    assert cells["upload, file", "requests-oauthlib"]["arrived"] == []
+    assert cells["gone", "requests-oauthlib"]["requests"] == 10
+
+
+# --- the platform that they meet ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def meeting() -> Iterator[Platform]:
+    with platform() as made:
+        yield made
+
+
+def refresh(meeting: Platform, token: str) -> httpx2.Response:
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    return httpx2.post(meeting.token_url, data=form, auth=(CLIENT_ID, CLIENT_SECRET), trust_env=False)
+
+
+def called(meeting: Platform, access_token: str) -> int:
+    headers = {"authorization": f"Bearer {access_token}"}
+    return httpx2.get(f"{meeting.api_url}/me", headers=headers, trust_env=False).status_code
+
+
+def access_of(grant: Grant) -> str:
+    return str(grant.first["access_token"])
+
+
+def test_a_swapped_refresh_token_that_comes_again_revokes_the_whole_grant(meeting: Platform) -> None:
+    grant = meeting.grant(rotates=True)
+    renewed = refresh(meeting, grant.first["refresh_token"]).json()
+    assert called(meeting, renewed["access_token"]) == 200
+    assert refresh(meeting, grant.first["refresh_token"]).json()["error"] == "invalid_grant"
+    assert refresh(meeting, renewed["refresh_token"]).status_code == 400
+    assert called(meeting, renewed["access_token"]) == 401
+    assert not grant.alive
+
+
+def test_a_refresh_token_that_stays_serves_as_often_as_it_comes(meeting: Platform) -> None:
+    grant = meeting.grant()
+    answers = [refresh(meeting, grant.first["refresh_token"]) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert len({answer.json()["access_token"] for answer in answers}) == 3
+    assert (grant.requests, grant.issued, meeting.counts["token"]) == (3, 3, 3)
+
+
+def test_an_access_token_ends_by_the_clock_or_by_the_platform_and_the_grant_lives_on(meeting: Platform) -> None:
+    over, taken = meeting.grant(expires_in=0), meeting.grant()
+    assert called(meeting, access_of(over)) == 401
+    assert called(meeting, access_of(taken)) == 200
+    meeting.revoke_access_tokens(taken)
+    assert called(meeting, access_of(taken)) == 401
+    assert refresh(meeting, taken.refresh).status_code == 200
+
+
+def test_the_platform_knows_its_client_by_form_or_by_basic_and_nobody_else(meeting: Platform) -> None:
+    token = meeting.grant().refresh
+    form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": CLIENT_ID}
+    for secret, status in ((CLIENT_SECRET, 200), ("another secret of this test", 401)):
+        sent = {**form, "client_secret": secret}
+        assert httpx2.post(meeting.token_url, data=sent, trust_env=False).status_code == status
+
+
+def test_a_token_endpoint_that_is_out_of_order_says_so_to_everybody_and_counts(meeting: Platform) -> None:
+    grant = meeting.grant(rotates=True)
+    meeting.outage = Outage(429, "{}", {"Retry-After": "2"})
+    answer = refresh(meeting, grant.refresh)
+    assert (answer.status_code, answer.headers["retry-after"], meeting.counts["token"]) == (429, "2", 1)
+    meeting.begin()
+    assert refresh(meeting, grant.refresh).status_code == 200, "and nothing was swapped meanwhile"
+
+
+# --- what is installed, and what a library may reach -------------------------------------------------------------
+
+
+def test_the_libraries_are_pinned_by_their_hashes_and_no_host_is_named() -> None:
+    for lock in {peer.lock for peer in peers.PEERS if peer.lock}:
+        pinned = (peers.LOCKS / f"{lock}.lock").read_text()
+        parts = [part for part in pinned.replace("\\\n", "").splitlines() if "==" in part]
+        assert parts
+        assert all("--hash=sha256:" in part for part in parts)
+        assert "://" not in pinned
+
+
+def test_each_library_has_its_driver_and_its_lock() -> None:
+    assert [peer.name for peer in peers.PEERS if not peer.program.exists()] == []
+    assert {peer.lock for peer in peers.PEERS if peer.lock} == {path.stem for path in peers.LOCKS.glob("*.in")}
+    used = {peer.program.name for peer in peers.PEERS} | {"calls.py", "authlib_table.py"}
+    assert {path.name for path in peers.DRIVERS.glob("*.py")} == used
+
+
+def test_a_library_that_is_played_reaches_nothing_but_this_machine() -> None:
+    words = "import socket, benchmarks.clients.player as p; p.stay_on_this_machine(); "
+    for host, reached in (("localhost", True), ("127.0.0.1", True), ("example.org", False), ("192.0.2.1", False)):
+        asked = [sys.executable, "-c", words + f"socket.getaddrinfo({host!r}, 80)"]
+        ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (ended.returncode == 0) is reached, host
+        assert reached or "is not on this machine" in ended.stderr
+
+
+def test_a_name_that_there_is_not_is_told_and_nothing_is_begun() -> None:
+    asked = [sys.executable, "-m", "benchmarks", "clients", "--only", "nosuchlibrary"]
+    ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--only names nothing that there is: expired, revoked," in ended.stderr
+
+
+# --- the tables --------------------------------------------------------------------------------------------------
+
+
+def test_the_documentations_tables_are_what_the_committed_raw_output_gives() -> None:
+    folder, shown = report.written(report.DOCS.read_text())
+    assert folder.is_dir(), "the raw output that they come from must be committed"
+    assert shown == report.tables(folder), "write them anew: ./dev bench clients --write"
+
+
+def test_every_library_and_every_scenario_is_in_the_documentations_tables() -> None:
+    folder, shown = report.written(report.DOCS.read_text())
+    kept = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
+    assert [peer.name for peer in peers.PEERS if f"| {peer.name} |" not in shown] == []
+    assert {cell["scenario"] for cell in kept if "scenario" in cell} == {*SCENARIOS, "servers"}
+    assert [cell for cell in kept if "failed" in cell or "missing" in cell] == []
