@@ -13,7 +13,10 @@ from tests.parts import ROOT, require
 
 pytestmark = pytest.mark.slow
 
-NOT_FOR_THE_LIBRARY = {"cyclopts", "jinja2", "pydantic", "pydantic_settings", "rich", "starlette", "uvicorn"}
+NOT_FOR_THE_LIBRARY = {
+    *("cyclopts", "jinja2", "pydantic", "pydantic_settings", "rich", "starlette", "uvicorn"),
+    *("opentelemetry", "prometheus_client", "psycopg"),
+}
 MODULES_AFTER_IMPORT = "import json, sys, grantflow; print(json.dumps(sorted(sys.modules)))"
 
 

@@ -1,6 +1,7 @@
 """What is kept of a grant: the public value, and the record with its tokens that only the vault and the flows see."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -151,6 +152,22 @@ class Brake:
     on_since: datetime | None = None
     released_at: datetime | None = None
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the grants of an integration are, in numbers.
+
+    - `grants`: how many are in each state, over all processes.
+    - `ending`: on how many calls may be made whose refresh token ends soon, or should have ended already.
+    - `brake`: whether refusals are believed.
+    - `is_refused`: the platform refuses the integration itself, under every client secret that it has.
+    """
+
+    grants: Mapping[Status, int]
+    ending: int
+    brake: Brake
+    is_refused: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
 from grantflow.client.callers import AddedCaller, Caller
-from grantflow.client.configuration import Configuration, check_address, configure
+from grantflow.client.configuration import Configuration, check_address, configure, name_of
 from grantflow.client.discovery import check_identity, sends_basic
 from grantflow.client.events import Event
 from grantflow.client.flows import brake, lending
@@ -35,10 +35,12 @@ from grantflow.client.grant import (
     ExistingTokens,
     Grant,
     KeptAlive,
+    Overview,
     Person,
     Revocation,
     Status,
 )
+from grantflow.client.observing import Observer
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.calls import Calls, Conversation, Origins
@@ -166,6 +168,22 @@ class _Made:
     def mint(self) -> Mint:
         """Draws that many random bytes and writes them in base64url."""
         return self._parts.mint
+
+    def observe(self, observer: Observer) -> None:
+        """Have it told of each call, refresh and exchange; the metrics and traces of `grantflow.client.adapters` are
+        such observers. What it raises is its own and stops nothing."""
+        self._parts.observers.add(observer)
+
+    def overview(self, *, ending_within: timedelta = timedelta(days=7)) -> Overview:
+        """How many grants are in which state, and what an operator must know, over all processes.
+
+        It counts in the vault and does not await: with many grants call it in a thread. Raises VaultUnavailable.
+        """
+        vault, of = self._parts.vault, self.configuration
+        grants, ending = vault.census(of.client_id, ending_before=self.now() + ending_within)
+        standings = [vault.standing(of.client_id, credentials=name_of(each)) for each in of.all_credentials]
+        is_refused = all(standing.refused_at is not None for standing in standings)
+        return Overview(grants, ending, vault.brake(of.client_id), is_refused)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.client_id!r}, api_url={self.configuration.api_url!r})"

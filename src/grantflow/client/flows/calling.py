@@ -10,6 +10,7 @@ from grantflow.client.errors import BodyNotReplayable
 from grantflow.client.flows.parts import LiveToken, Parts, logger
 from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
 from grantflow.client.grant import GrantKey
+from grantflow.client.observing import Calling
 from grantflow.client.rules import back_off
 from grantflow.client.steps import Flow, call_api, current_time, load
 from grantflow.protocol.secret import Secret
@@ -23,8 +24,21 @@ def call(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[None]:
     Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused, and BodyNotReplayable where the body
     would have to be sent again and cannot be.
     """
+    calling = Calling(parts.observers, key.integration, key)
+    flow = _call(parts, key, calling, replayable=replayable)
+    return _observed(calling, flow) if parts.observers else flow
+
+
+def _observed(calling: Calling, flow: Flow[None]) -> Flow[None]:
+    with calling:
+        yield from flow
+
+
+def _call(parts: Parts, key: GrantKey, calling: Calling, *, replayable: bool) -> Flow[None]:
     access_token = yield from _token_for(parts, key, replayable=replayable)
-    if (yield from call_api(access_token)) != UNAUTHORIZED:
+    status = yield from call_api(access_token)
+    calling.statuses = (status,)
+    if status != UNAUTHORIZED:
         return
     if (yield from _was_renewed_in_vain(parts, key, access_token)):
         return
@@ -37,6 +51,7 @@ def call(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[None]:
         )
     assert stored.access_token is not None
     status = yield from call_api(stored.access_token, again=True)
+    calling.statuses = (UNAUTHORIZED, status)
     if status == UNAUTHORIZED:
         logger.warning("grant %s: the API refuses a token that was issued just now", stored.grant.id)
         parts.vain.add(key, generation=stored.grant.generation)

@@ -28,6 +28,7 @@ from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
 from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
+from grantflow.client.observing import Exchanging
 from grantflow.client.pending import LIFETIME, Pending
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, identify, load, save, send
@@ -73,7 +74,8 @@ def _spend(parts: Parts, pending: Pending, *, now: datetime) -> Flow[None]:
 
 def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     asked_at = yield from current_time()
-    tokens = yield from _exchange(parts, pending, code)
+    with Exchanging(parts.observers, parts.configuration.client_id):
+        tokens = yield from _exchange(parts, pending, code)
     person = yield from _identify(parts, tokens.access_token)
     key = parts.key(person.person_id, pending.owner)
     asked = read_scopes(pending.scopes) if pending.scopes else parts.configuration.scopes

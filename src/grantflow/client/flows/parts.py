@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from grantflow.client.configuration import Configuration
 from grantflow.client.events import Event, Kind
 from grantflow.client.grant import Grant, GrantKey, StoredGrant
+from grantflow.client.observing import Observers
 from grantflow.client.pending import PendingCookies
 from grantflow.client.vault import Vault
 from grantflow.protocol.secret import Secret
@@ -127,6 +128,7 @@ class Parts:
     asks_for_person: bool = False
     is_watched: bool = False
     watch: Watch = field(default_factory=Watch)
+    observers: Observers = field(default_factory=Observers)
     live: LiveTokens = field(default_factory=LiveTokens)
     unsaved: UnsavedTokens = field(default_factory=UnsavedTokens)
     vain: VainRenewals = field(default_factory=VainRenewals)

@@ -5,6 +5,7 @@ process callers share one flight (`Alone`); between processes the lease in the g
 not get it waits and looks again. No lock and no transaction is held while the request is under way.
 """
 
+from collections.abc import Hashable
 from typing import Final
 
 from grantflow.client.errors import VaultUnavailable
@@ -14,6 +15,7 @@ from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.settling import condemn, give_back, save_late, settle, settle_silence
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import GrantKey, Status, StoredGrant
+from grantflow.client.observing import Refreshing, Waiting
 from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
 from grantflow.protocol.http import Response
 from grantflow.protocol.secret import Secret
@@ -30,8 +32,14 @@ def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Sto
 
     Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
     """
-    token = None if rejected is None else rejected.digest()
-    stored = yield from alone((key, token), lambda: _refresh(parts, key, rejected))
+    flight = (key, None if rejected is None else rejected.digest())
+    with Waiting(parts.observers, key.integration, key, flight=flight) as waiting:
+
+        def lead() -> Flow[StoredGrant]:
+            waiting.leads = True
+            return _lead(parts, key, rejected, flight=flight)
+
+        stored = yield from alone(flight, lead)
     parts.live.keep(key, stored, now=(yield from current_time()))
     return stored
 
@@ -49,7 +57,14 @@ def find_usable(parts: Parts, key: GrantKey) -> Flow[StoredGrant]:
     return stored
 
 
-def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[StoredGrant]:
+def _lead(parts: Parts, key: GrantKey, rejected: Secret | None, *, flight: Hashable) -> Flow[StoredGrant]:
+    with Refreshing(parts.observers, key.integration, key, flight=flight) as refreshing:
+        stored = yield from _refresh(parts, key, rejected, refreshing)
+        refreshing.grant = stored.grant
+        return stored
+
+
+def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None, refreshing: Refreshing) -> Flow[StoredGrant]:
     holder = parts.mint(12)
     look_again = _FIRST_LOOK_SECONDS
     while True:
@@ -59,15 +74,18 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None) -> Flow[Store
         if stored.access_token is not None and stored.access_token != rejected:
             return stored
         if (late := (yield from save_late(parts, stored))) is not None:
+            refreshing.renewed = True
             return late
         yield from _check_may_ask(parts, stored)
         leased = yield from _take_lease(parts, stored, holder=holder)
         if leased is None:
+            refreshing.pauses += look_again
             yield from pause(look_again)
             look_again = min(look_again * 1.5, _LONGEST_LOOK_SECONDS)
             continue
-        renewed = yield from _renew(parts, leased, holder=holder)
+        renewed = yield from _renew(parts, leased, refreshing, holder=holder)
         if renewed is not None:
+            refreshing.renewed = True
             return renewed
 
 
@@ -100,13 +118,15 @@ def _take_lease(parts: Parts, stored: StoredGrant, *, holder: str) -> Flow[Store
         raise
 
 
-def _renew(parts: Parts, leased: StoredGrant, *, holder: str) -> Flow[StoredGrant | None]:
+def _renew(parts: Parts, leased: StoredGrant, refreshing: Refreshing, *, holder: str) -> Flow[StoredGrant | None]:
     """With the lease in hand: ask, and keep what comes. None where there is reason to look again first."""
     if leased.refresh_token is None:
+        refreshing.is_decided = True
         return (yield from condemn(parts, leased, reason="the platform gave no refresh token", holder=holder))
     chosen = yield from _check_before_sending(parts, leased, holder=holder)
     if chosen is None:
         return None
+    refreshing.is_decided = True
     asked_at = yield from current_time()
     try:
         response = yield from _ask(parts, leased.refresh_token, credentials=chosen.credentials)

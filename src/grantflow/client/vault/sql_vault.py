@@ -84,6 +84,11 @@ _STANDING: Final = (
     "SELECT refused_at, retry_at, failures, reason, succeeded_at FROM standings "
     "WHERE integration = :integration AND credentials = :credentials"
 )
+_CENSUS: Final = "SELECT status, COUNT(*) AS number FROM grants WHERE integration = :integration GROUP BY status"
+_ENDING: Final = (
+    f"SELECT COUNT(*) AS number FROM grants WHERE integration = :integration AND {_ALIVE} "
+    "AND refresh_expires_at <= :before"
+)
 _SET_STANDING: Final = (
     "INSERT INTO standings (integration, credentials, refused_at, retry_at, failures, reason, succeeded_at) "
     "VALUES (:integration, :credentials, :refused_at, :retry_at, :failures, :reason, :succeeded_at) "
@@ -191,6 +196,10 @@ class SqlVault(ABC):
         """Until the transaction ends, nobody else is past this with the same word: for what no row stands for that
         could be kept from others."""
 
+    def _rows_at_leisure(self, statement: str, parameters: Parameters) -> Sequence[Any]:
+        """The same for what takes long, so that nobody else waits for it."""
+        return self._rows(statement, parameters)
+
     def _row(self, statement: str, parameters: Parameters) -> Row | None:
         rows = self._rows(statement, parameters)
         return rows[0] if rows else None
@@ -273,6 +282,13 @@ class SqlVault(ABC):
 
     def has_endless(self, integration: str) -> bool:
         return self._row(_ENDLESS, {"integration": integration}) is not None
+
+    def census(self, integration: str, *, ending_before: datetime) -> tuple[Mapping[Status, int], int]:
+        rows = self._rows_at_leisure(_CENSUS, {"integration": integration})
+        by_status = {Status(row["status"]): int(row["number"]) for row in rows}
+        ending = {"integration": integration, "before": to_seconds(ending_before)}
+        (row,) = self._rows_at_leisure(_ENDING, ending)
+        return {status: by_status.get(status, 0) for status in Status}, int(row["number"])
 
     def has_granted(self, integration: str, *, person_id: str) -> bool:
         return self._row(_HAS_GRANTED, {"integration": integration, "person_id": person_id}) is not None

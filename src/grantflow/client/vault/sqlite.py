@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -124,6 +124,13 @@ class SqliteVault(SqlVault):
         connections = self._here()
         with connections.reading, _told(self._path, connections):
             return connections.reader.execute(statement, parameters).fetchall()
+
+    def _rows_at_leisure(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
+        """On a connection of its own: the one that reads otherwise is every caller's."""
+        connections = self._here()
+        with _told(self._path, connections), closing(_connect(self._path, wait=_WAIT_TO_READ_SECONDS)) as own:
+            own.execute("PRAGMA query_only = ON")
+            return own.execute(statement, parameters).fetchall()
 
     def _write(self, statement: str, parameters: Parameters) -> int:
         with self._writing() as connection:
