@@ -1,24 +1,40 @@
-"""What a call through `client_for` costs its caller in CPU time, over the bare HTTP client, against a constant answer.
+"""What a call through Grantflow costs its caller in CPU time, over the bare HTTP client, against a constant answer.
 
-Blocks of calls take turns (bare, ours, bare, ours, ...), blocking and awaiting. The server is the limit's, in a process
-of its own, so its time does not count; it answers the token request and people/me, which is all that a grant needs.
+Each library by itself, and with a grant of ours: the clients of `client_for`, and those of the adapters. Blocks of
+calls take turns (bare, ours, bare, ours, ...). The server is the limit's, in a process of its own, so its time does not
+count; it answers the token request and people/me, which is all that a grant needs.
 """
 
 import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
+import httpx
 import httpx2
+import requests
 
 from benchmarks.rows import REDIRECT_URI, Place, limit
 from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
+from grantflow.client.adapters.aiohttp import grant_middleware
+from grantflow.client.adapters.httpx import grant_auth
+from grantflow.client.adapters.requests import GrantSession
 
 CALLS, BLOCKS = 200, 5
+#: What carries a grant, and the bare client that it is compared with.
+OVER: Final = {
+    "Integration": "httpx2.Client",
+    "requests adapter": "requests.Session",
+    "httpx adapter": "httpx.Client",
+    "AsyncIntegration": "httpx2.AsyncClient",
+    "aiohttp adapter": "aiohttp.ClientSession",
+}
 
 Block = Callable[[], Awaitable[None]]
 
@@ -49,19 +65,30 @@ def _answer_to(authorization_url: str) -> str:
 
 
 async def _blocking(url: str, settings: Mapping[str, Any], calls: int) -> dict[str, float]:
-    def block(client: httpx2.Client) -> Block:
+    def block(client: Any) -> Block:
         async def run() -> None:
             for _ in range(calls):
                 client.get(f"{url}/v1/people/me").raise_for_status()
 
         return run
 
-    with Integration(**settings) as integration, httpx2.Client(trust_env=False) as bare:
+    with ExitStack() as stack:
+        integration = stack.enter_context(Integration(**settings))
         begun = integration.authorization_request()
         cookies = {begun.cookie.name: begun.cookie.value}
         person = integration.complete_authorization(_answer_to(begun.url), cookies).person_id
-        with integration.client_for(person) as ours:
-            return await _in_turns({"httpx2.Client": block(bare), "Integration": block(ours)}, calls)
+        auth, session = grant_auth(integration, person), requests.Session()
+        carrying = GrantSession(integration, person)
+        session.trust_env = carrying.trust_env = False
+        clients: dict[str, Any] = {
+            "httpx2.Client": httpx2.Client(trust_env=False),
+            "Integration": integration.client_for(person),
+            "requests.Session": session,
+            "requests adapter": carrying,
+            "httpx.Client": httpx.Client(trust_env=False),
+            "httpx adapter": httpx.Client(trust_env=False, auth=auth),
+        }
+        return await _in_turns({name: block(stack.enter_context(each)) for name, each in clients.items()}, calls)
 
 
 async def _awaiting(url: str, settings: Mapping[str, Any], calls: int) -> dict[str, float]:
@@ -72,12 +99,32 @@ async def _awaiting(url: str, settings: Mapping[str, Any], calls: int) -> dict[s
 
         return run
 
-    async with AsyncIntegration(**settings) as integration, httpx2.AsyncClient(trust_env=False) as bare:
+    def block_of_aiohttp(client: aiohttp.ClientSession) -> Block:
+        async def run() -> None:
+            for _ in range(calls):
+                async with client.get(f"{url}/v1/people/me") as response:
+                    response.raise_for_status()
+                    await response.read()  # as the others do by themselves
+
+        return run
+
+    async with AsyncExitStack() as stack:
+        integration = await stack.enter_async_context(AsyncIntegration(**settings))
         begun = await integration.authorization_request()
         cookies = {begun.cookie.name: begun.cookie.value}
-        granted = await integration.complete_authorization(_answer_to(begun.url), cookies)
-        async with integration.client_for(granted.person_id) as ours:
-            return await _in_turns({"httpx2.AsyncClient": block(bare), "AsyncIntegration": block(ours)}, calls)
+        person = (await integration.complete_authorization(_answer_to(begun.url), cookies)).person_id
+        bare = await stack.enter_async_context(httpx2.AsyncClient(trust_env=False))
+        ours = await stack.enter_async_context(integration.client_for(person))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        middleware = grant_middleware(integration, person)
+        carrying = await stack.enter_async_context(aiohttp.ClientSession(middlewares=[middleware]))
+        blocks = {
+            "httpx2.AsyncClient": block(bare),
+            "AsyncIntegration": block(ours),
+            "aiohttp.ClientSession": block_of_aiohttp(session),
+            "aiohttp adapter": block_of_aiohttp(carrying),
+        }
+        return await _in_turns(blocks, calls)
 
 
 async def _in_turns(blocks: Mapping[str, Block], calls: int) -> dict[str, float]:

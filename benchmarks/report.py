@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from benchmarks.client_cost import OVER
 from benchmarks.run import WORKLOADS
 
 Cells = Sequence[Mapping[str, Any]]
@@ -71,7 +72,7 @@ def _starts(measured: Mapping[str, Cells]) -> str:
 def _client(cells: Cells) -> str:
     took = {name: median(cell["cpu_us"][name] for cell in cells) for name in cells[0]["cpu_us"]}
     lines = [("", "CPU us a call", "bare", "over bare", "times bare")]
-    for name, bare in (("Integration", "httpx2.Client"), ("AsyncIntegration", "httpx2.AsyncClient")):
+    for name, bare in ((name, bare) for name, bare in OVER.items() if name in took):
         ours, without = took[name], took[bare]
         lines.append((name, f"{ours:.0f}", f"{without:.0f}", f"{ours - without:.0f}", f"{ours / without:.2f}"))
     return f"what a call costs its caller, against the constant answer\n{aligned(lines)}"

@@ -112,7 +112,7 @@ def test_the_durable_limit_has_a_row_on_disk_for_each_answer(room: Place) -> Non
 @pytest.mark.slow
 def test_calls_through_the_library_and_without_are_both_measured(room: Place) -> None:
     took = client_cost.measure(room, calls=5)
-    assert list(took) == ["httpx2.Client", "Integration", "httpx2.AsyncClient", "AsyncIntegration"]
+    assert took.keys() == {*client_cost.OVER, *client_cost.OVER.values()}
     assert all(each > 0 for each in took.values())
 
 

@@ -1,8 +1,10 @@
 """Whatever HTTP library sends a call: its token, its second try, its body, and where it does not go."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +17,7 @@ from grantflow import (
     AsyncIntegration,
     BodyNotReplayable,
     ForeignOrigin,
+    Grant,
     KeyRing,
     ReauthorizationRequired,
     SqliteVault,
@@ -22,6 +25,7 @@ from grantflow import (
 )
 from grantflow.client.adapters.httpx2 import grant_auth
 from grantflow.client.adapters.requests import GrantSession
+from grantflow.client.grant import GrantKey, StoredGrant
 from tests.client.adapters.senders import BODY, LIBRARIES, MIDDLE, Library, Send, file_at
 from tests.client.conftest import World
 from tests.client.foreign import Answer, foreign_platform
@@ -195,6 +199,62 @@ def test_a_refusal_is_not_read_without_end(
     world.platform.api_answers.append(Answer(401, "x" * 200_000))
     with pytest.raises(error, match="65536 bytes"):
         send("GET", f"{world.api_url}/people/me")
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+class CountingVault(SqliteVault):
+    """Notes each thing that is asked of it."""
+
+    def __init__(self, *options: Any, **named: Any) -> None:
+        self.asked: list[str] = []
+        super().__init__(*options, **named)
+
+    def find(self, key: GrantKey) -> StoredGrant | None:
+        self.asked.append("find")
+        return super().find(key)
+
+    def generation(self, key: GrantKey) -> int | None:
+        self.asked.append("generation")
+        return super().generation(key)
+
+    def grant(self, key: GrantKey) -> Grant | None:
+        self.asked.append("grant")
+        return super().grant(key)
+
+
+@pytest.mark.slow
+@each_library
+def test_no_row_is_read_for_a_call_but_one_each_second(library: Library, world: World, stack: ExitStack) -> None:
+    vault = CountingVault(world.path, keys=KeyRing(world.key))
+    send = opened(library, world, stack, vault=vault)
+    for second, calls in enumerate([1_000, 10, 10]):
+        for _ in range(calls):
+            assert send("GET", f"{world.api_url}/rooms").status == 200
+        assert vault.asked == ["find"] + ["generation"] * second
+        world.clock.advance(seconds=1)
+
+
+@pytest.mark.slow
+@each_library
+def test_a_disconnect_on_another_node_takes_hold_within_two_seconds(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack, _now=lambda: datetime.now(UTC))
+    assert send("GET", f"{world.api_url}/people/me").status == 200
+    world.integration().revoke("id-ada")
+    began = time.monotonic()
+
+    def call_on() -> None:
+        while time.monotonic() - began < 2:
+            assert send("GET", f"{world.api_url}/people/me").status == 200
+
+    with pytest.raises(ReauthorizationRequired, match="disconnected"):
+        call_on()
+
+
+# --- each kind by itself ---------------------------------------------------------------------------------------------
 
 
 def test_an_auth_of_the_other_kind_says_so(world: World) -> None:
