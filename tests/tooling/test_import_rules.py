@@ -45,6 +45,9 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
         *["grantflow.client.vault", "grantflow.storage", "grantflow.authorization_server", "grantflow.app"],
         *["sqlite3", "httpx2", "cyclopts", "uvicorn"],
     ],
+    "grantflow.client.adapters": ["requests", "httpx2", "starlette"],
+    "grantflow.client.adapters.requests": ["grantflow.client.pages", "grantflow.client.vault", "aiohttp", "httpx2"],
+    "grantflow.client.adapters.flask": ["grantflow.client.vault", "grantflow.web", "django", "starlette", "sqlite3"],
     "grantflow.authorization_server": [
         *["grantflow.resource_owner", "grantflow.resource_server", "grantflow.storage", "grantflow.client"],
         *["grantflow.app", "sqlite3", "httpx2", "cryptography"],

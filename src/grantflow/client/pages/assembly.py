@@ -12,7 +12,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from grantflow.client.errors import GrantflowError
 from grantflow.client.flows.parts import readable
+from grantflow.client.flows.telling import must_grant_again
 from grantflow.client.grant import Grant
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages import mount as paths
@@ -25,9 +27,11 @@ from grantflow.client.pages.mount import Mount
 from grantflow.client.pages.notes import Notes
 from grantflow.client.pages.outcomes import Outcomes
 from grantflow.client.pages.records import record_handlers
+from grantflow.client.pages.refusals import answer_refusal
 from grantflow.client.pages.sealed import SealedTexts
 from grantflow.client.pages.viewer import AskHost, Viewers
 from grantflow.client.pending import check_return_to
+from grantflow.client.shells.clients import AsyncGrantClient
 from grantflow.web.cookies import Cookies
 from grantflow.web.csrf import FormGuard
 from grantflow.web.errors import error_handlers
@@ -44,12 +48,13 @@ class RedirectUriElsewhere(ValueError):
 
 
 class IntegrationPages(Starlette):
-    """What `integration_pages` makes: an ASGI app, and the one thing that its host may ask of it."""
+    """What `integration_pages` makes: an ASGI app, and what its host may ask of it."""
 
-    def __init__(self, viewers: Viewers, *, site: Site, **options: Any) -> None:
+    def __init__(self, mount: Mount, **options: Any) -> None:
         super().__init__(**options)
-        self._viewers = viewers
-        self._site = site
+        self._mount = mount
+        self._viewers = mount.viewers
+        self._site = mount.site
         self._is_compared = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +70,41 @@ class IntegrationPages(Starlette):
         browser until it closes, for twelve hours at most.
         """
         return await self._viewers.grant(request)
+
+    async def require_grant(self, request: Request) -> Grant:
+        """The same, for who is about to call. Raises ReauthorizationRequired where there is none."""
+        grant = await self.grant(request)
+        if grant is None:
+            raise must_grant_again(None, configuration=self._mount.integration.configuration)
+        return grant
+
+    async def client(self, request: Request) -> AsyncGrantClient:
+        """An `httpx2.AsyncClient` that calls in the name of whoever sent a request to the host application.
+
+        Raises ReauthorizationRequired where that person has not granted.
+        """
+        grant = await self.require_grant(request)
+        return self._mount.integration.client_for(grant.person_id, owner=grant.owner)
+
+    async def answer_refusal(self, request: Request, error: GrantflowError) -> Response:
+        """What a page of the host application answers, where an error of ours ended it.
+
+        ReauthorizationRequired leads to `grant_url`, and from there back to where the person was; what passes is a 503
+        with Retry-After (VaultUnavailable, TransientTokenError, IntegrationRefused). Programs that ask for JSON get
+        that: a 409 with `grant_url`, or the same 503. Raises every other error again: it is the host's own doing.
+        """
+        return await answer_refusal(self._mount, self.exception_handlers, request, error)
+
+    @property
+    def folder(self) -> str:
+        """The path to mount them at in a host application. Raises ValueError where they take all of its addresses."""
+        if not self._site.prefix:
+            raise ValueError(
+                f"The redirect URI {self._mount.integration.redirect_uri} lies at the root, so these pages would take "
+                "the host application's own addresses. Register one in a folder, such as "
+                f"{self._site.origin}/webex/oauth."
+            )
+        return self._site.prefix
 
 
 def integration_pages(
@@ -104,8 +144,7 @@ def integration_pages(
     mount = _mount(integration, about, site=site, viewers=viewers, home=home, try_it=try_it)
     _compare_grant_url(integration.configuration.connect_url, with_pages_at=site.public_url(paths.CONNECT))
     app = IntegrationPages(
-        viewers,
-        site=site,
+        mount,
         routes=_routes(mount, callback=_path_below(site, redirect_uri)),
         exception_handlers=record_handlers(error_handlers(mount.pages, new_reference=mount.new_reference), about=about),
     )
