@@ -1,6 +1,7 @@
 """The living client in aiohttp (from 3.12 on): a middleware of its client session, which sees each redirect too."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any, TypeAlias
 
 import aiohttp
@@ -27,13 +28,14 @@ def grant_middleware(integration: AsyncIntegration, person_id: str, *, owner: st
         url = request.url
         run = calls.begin(url.scheme, url.raw_host or "", url.port, replayable=_is_replayable(request.body))
         try:
-            while call := await calls.shell.until_call(run):
-                # aiohttp rewinds the body by itself.
-                request.headers["Authorization"] = write_bearer(call.access_token)
-                response = await send(request)
-                run.feed(response.status)
-                if run.step is not None:
-                    await _read(response)
+            with closing(run):
+                while call := await calls.shell.until_call(run):
+                    # aiohttp rewinds the body by itself.
+                    request.headers["Authorization"] = write_bearer(call.access_token)
+                    response = await send(request)
+                    run.feed(response.status)
+                    if run.step is not None:
+                        await _read(response)
         except VaultUnavailable as error:
             if isinstance(error, OSError):  # which aiohttp would take for a failure of the network
                 raise VaultUnavailable(str(error), retry_after=error.retry_after) from error

@@ -1,5 +1,6 @@
 """The living client in requests: a transport adapter, which sees each request that leaves, redirected ones too."""
 
+from contextlib import closing
 from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,13 +53,13 @@ class GrantAdapter(BaseAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         at, body = urlsplit(request.url or ""), _body_of(request.body)
-        run = self._calls.begin(at.scheme, at.hostname or "", at.port, replayable=body.replayable)
         refused: list[requests.Response] = []
-        while call := self._calls.shell.until_call(run):
-            response = self._through.send(_carrying(call, request, body), *args, **options)
-            run.feed(response.status_code)
-            if run.step is not None:
-                refused.append(_read(response))
+        with closing(self._calls.begin(at.scheme, at.hostname or "", at.port, replayable=body.replayable)) as run:
+            while call := self._calls.shell.until_call(run):
+                response = self._through.send(_carrying(call, request, body), *args, **options)
+                run.feed(response.status_code)
+                if run.step is not None:
+                    refused.append(_read(response))
         answer = response if response not in refused else refused.pop()
         answer.history[:0] = refused
         return answer

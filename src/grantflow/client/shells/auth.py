@@ -4,6 +4,7 @@ Each has classes of its own, so this is the part beside the base: `class GrantAu
 """
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import closing
 from typing import Any, Final
 
 from grantflow.client.bodies import Body, body_of
@@ -34,18 +35,20 @@ class AuthFlows:
         if not isinstance(shell, Shell):
             raise TypeError("A blocking client needs the auth of an Integration, not of an AsyncIntegration.")
         body, run = self._begin(request)
-        while call := shell.until_call(run):
-            response = yield _carrying(call, request, body)
-            run.feed(_status(response, request))
+        with closing(run):
+            while call := shell.until_call(run):
+                response = yield _carrying(call, request, body)
+                run.feed(_status(response, request))
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         shell = self._calls.shell
         if not isinstance(shell, AsyncShell):
             raise TypeError("An awaiting client needs the auth of an AsyncIntegration, not of an Integration.")
         body, run = self._begin(request)
-        while call := await shell.until_call(run):
-            response = yield _carrying(call, request, body)
-            run.feed(_status(response, request))
+        with closing(run):
+            while call := await shell.until_call(run):
+                response = yield _carrying(call, request, body)
+                run.feed(_status(response, request))
 
     def _begin(self, request: Any) -> tuple[Body, Run[None]]:
         body, url = request.extensions.get(BODY) or _body_of_stream(request.stream), request.url

@@ -2,10 +2,10 @@
 
 Every client and adapter is a few lines around this::
 
-    run = calls.begin(scheme, host, port, replayable=True)
-    while call := calls.shell.until_call(run):  # awaited, where the integration is
-        response = ...  # send with `call.access_token`; where `call.again`, rewind the body first
-        run.feed(response.status_code)
+    with closing(calls.begin(scheme, host, port, replayable=True)) as run:
+        while call := calls.shell.until_call(run):  # awaited, where the integration is
+            response = ...  # send with `call.access_token`; where `call.again`, rewind the body first
+            run.feed(response.status_code)
 """
 
 import ipaddress

@@ -38,5 +38,11 @@ class Run(Generic[T]):
         except StopIteration as done:
             self._finish(done)
 
+    def close(self) -> None:
+        """Give the flow up where it stands; nothing where it is done. Whoever observes it is told here and now, and not
+        whenever what the error holds on to is forgotten."""
+        self.step = None
+        self._flow.close()
+
     def _finish(self, done: StopIteration) -> None:
         self.step, self._value = None, done.value
