@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
-from grantflow import AsyncIntegration, GrantflowError, Integration, KeyRing, ReauthorizationRequired, SqliteVault
+from grantflow import AsyncIntegration, GrantflowError, Integration, KeyRing, ReauthorizationRequired, open_vault
 from grantflow.client.integration import _Made
 from grantflow.client.shells.clients import NoAnswer
 from tests.parts import ROOT
@@ -163,7 +163,7 @@ Call: TypeAlias = Callable[[int], Any]
 
 def made(order: Order, kind: type[_Made]) -> Any:
     """The integration, which knows the tokens of before as one that has run for hours does."""
-    own = kind(**order.integration, vault=SqliteVault(order.vault, keys=KeyRing(order.key)))
+    own = kind(**order.integration, vault=open_vault(order.vault, keys=KeyRing(order.key)))
     for person_id in order.people:
         key = own._parts.key(person_id, None)
         stored = own._parts.vault.find(key)

@@ -448,7 +448,7 @@ def test_a_late_refusal_is_no_verdict_while_somebody_else_is_asking(
 
     def refuse_the_late_one() -> Refusal:
         world.platform.on_refresh = hold_the_successor
-        world.home.ask("UPDATE grants SET lease_until = 0")
+        world.home.ask("UPDATE grants SET lease_until = 0, lease_process = NULL")
         renewed.append(threads.submit(successor.refresh, "id-ada"))
         assert asking.wait(10)
         return 400, {"error": "invalid_grant"}

@@ -169,6 +169,8 @@ def test_the_lease_of_a_dead_process_is_free_and_of_one_that_cannot_be_seen_is_n
         (f"{boot}:{namespace}:1", False),
         (f"{boot}:{int(namespace) + 1}:{gone}", False),
         (f"another-boot:{namespace}:{gone}", False),
+        (f"{boot}:{namespace}:{gone}@99999999.9", True),
+        (f"{boot}:{int(namespace) + 1}:{own}@0.1", False),
         (None, False),
     ]:
         vault.take_lease("g-ada", generation=1, holder="one", seconds=30)

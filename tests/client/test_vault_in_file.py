@@ -272,3 +272,23 @@ def test_a_path_that_cannot_be_a_vault_is_named_with_reason_and_what_to_do(tmp_p
         assert isinstance(caught.value, OSError)
         assert str(caught.value).startswith(f"The vault {path} can be neither opened nor made: ")
         assert says in str(caught.value)
+
+
+# --- the clock -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the time since the machine was started")
+@pytest.mark.parametrize("ahead", [300, -300])
+def test_a_lease_ends_in_its_time_for_a_process_whose_clock_is_wrong(vault: SqliteVault, ahead: int) -> None:
+    """What a process reads whose clock is so many seconds ahead: of the lease so much less is left."""
+    vault.enter(stored())
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
+    vault._write("UPDATE grants SET lease_until = lease_until - :ahead", {"ahead": ahead})
+    assert 29 < vault.lease_left("g-ada", holder="one") <= 30
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is None
+    vault.release("g-ada", holder="one", unanswered_since=None)
+    vault.take_lease("g-ada", generation=1, holder="one", seconds=0.05)
+    vault._write("UPDATE grants SET lease_until = lease_until - :ahead", {"ahead": ahead})
+    time.sleep(0.1)
+    assert vault.lease_left("g-ada", holder="one") == 0
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is not None

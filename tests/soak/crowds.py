@@ -2,21 +2,36 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.client.crowd import Crowd, Order, crowd
+from benchmarks.postgres import FOR_TESTS, postgres_server
+from tests.client.crowd import Crowd, Order, ahead, crowd
+from tests.engines import Home, InFile, OnServer
+from tests.parts import require
 from tests.soak.looking import Logs, left_behind, watched
 from tests.soak.proof import Play, Proof
 from tests.whole.sites import SITES, Site, granted, sites, slow_way
-from tests.whole.test_crowd import SHORT, STOPS, nothing_changed_by_who_was_stopped, renewed_once, told_once
+from tests.whole.test_crowd import (
+    SHORT,
+    STOPS,
+    nothing_changed_by_who_was_stopped,
+    renewed_once,
+    renewed_once_by_clocks_apart,
+    told_once,
+)
 
 #: In seconds: what the token endpoint takes in the proof of that name, well within the deadline of 40.
 SLOW = 30.0
 
+ENGINES = ("sqlite", "postgres")
+#: What each six rounds go through.
+COMBINED = [(engine, name) for engine in ENGINES for name in SITES]
+
 #: Plays a round at a site, with the order for a grant of this round's own; the last is its number among those of the
-#: site.
+#: site and engine.
 Scene: TypeAlias = Callable[[Crowd, Site, Order, random.Random, int], Mapping[str, object]]
 
 
@@ -26,26 +41,40 @@ def at_each_site(
     environments: Callable[[], Mapping[int, Mapping[str, str]]] = lambda: {},
     timing: Mapping[str, float] | None = None,
 ) -> Callable[[Path], AbstractContextManager[Play]]:
-    """The rounds take the sites in turn; the eight processes go on from round to round. `environments` adds to those
-    of some."""
+    """The rounds take the sites in turn, each with a vault in a file and one in PostgreSQL; the eight processes go on
+    from round to round. `environments` adds to those of some."""
 
     @contextmanager
     def begin(folder: Path) -> Iterator[Play]:
         watched()
         logs = Logs(folder)
-        with sites(folder) as all_sites, crowd(environments=environments()) as called:
+        with ExitStack() as stack:
+            all_sites = stack.enter_context(sites(folder))
+            homes = stack.enter_context(homes_in(folder))
+            called = stack.enter_context(crowd(environments=environments()))
 
             def play(number: int, chance: random.Random) -> Mapping[str, object]:
-                turn, which = divmod(number, len(SITES))
-                site, own = all_sites[SITES[which]], folder / str(number)
-                own.mkdir()
-                told = scene(called, site, granted(site, own, **(timing or {})), chance, turn)
+                engine, name = COMBINED[number % len(COMBINED)]
+                site = all_sites[name]
+                told = scene(called, site, granted(site, homes[engine](), **(timing or {})), chance, number // 6)
                 logs.check()
-                return {"site": site.name, **told}
+                return {"site": name, "vault": engine, **told}
 
             yield play
 
     return begin
+
+
+@contextmanager
+def homes_in(folder: Path) -> Iterator[Mapping[str, Callable[[], Home]]]:
+    """Places for vaults, by engine: each time another."""
+    require("postgres")
+    numbers = count()
+    with postgres_server(FOR_TESTS) as server:
+        yield {
+            "sqlite": lambda: InFile(folder / f"grants-{next(numbers)}.db"),
+            "postgres": lambda: OnServer.new(server.shared),
+        }
 
 
 def thousand(called: Crowd, site: Site, order: Order, chance: random.Random, turn: int) -> Mapping[str, object]:
@@ -65,6 +94,15 @@ def slow(called: Crowd, site: Site, order: Order, chance: random.Random, turn: i
         seconds = renewed_once(called, site, slowly)
     assert seconds > SLOW
     return {"calls": round(seconds, 3)}
+
+
+#: Which process is ahead: one with tasks.
+AHEAD = 3
+
+
+def apart(called: Crowd, site: Site, order: Order, chance: random.Random, turn: int) -> Mapping[str, object]:
+    site.expire()
+    return renewed_once_by_clocks_apart(called, site, order, ahead=AHEAD, chance=chance)
 
 
 def stopped(called: Crowd, site: Site, order: Order, chance: random.Random, turn: int) -> Mapping[str, object]:
@@ -89,6 +127,13 @@ CROWDS = [
         at_each_site(slow),
         look=left_behind,
         mostly_waits=True,
+    ),
+    Proof(
+        "clocks",
+        "W32: the same while the clock of one process is five minutes ahead",
+        18,
+        at_each_site(apart, environments=lambda: {AHEAD: ahead(require("faketime"), "+5m")}),
+        look=left_behind,
     ),
     Proof(
         "stopped",

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 import httpx2
 
-from grantflow import Integration, KeyRing, SqliteVault
+from grantflow import Integration, KeyRing, open_vault
 from grantflow.client.grant import StoredGrant
 from grantflow.protocol.secret import Secret
 from tests.client.crowd import Order
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
+from tests.engines import Home
 from tests.whole.person import Person
 from tests.whole.running import Up, up
 
@@ -54,9 +55,9 @@ def order_for(site: Site, vault: str, *people: str, key: str, **more: Any) -> Or
     return Order({**site.settings, **timing}, vault, key, people, **more)
 
 
-def granted(site: Site, folder: Path, **more: Any) -> Order:
-    """The order for a fresh grant in a vault of its own there."""
-    vault, key = str(folder / "grants.db"), KeyRing.new_key()
+def granted(site: Site, home: Home, **more: Any) -> Order:
+    """The order for a fresh grant in the vault there."""
+    vault, key = home.where, KeyRing.new_key()
     return order_for(site, vault, site.grant(vault, key), key=key, **more)
 
 
@@ -69,7 +70,7 @@ def stored(order: Order) -> StoredGrant:
 
 
 def integration(order: Order) -> Integration:
-    return Integration(**order.integration, vault=SqliteVault(order.vault, keys=KeyRing(order.key)))
+    return Integration(**order.integration, vault=open_vault(order.vault, keys=KeyRing(order.key)))
 
 
 @dataclass

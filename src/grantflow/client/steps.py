@@ -23,6 +23,11 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A reading of the clock that only goes on, in seconds: for `Send`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Read from the vault. Where the vault does not wait for a network (`Vault.waits`), it may run on an event loop."""
 
@@ -38,13 +43,15 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send to the token endpoint and its like; `deadline` is the most it may take in all, in seconds.
+    """Send to the token endpoint and its like; `deadline` is the most it may take in all, in seconds, counted from the
+    moment `since` or else from now.
 
     Raises `Unanswered` into the flow.
     """
 
     request: Request
     deadline: float
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Alone:
     flow: Callable[[], "Flow[Any]"] = field(repr=False)
 
 
-Step: TypeAlias = Now | Load | Save | Send | Call | Identify | Tell | Pause | Alone
+Step: TypeAlias = Now | Moment | Load | Save | Send | Call | Identify | Tell | Pause | Alone
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -102,6 +109,10 @@ def current_time() -> Flow[datetime]:
     return cast(datetime, (yield Now()))
 
 
+def moment() -> Flow[float]:
+    return cast(float, (yield Moment()))
+
+
 def load(read: Callable[[], T]) -> Flow[T]:
     return cast(T, (yield Load(read)))
 
@@ -110,8 +121,8 @@ def save(write: Callable[[], T]) -> Flow[T]:
     return cast(T, (yield Save(write)))
 
 
-def send(request: Request, *, deadline: float) -> Flow[Response]:
-    return cast(Response, (yield Send(request, deadline)))
+def send(request: Request, *, deadline: float, since: float | None = None) -> Flow[Response]:
+    return cast(Response, (yield Send(request, deadline, since)))
 
 
 def call_api(access_token: Secret, *, again: bool = False) -> Flow[int]:

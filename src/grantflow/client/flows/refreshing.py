@@ -16,7 +16,7 @@ from grantflow.client.flows.settling import condemn, give_back, save_late, settl
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import GrantKey, Status, StoredGrant
 from grantflow.client.observing import Refreshing, Waiting
-from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, pause, save, send
+from grantflow.client.steps import Flow, Unanswered, alone, current_time, load, moment, pause, save, send
 from grantflow.protocol.http import Response
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials, Refresh, refresh_request
@@ -123,13 +123,15 @@ def _renew(parts: Parts, leased: StoredGrant, refreshing: Refreshing, *, holder:
     if leased.refresh_token is None:
         refreshing.is_decided = True
         return (yield from condemn(parts, leased, reason="the platform gave no refresh token", holder=holder))
+    # Before the lease is looked at: whatever pause comes after it, nothing is sent that might outlast the lease.
+    since = yield from moment()
     chosen = yield from _check_before_sending(parts, leased, holder=holder)
     if chosen is None:
         return None
     refreshing.is_decided = True
     asked_at = yield from current_time()
     try:
-        response = yield from _ask(parts, leased.refresh_token, credentials=chosen.credentials)
+        response = yield from _ask(parts, leased.refresh_token, credentials=chosen.credentials, since=since)
     except Unanswered as silence:
         return (yield from settle_silence(parts, leased, silence, holder=holder))
     except BaseException:
@@ -154,6 +156,6 @@ def _check_before_sending(parts: Parts, leased: StoredGrant, *, holder: str) -> 
     return chosen
 
 
-def _ask(parts: Parts, refresh_token: Secret, *, credentials: ClientCredentials) -> Flow[Response]:
+def _ask(parts: Parts, refresh_token: Secret, *, credentials: ClientCredentials, since: float) -> Flow[Response]:
     request = refresh_request(parts.configuration.token_endpoint, Refresh(credentials, refresh_token))
-    return (yield from send(request, deadline=parts.configuration.deadline))
+    return (yield from send(request, deadline=parts.configuration.deadline, since=since))

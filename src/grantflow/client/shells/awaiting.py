@@ -31,7 +31,7 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -125,8 +125,10 @@ class AsyncShell:
                 return await self._in_thread(read) if self._vault_waits else read()
             case Save(write):
                 return await _finish(self._in_thread(write))
-            case Send(request, deadline):
-                return await self._send(request, deadline=deadline)
+            case Moment():
+                return asyncio.get_running_loop().time()
+            case Send(request, deadline, since):
+                return await self._send(request, deadline=deadline, since=since)
             case Alone():
                 return await asyncio.shield(self._flight(step))
             case Pause(seconds):
@@ -144,10 +146,10 @@ class AsyncShell:
     def _in_thread(self, work: Callable[[], Any]) -> "asyncio.Future[Any]":
         return asyncio.get_running_loop().run_in_executor(self._here().vault, work)
 
-    async def _send(self, request: Request, *, deadline: float) -> Response:
-        remaining = Remaining(deadline, monotonic=asyncio.get_running_loop().time)
+    async def _send(self, request: Request, *, deadline: float, since: float | None) -> Response:
+        remaining = Remaining(deadline, monotonic=asyncio.get_running_loop().time, since=since)
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout_at(remaining.end):
                 response = await self._here().tokens.handle_async_request(outgoing(request, timeouts=remaining))
                 try:
                     body = bytearray()

@@ -28,7 +28,7 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -113,8 +113,10 @@ class Shell:
                 return read()
             case Save(write):
                 return write()
-            case Send(request, deadline):
-                return self._send(request, deadline=deadline)
+            case Moment():
+                return self._monotonic()
+            case Send(request, deadline, since):
+                return self._send(request, deadline=deadline, since=since)
             case Alone():
                 return self._alone(step)
             case Pause(seconds):
@@ -129,8 +131,8 @@ class Shell:
             case _:
                 raise TypeError(f"{step!r} is for the HTTP client's own flow")
 
-    def _send(self, request: Request, *, deadline: float) -> Response:
-        remaining = Remaining(deadline, monotonic=self._monotonic)
+    def _send(self, request: Request, *, deadline: float, since: float | None) -> Response:
+        remaining = Remaining(deadline, monotonic=self._monotonic, since=since)
         try:
             response = self._here().tokens.handle_request(outgoing(request, timeouts=remaining))
             try:

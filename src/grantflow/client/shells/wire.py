@@ -26,7 +26,9 @@ _NEVER_LEFT: Final = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
-MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
+# Many servers close a connection that has rested for five seconds (uvicorn, Node, our platform), and so would we by the
+# library's default: in the same moment, so that now and then a call was sent into a closing one.
+MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=3.0)
 # A connection that was kept may be dead without our knowing, and a refresh request is not to be lost on one.
 FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 
@@ -38,15 +40,15 @@ class Remaining(dict[str, float]):
     answer might be dropped on the way, and with a platform that swaps refresh tokens that would cost the grant.
     """
 
-    def __init__(self, deadline: float, *, monotonic: Callable[[], float]) -> None:
+    def __init__(self, deadline: float, *, monotonic: Callable[[], float], since: float | None = None) -> None:
         super().__init__()
         self.deadline = deadline
         self._monotonic = monotonic
-        self._end = monotonic() + deadline
+        self.end = (monotonic() if since is None else since) + deadline
 
     @property
     def seconds(self) -> float:
-        return self._end - self._monotonic()
+        return self.end - self._monotonic()
 
     def to_connect(self) -> float:
         """Raises Unanswered where none is left."""

@@ -15,7 +15,7 @@ from grantflow.client.callers import Caller
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
 from grantflow.client.vault import Adopting
-from grantflow.client.vault.process import is_gone, this_process
+from grantflow.client.vault.process import is_gone, seconds_left, this_process_for
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
     COLUMNS,
@@ -163,6 +163,8 @@ class SqlVault(ABC):
     waits: ClassVar[bool]
     #: Seconds since 1970 on the clock that all users of this database share.
     _clock: ClassVar[str]
+    #: Whether all who use this database share a machine, and so the time since it was started.
+    _on_one_machine: ClassVar[bool] = False
     #: What keeps a row that was read from others until the transaction ends, where a transaction does not by itself.
     _for_update: ClassVar[str] = ""
     #: The same, passing over rows that others have: who tidies up waits for nobody, and nobody for one another.
@@ -299,10 +301,19 @@ class SqlVault(ABC):
 
     def lease_left(self, grant_id: str, *, holder: str) -> float:
         row = self._row(
-            f"SELECT lease_until - {self._clock} AS seconds FROM grants WHERE id = :id AND lease_holder = :holder",
+            f"SELECT lease_until - {self._clock} AS seconds, lease_process FROM grants "
+            "WHERE id = :id AND lease_holder = :holder",
             {"id": grant_id, "holder": holder},
         )
-        return max(0.0, row["seconds"]) if row else 0.0
+        return self._left(row) if row else 0.0
+
+    def _left(self, row: Row) -> float:
+        """For how many more seconds somebody has the lease: by the time since their machine was started, where all
+        share one, for there the clock is each process's own; else on the database's clock."""
+        if row["seconds"] is None:
+            return 0.0
+        left = seconds_left(row["lease_process"]) if self._on_one_machine else None
+        return max(0.0, row["seconds"] if left is None else left)
 
     def standing(self, integration: str, *, credentials: str) -> Standing:
         row = self._row(_STANDING, {"integration": integration, "credentials": credentials})
@@ -435,17 +446,17 @@ class SqlVault(ABC):
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as transaction:
             row = transaction.execute(
-                f"SELECT {', '.join(COLUMNS)}, lease_process, lease_until > {self._clock} AS held FROM grants "
+                f"SELECT {', '.join(COLUMNS)}, lease_process, lease_until - {self._clock} AS seconds FROM grants "
                 f"WHERE id = :id AND generation = :generation AND {_ALIVE}{self._for_update}",
                 {"id": grant_id, "generation": generation},
             ).fetchone()
-            if row is None or (row["held"] and not is_gone(row["lease_process"])):
+            if row is None or (self._left(row) > 0 and not is_gone(row["lease_process"])):
                 return None
             transaction.execute(
                 "UPDATE grants SET lease_holder = :holder, lease_process = :process, "
                 f"lease_until = {self._clock} + :seconds, "
                 f"unanswered_since = COALESCE(unanswered_since, {self._clock}) WHERE id = :id",
-                {"holder": holder, "process": this_process(), "seconds": float(seconds), "id": grant_id},
+                {"holder": holder, "process": this_process_for(seconds), "seconds": float(seconds), "id": grant_id},
             )
         return read_record(row, self._sealing)
 

@@ -51,7 +51,8 @@ class SqliteVault(SqlVault):
     """
 
     waits = False
-    # SQLite reads the clock of the machine that all its users share; a fraction of a millisecond is exact enough.
+    _on_one_machine = True
+    # SQLite reads the clock of the process that asks; a fraction of a millisecond is exact enough.
     _clock = "((julianday('now') - 2440587.5) * 86400.0)"
 
     def __init__(self, path: str | os.PathLike[str], *, keys: KeyRing | None = None) -> None:
