@@ -165,7 +165,8 @@ class IntegrationSettings(_Settings):
     endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret`` and ``key``, a file that holds
     nothing else can be named: ``client_secret_file``, ``key_file``. While the client secret is replaced there may be
     another one, ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call
-    the other side, and ``connected_apps_url`` its page where a person revokes a grant.
+    the other side, and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access
+    tokens, at an address of its own.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_")
@@ -199,6 +200,9 @@ class IntegrationSettings(_Settings):
     connected_apps_url: Address | None = None
     host: Text = "localhost"
     port: Port = 8000
+    token_api: bool = False
+    token_api_host: Text = "127.0.0.1"
+    token_api_port: Port = 8010
 
     def client_secrets(self) -> list[str]:
         """One, or two while it is replaced."""

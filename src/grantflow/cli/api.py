@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx2
 from cyclopts import Parameter
 
-from grantflow.cli.flags import Data, File, Switch
+from grantflow.cli.flags import Data, File, Several, Switch
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import (
     FAILED,
@@ -28,8 +28,6 @@ from grantflow.cli.output import (
 from grantflow.cli.own import own_integration
 from grantflow.client.rules import is_passing
 from grantflow.client.shells.clients import GrantClient
-
-Several = Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)]
 
 #: Their fields are sent in the query: a body has no meaning there (RFC 9110 section 9.3).
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")

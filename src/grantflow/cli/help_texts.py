@@ -29,6 +29,7 @@ Commands on your own integration
   grants explain                why somebody was logged out, and what to do
   grants refresh | retry | revoke
   grants expiring | keep-alive  those that die when nobody uses them
+  callers add | list | remove   programs that are handed access tokens
   key new                       make a key that seals tokens
 
 Commands on a platform
@@ -124,6 +125,12 @@ Options
   --public-url URL             how people and the platform reach it, behind a
                                proxy or tunnel [GRANTFLOW_PUBLIC_URL]
   --tls                        speak https, with a certificate made on the spot
+  --token-api                  hand living access tokens to programs with a key
+                               (`callers add`): POST /token, at an address of
+                               its own [GRANTFLOW_TOKEN_API]
+  --token-api-host HOST        where; beyond this machine over --tls alone
+                               [GRANTFLOW_TOKEN_API_HOST; 127.0.0.1]
+  --token-api-port PORT        [GRANTFLOW_TOKEN_API_PORT; 8010]
   --try-it                     let whoever granted post a message; it takes the
                                scopes people_read, rooms_read, messages_write
   --env-file FILE              settings that the environment does not have, such
@@ -444,6 +451,46 @@ Options
 
 Exit code 5: the platform did not help with all of them; run it again later."""
 
+_CALLERS_ADD = f"""\
+grantflow callers add NAME --grant PERSON [OPTIONS]
+
+Let a program of another kind have living access tokens, of the grants that are
+named and of no others, from `grantflow serve --token-api`. Its key is shown
+this one time; kept is its SHA-256. Each hand-over is in the audit log.
+
+Examples
+  grantflow callers add deploy --grant ada@example.com
+  grantflow callers add reports --grant ada@example.com --grant g@example.com
+  curl -H "Authorization: Bearer $KEY" -d person=ada@example.com \\
+      http://127.0.0.1:8010/token
+
+Options
+  --grant PERSON               an e-mail address, or an id at the platform or of
+                               a grant; may be repeated
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_CALLERS_LIST = f"""\
+grantflow callers list [OPTIONS]
+
+List the programs that may have access tokens, of whom, and when they were last
+here.
+
+Options
+{_OWN}
+  --json                       the result as one line of JSON"""
+
+_CALLERS_REMOVE = f"""\
+grantflow callers remove NAME [OPTIONS]
+
+Take a program's key back, at once. Tokens that it was given live out their
+time; `grantflow logout` ends them with the grant.
+
+Options
+  --yes                        do not ask on a terminal
+{_OWN}
+  --json                       the result as one line of JSON"""
+
 _KEY_NEW = """\
 grantflow key new
 
@@ -719,6 +766,9 @@ COMMANDS = {
     ("grants", "revoke"): _GRANTS_REVOKE,
     ("grants", "expiring"): _GRANTS_EXPIRING,
     ("grants", "keep-alive"): _GRANTS_KEEP_ALIVE,
+    ("callers", "add"): _CALLERS_ADD,
+    ("callers", "list"): _CALLERS_LIST,
+    ("callers", "remove"): _CALLERS_REMOVE,
     ("key", "new"): _KEY_NEW,
     ("platform", "serve"): _PLATFORM_SERVE,
     ("platform", "person", "add"): _PERSON_ADD,

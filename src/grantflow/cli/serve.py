@@ -1,20 +1,24 @@
 """`grantflow serve`: the pages of one's own integration, by themselves."""
 
 import shlex
-from socket import create_connection
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from socket import create_connection, socket
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from starlette.applications import Starlette
 
 from grantflow.app import clock, integration
 from grantflow.cli.configured import read
-from grantflow.cli.flags import Data, File, Json, Open, PortSetting, Switch
+from grantflow.cli.flags import Data, File, Json, Open, OptionalPort, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
 from grantflow.cli.own import about_of, make, port_in, vault_of
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages.assembly import RedirectUriElsewhere
 from grantflow.client.pages.mount import CONNECT
+from grantflow.client.token_api import TOKEN
+from grantflow.client.token_api import token_api as token_api_of
 from grantflow.data_directory import DataDirectory
 from grantflow.devtls import LOCAL_NAMES, Certificates, certificates
 from grantflow.serving import Listener
@@ -31,57 +35,98 @@ def serve(
     public_url: str | None = None,
     tls: Switch = False,
     try_it: Switch = False,
+    token_api: Switch = False,
+    token_api_host: str | None = None,
+    token_api_port: OptionalPort = None,
     env_file: File = None,
     data: Data = None,
     open_: Open = False,
     json: Json = False,
 ) -> int:
-    settings = read(IntegrationSettings, env_file, host=host, port=port, public_url=public_url)
+    settings = read(
+        IntegrationSettings,
+        env_file,
+        host=host,
+        port=port,
+        public_url=public_url,
+        token_api=token_api or None,
+        token_api_host=token_api_host,
+        token_api_port=token_api_port,
+    )
     host, port = _where_to_listen(settings)
     _refuse_plain_http_beyond_this_machine(settings, host=host, tls=tls)
     directory = DataDirectory.find(data)
     directory.create()
     made = certificates(directory.certificates, now=clock(), names=_names(settings, host=host)) if tls else None
-    with bound(host, port, otherwise=_another_redirect_uri(settings, port=port)) as sockets:
+    with (
+        bound(host, port, otherwise=_another_redirect_uri(settings, port=port)) as sockets,
+        _token_api_bound(settings) as token_sockets,
+    ):
         local_url = address("https" if tls else "http", host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
         redirect_uri = settings.redirect_uri or f"{base_url}/oauth"
-        app = _app(settings, redirect_uri, base_url=base_url, directory=directory, try_it=try_it)
+        client = _client(settings, redirect_uri, base_url=base_url, directory=directory)
+        context = made.server_context() if made else None
+        listeners = [Listener(_app(client, settings, base_url=base_url, try_it=try_it), sockets, context)]
+        if token_sockets:
+            listeners.append(Listener(token_api_of(client), token_sockets, context))
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
         _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
+        token_url = _token_url(settings, token_sockets, scheme="https" if tls else "http")
 
         def on_ready() -> None:
             if json:
                 authority = str(made.authority) if made else None
-                write_json(
-                    {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
-                )
+                told = {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
+                write_json(told | ({"token_url": token_url} if token_url else {}))
             else:
                 say(f"The pages of {settings.name}. Ctrl-C stops them.\n")
                 rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
                 if base_url != local_url:
                     rows.append(("Served at", local_url))
+                if token_url:
+                    rows.append(("Token API", f"POST {token_url}"))
                 write("\n".join(aligned([*rows, ("Vault", str(vault_of(settings, directory)))])))
                 say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
             if open_:
                 open_browser(base_url)
 
-        return serve_until_signal([Listener(app, sockets, made.server_context() if made else None)], on_ready=on_ready)
+        return serve_until_signal(listeners, on_ready=on_ready)
 
 
-def _app(
-    settings: IntegrationSettings, redirect_uri: str, *, base_url: str, directory: DataDirectory, try_it: bool
-) -> Starlette:
-    behind_proxy = settings.public_url is not None
+@contextmanager
+def _token_api_bound(settings: IntegrationSettings) -> Iterator[Sequence[socket]]:
+    """At an address of its own, so that no proxy before the pages leads there by chance; none where none is wanted."""
+    if not settings.token_api:
+        yield ()
+        return
+    with bound(settings.token_api_host, settings.token_api_port, flag="--token-api-port") as sockets:
+        yield sockets
+
+
+def _token_url(settings: IntegrationSettings, sockets: Sequence[socket], *, scheme: str) -> str | None:
+    return f"{address(scheme, settings.token_api_host, sockets)}{TOKEN}" if sockets else None
+
+
+def _client(
+    settings: IntegrationSettings, redirect_uri: str, *, base_url: str, directory: DataDirectory
+) -> AsyncIntegration:
     try:
         grant_url = Site("", base_url).public_url(CONNECT)
-        client = make(AsyncIntegration, settings, redirect_uri=redirect_uri, directory=directory, grant_url=grant_url)
+    except ValueError as error:
+        raise Failure(str(error), code=USAGE) from error
+    return make(AsyncIntegration, settings, redirect_uri=redirect_uri, directory=directory, grant_url=grant_url)
+
+
+def _app(client: AsyncIntegration, settings: IntegrationSettings, *, base_url: str, try_it: bool) -> Starlette:
+    behind_proxy = settings.public_url is not None
+    try:
         return integration(client, about_of(settings), base_url=base_url, try_it=try_it, behind_proxy=behind_proxy)
     except RedirectUriElsewhere as error:
         raise Failure(
-            f"The redirect URI {redirect_uri} does not lie below --public-url {base_url}: the platform would send "
-            "people to an address that these pages do not serve.",
+            f"The redirect URI {client.redirect_uri} does not lie below --public-url {base_url}: the platform would "
+            "send people to an address that these pages do not serve.",
             fix="Correct --public-url, or register a redirect URI below it at the platform, such as "
             f"{base_url}/oauth, and set GRANTFLOW_REDIRECT_URI to it.",
             code=USAGE,
@@ -164,7 +209,8 @@ def _home_of(redirect_uri: str | None) -> str | None:
 
 def _names(settings: IntegrationSettings, *, host: str) -> list[str]:
     public = urlsplit(settings.public_url or "").hostname
-    return [*LOCAL_NAMES, *(name for name in (host, public) if name and name not in _EVERYWHERE)]
+    own = (host, public, settings.token_api_host if settings.token_api else None)
+    return list(dict.fromkeys([*LOCAL_NAMES, *(name for name in own if name and name not in _EVERYWHERE)]))
 
 
 def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, host: str, tls: bool) -> None:
@@ -172,6 +218,12 @@ def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, hos
         raise Failure(
             f"On {host} others could reach it over plain http, and read codes on the way.",
             fix="Add --tls, or put a server that speaks https before it and name its address with --public-url.",
+            code=USAGE,
+        )
+    if not tls and settings.token_api and not is_loopback(settings.token_api_host):
+        raise Failure(
+            f"On {settings.token_api_host} others could read the token API's keys and tokens on the way.",
+            fix="Add --tls, or leave out --token-api-host and let callers come over this machine alone.",
             code=USAGE,
         )
 
