@@ -156,7 +156,7 @@ def test_a_token_that_the_api_refuses_is_reported_and_renewed_once_for_all(sandb
 def set_age(own: Own, *, seconds: int) -> None:
     """Of the grant, so that nobody has to wait until its token may be reported, and no slow machine waits unasked."""
     with closing(sqlite3.connect(own.settings["GRANTFLOW_VAULT"], isolation_level=None)) as vault:
-        vault.execute("UPDATE grants SET granted_at = unixepoch('now', 'subsec') - ?", (seconds,))
+        vault.execute("UPDATE grants SET granted_at = unixepoch('now') - ?", (seconds,))
 
 
 def test_w34_who_must_grant_again_is_told_with_the_address(sandbox: Up, tmp_path: Path) -> None:
