@@ -139,7 +139,7 @@ def test_all_that_is_missing_is_told_at_once_with_what_to_do() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings(IntegrationSettings)
     assert set(refused.value.problems) == set(COMPLETE)
-    assert "grantflow key new" in refused.value.problems["GRANTFLOW_KEY"]
+    assert "grantflow keys new" in refused.value.problems["GRANTFLOW_KEY"]
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,11 @@ class KeyRing:
         """The id of the primary key: 16 hex digits."""
         return self._keys[0].id.hex()
 
+    @property
+    def previous_key_ids(self) -> tuple[str, ...]:
+        """The ids of the others, which only open."""
+        return tuple(key.id.hex() for key in self._keys[1:])
+
     def derive(self, purpose: str) -> "KeyRing":
         """A ring for one purpose alone: what is sealed for one does not open for another (RFC 5869)."""
         ring = KeyRing.__new__(KeyRing)
@@ -197,7 +202,7 @@ class KeyRing:
         raise WrongKey(key_id.hex(), known=[key.id.hex() for key in self._keys])
 
     def __repr__(self) -> str:
-        previous = ", ".join(key.id.hex() for key in self._keys[1:])
+        previous = ", ".join(self.previous_key_ids)
         return f"KeyRing(primary={self.key_id}, previous=[{previous}])"
 
     def __reduce__(self) -> str | tuple[object, ...]:

@@ -86,6 +86,14 @@ def _read_network(text: object) -> IPv4Network | IPv6Network:
 
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(read_networks)]
+
+
+def read_vault(where: object) -> object:
+    """The address of a database holds a password, a path does not."""
+    return SecretStr(where) if isinstance(where, str) and where.startswith(("postgresql://", "postgres://")) else where
+
+
+Vault = Annotated[SecretStr | Path, BeforeValidator(read_vault)]
 Address = Annotated[str, AfterValidator(read_address)]
 RedirectUri = Annotated[str, AfterValidator(check_redirect_uri)]
 Issuer = Annotated[str, AfterValidator(check_issuer)]
@@ -160,13 +168,13 @@ class PlatformSettings(_Settings):
 class IntegrationSettings(_Settings):
     """``grantflow serve``: the pages of one's own integration. ``scopes`` are separated by spaces.
 
-    ``vault`` is the file that keeps the grants, sealed under ``key``. ``public_url`` is where people and the platform
-    find the pages, if not at the address that they are served at; ``redirect_uri`` is ``/oauth`` below it. The two
-    endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret`` and ``key``, a file that holds
-    nothing else can be named: ``client_secret_file``, ``key_file``. While the client secret is replaced there may be
-    another one, ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call
-    the other side, and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access
-    tokens, at an address of its own.
+    ``vault`` keeps the grants, sealed under ``key``: a file, or the address of a PostgreSQL. ``public_url`` is
+    where people and the platform find the pages, if not at the address that they are served at; ``redirect_uri`` is
+    ``/oauth`` below it. The two endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret``
+    and ``key``, a file that holds nothing else can be named: ``client_secret_file``, ``key_file``. While the client
+    secret is replaced there may be another one, ``other_client_secret`` (``_file``): the one that works is used.
+    ``platform`` is what the pages call the other side, and ``connected_apps_url`` its page where a person revokes a
+    grant. ``token_api`` hands out access tokens, at an address of its own.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_")
@@ -176,7 +184,7 @@ class IntegrationSettings(_Settings):
         "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else",
         "scopes": "what people are asked to grant, separated by spaces, such as: spark:people_read spark:rooms_read",
         "key": "the key that seals people's tokens, or GRANTFLOW_KEY_FILE. Make one once, and keep it: "
-        "(umask 077; grantflow key new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key",
+        "(umask 077; grantflow keys new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key",
     }
 
     client_id: Text
@@ -187,7 +195,7 @@ class IntegrationSettings(_Settings):
     scopes: Text
     key: SecretStr
     key_file: Path | None = None
-    vault: Path | None = None
+    vault: Vault | None = None
     redirect_uri: RedirectUri | None = None
     public_url: Address | None = None
     api_url: Address = WEBEX_API_URL

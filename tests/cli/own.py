@@ -117,7 +117,7 @@ def registered(up: Up, folder: Path, *, redirect_uri: str = "", name: str = "Min
     """Registered at that sandbox for this alone, with a vault of its own."""
     redirect_uri = redirect_uri or f"http://127.0.0.1:{free_port()}/oauth"
     app = up.register(name, redirect_uri, scopes=SCOPES)
-    key = grantflow("key", "new").stdout.strip()
+    key = grantflow("keys", "new").stdout.strip()
     settings = {
         "GRANTFLOW_CLIENT_ID": app["client_id"],
         "GRANTFLOW_CLIENT_SECRET": app["client_secret"],

@@ -106,7 +106,7 @@ def test_each_missing_setting_of_an_integration_is_told_with_what_to_do(grantflo
     assert (ended.code, ended.out) == (2, "")
     for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES", "KEY"):
         assert f"\n  GRANTFLOW_{name} " in ended.err
-    assert "grantflow key new" in ended.err
+    assert "grantflow keys new" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_settings_that_do_not_fit_together_are_told(
         "GRANTFLOW_CLIENT_ID": "C1",
         "GRANTFLOW_CLIENT_SECRET": "s3cret",
         "GRANTFLOW_SCOPES": "spark:people_read",
-        "GRANTFLOW_KEY": grantflow("key", "new").out.strip(),
+        "GRANTFLOW_KEY": grantflow("keys", "new").out.strip(),
         "GRANTFLOW_PORT": "0",
     }
     for name, value in (complete | environment).items():
@@ -279,7 +279,7 @@ def test_what_nobody_expected_shows_its_traceback_for_debug_alone_and_no_secret(
         raise RuntimeError("refused: client_secret=s3cret")
 
     monkeypatch.setattr("grantflow.sealing.KeyRing.new_key", fail)
-    calm, loud = grantflow("key", "new"), grantflow("--debug", "key", "new")
+    calm, loud = grantflow("keys", "new"), grantflow("--debug", "keys", "new")
     assert (calm.code, loud.code) == (1, 1)
     assert "RuntimeError: refused: client_secret=***" in calm.err
     assert "Traceback" not in calm.err
@@ -298,7 +298,7 @@ def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> No
 
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:
-    command = f"{sys.executable} -c 'from grantflow.cli import main; main()' key new | true"
+    command = f"{sys.executable} -c 'from grantflow.cli import main; main()' keys new | true"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert ended.stderr == ""
 

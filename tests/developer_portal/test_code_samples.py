@@ -60,7 +60,7 @@ def test_w29_the_program_with_our_library_says_that_it_needs_a_key(tmp_path: Pat
     async def story(house: House) -> None:
         browser = await house.signed_in()
         page = await browser.open(f"/my-apps/{await browser.created()}")
-        assert "GRANTFLOW_KEY : grantflow key new makes one" in text_of(page)
+        assert "GRANTFLOW_KEY : grantflow keys new makes one" in text_of(page)
         programs.append(code_of(page, LABELS[0]))
 
     programs: list[str] = []

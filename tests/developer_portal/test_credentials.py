@@ -105,11 +105,11 @@ def test_w19_what_is_to_be_typed_names_the_program_as_it_is_called_here_and_appe
         browser = await house.signed_in()
         answer = await browser.create()
         lines = code_of(answer, "In a shell").splitlines()
-        assert "$(./dev grantflow key new)" in lines[0]
+        assert "$(./dev grantflow keys new)" in lines[0]
         assert lines[-1] == "./dev grantflow serve"
         shown.append(lines[0])
         page = await browser.open(f"/my-apps/{code_of(answer, 'Client ID')}")
-        assert "./dev grantflow key new makes one" in text_of(page)
+        assert "./dev grantflow keys new makes one" in text_of(page)
         assert "./dev grantflow up" in text_of(await house.visitor().open("/signin"))
 
     run(tmp_path, story)

@@ -43,14 +43,14 @@ def test_a_checkout_is_set_up_once_and_again_where_it_moved_or_changed(checkout:
     first = dev(checkout, *SAY_WHERE)
     assert first.stdout.strip() == str(checkout / "src/grantflow/__init__.py")
     assert "packages of requirements/run.lock ... " in first.stderr, "what ./dev up brings is enough for the README"
-    assert dev(checkout, "grantflow", "key", "new").stderr == ""
+    assert dev(checkout, "grantflow", "keys", "new").stderr == ""
     assert dev(checkout, "python", "-c", "import flask, starlette, uvicorn").stderr == "", "and for the examples"
     assert "packages of requirements/dev.lock ... " in dev(checkout, "pytest", "--version").stderr
     assert dev(checkout, *SAY_WHERE).stderr == ""
 
     moved = checkout.rename(checkout.with_name("moved"))
     assert dev(moved, *SAY_WHERE).stdout.strip() == str(moved / "src/grantflow/__init__.py")
-    assert dev(moved, "grantflow", "key", "new").stderr == ""
+    assert dev(moved, "grantflow", "keys", "new").stderr == ""
 
     project = moved / "pyproject.toml"
     project.write_text(f"{project.read_text()}\n# a change\n")
@@ -64,7 +64,7 @@ def test_a_checkout_is_set_up_once_and_again_where_it_moved_or_changed(checkout:
     [
         (("status", "-o", "env"), "grantflow status"),
         (("serve",), "grantflow serve"),
-        (("key", "new"), "grantflow key"),
+        (("keys", "new"), "grantflow keys"),
         (("platform", "serve"), "grantflow platform"),
         (("statsu",), "grantflow status"),
         (("chekc",), "check"),
@@ -87,7 +87,7 @@ def test_an_environment_that_may_not_be_read_is_told_and_left_alone(checkout: Pa
     environment.chmod(0)
     # root may read everything, unless it lays that down
     unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    command = [*unprivileged, str(checkout / "dev"), "grantflow", "key", "new"]
+    command = [*unprivileged, str(checkout / "dev"), "grantflow", "keys", "new"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     environment.chmod(0o700)
     assert ended.returncode == 1

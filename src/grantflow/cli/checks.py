@@ -163,12 +163,18 @@ def _readable_by(name: str, path: Path) -> Finding | None:
 # --- the vault -----------------------------------------------------------------------------------------------------
 
 
-def of_vault(integration: Integration, path: Path) -> Finding:
-    """It has been opened and has the schema of this version; now it is written to, and its disk is looked at."""
+def of_vault(integration: Integration, where: Path | Secret, *, place: str) -> Finding:
+    """It has been opened and has the schema of this version; now it is written to, and a file's disk is looked at."""
     try:
         integration.is_first("doctor", seconds=1)
     except VaultUnavailable as error:
         return Finding("vault", Verdict.FAIL, str(error), "Mend what it names, then run this again.")
+    if isinstance(where, Secret):
+        return Finding("vault", Verdict.OK, f"{place} opens and can be written")
+    return _vault_file(where)
+
+
+def _vault_file(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
     room = f"{free / 2**20:,.0f} MB are free on its disk"
     if (finding := _readable_by("vault", path)) is not None:

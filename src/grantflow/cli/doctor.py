@@ -22,7 +22,7 @@ from grantflow.cli.checks import (
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
-from grantflow.cli.own import make, redirect_uri_of, vault_of
+from grantflow.cli.own import make, place_of_vault, redirect_uri_of, vault_of
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
 from grantflow.settings import IntegrationSettings
@@ -60,7 +60,7 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
         yield Finding("vault", Verdict.FAIL, problems.what, problems.fix)
         return
     with integration, Web(clock) as web:
-        yield of_vault(integration, vault_of(settings, directory))
+        yield of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
         yield from _examine_configuration(integration, web)
 
 

@@ -30,7 +30,8 @@ Commands on your own integration
   grants refresh | retry | revoke
   grants expiring | keep-alive  those that die when nobody uses them
   callers add | list | remove   programs that are handed access tokens
-  key new                       make a key that seals tokens
+  keys new                      make a key that seals tokens
+  keys status | rotate          which keys seal what; let a new one take over
 
 Commands on a platform
   platform serve                serve a platform
@@ -112,7 +113,7 @@ follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
 below --public-url.
 
 Examples
-  (umask 077; grantflow key new > grantflow.key)     once: it opens the vault
+  (umask 077; grantflow keys new > grantflow.key)     once: it opens the vault
   export GRANTFLOW_KEY_FILE=grantflow.key
   grantflow serve --env-file my-integration.env      as the portal gives it
   grantflow serve --tls
@@ -148,7 +149,8 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
                                while it is replaced: the one that works is used
   GRANTFLOW_SCOPES             what to ask for, separated by spaces
   GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
-  GRANTFLOW_VAULT              the file that keeps grants [one in DIR]
+  GRANTFLOW_VAULT              what keeps grants: a file [one in DIR], or
+                               postgresql://account:password@host/name
   GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
   GRANTFLOW_API_URL            [https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
@@ -491,15 +493,45 @@ Options
 {_OWN}
   --json                       the result as one line of JSON"""
 
-_KEY_NEW = """\
-grantflow key new
+_KEYS_NEW = """\
+grantflow keys new
 
 Make a new random key for GRANTFLOW_KEY and print it. Keep it in a secret store,
 apart from the vault: whoever has both can read the tokens, and without the key
 nobody can.
 
 Example
-  export GRANTFLOW_KEY=$(grantflow key new)"""
+  export GRANTFLOW_KEY=$(grantflow keys new)"""
+
+_KEYS_STATUS = """\
+grantflow keys status [OPTIONS]
+
+Show which key seals how many grants in the vault, since when it has been in use
+here, and which previous keys nothing needs any more. Keys are named by their
+ids, from which no key can be told.
+
+Options
+  --env-file FILE              settings that the environment does not have
+  --data DIR                   where the vault is [GRANTFLOW_DATA]
+  --json                       one line of JSON on stdout
+
+Exit code 1: a key is missing that seals some of the grants."""
+
+_KEYS_ROTATE = """\
+grantflow keys rotate [OPTIONS]
+
+Seal every grant in the vault under the primary key, while calls and refreshes
+go on. GRANTFLOW_KEY (or the file that GRANTFLOW_KEY_FILE names) has the new key
+first and the old one after a comma, at every node by now. It is safe to run
+again, after a kill too: what is done is done. At the end it says which key can
+be taken away.
+
+Options
+  --env-file FILE              settings that the environment does not have
+  --data DIR                   where the vault is [GRANTFLOW_DATA]
+  --json                       one line of JSON on stdout
+
+Exit code 1: some grants could not be sealed anew; what to do is told."""
 
 _PLATFORM_SERVE = """\
 grantflow platform serve [OPTIONS]
@@ -769,7 +801,9 @@ COMMANDS = {
     ("callers", "add"): _CALLERS_ADD,
     ("callers", "list"): _CALLERS_LIST,
     ("callers", "remove"): _CALLERS_REMOVE,
-    ("key", "new"): _KEY_NEW,
+    ("keys", "new"): _KEYS_NEW,
+    ("keys", "status"): _KEYS_STATUS,
+    ("keys", "rotate"): _KEYS_ROTATE,
     ("platform", "serve"): _PLATFORM_SERVE,
     ("platform", "person", "add"): _PERSON_ADD,
     ("platform", "person", "list"): _PERSON_LIST,

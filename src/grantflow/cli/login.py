@@ -12,7 +12,7 @@ from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, PortSetting, Seconds, Switch
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import GRANT_FIRST, INTERRUPTED, OK, USAGE, Failure, say, say_interrupted, write_json
-from grantflow.cli.own import about_of, make, port_in, redirect_uri_of, vault_of
+from grantflow.cli.own import about_of, make, place_of_vault, port_in, redirect_uri_of
 from grantflow.cli.reception import SOMEBODY_ELSES, Reception, TimeIsOver, is_somebody_elses
 from grantflow.cli.starting import bound, open_browser
 from grantflow.client.errors import AccessDenied, AuthorizationResponseError, WrongAccount
@@ -65,7 +65,7 @@ def login(
         ) from None
     except AuthorizationResponseError as error:
         raise _not_granted(error) from error
-    _tell(grant, json=json, kept_in=str(vault_of(settings, directory)))
+    _tell(grant, json=json, kept_in=place_of_vault(settings, directory))
     return OK
 
 

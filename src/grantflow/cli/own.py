@@ -1,7 +1,7 @@
 """One's own integration, made from the same settings wherever a command works on it: serve, login, token, ..."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -12,9 +12,11 @@ from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
 from grantflow.client.pages.about import About
 from grantflow.client.shells.clients import NoAnswer
-from grantflow.client.vault.sqlite import SqliteVault
+from grantflow.client.vault.opening import open_vault, shown
+from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
+from grantflow.protocol.secret import Secret
 from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
 from grantflow.settings import WEBEX_API_URL, IntegrationSettings
 
@@ -70,8 +72,25 @@ def redirect_uri_of(settings: IntegrationSettings) -> str:
     return settings.redirect_uri or f"{settings.public_url or f'http://{settings.host}:{settings.port}'}/oauth"
 
 
-def vault_of(settings: IntegrationSettings, directory: DataDirectory) -> Path:
-    return settings.vault or directory.vault_of(settings.client_id)
+@contextmanager
+def own_vault(env_file: Path | None = None, *, data: Path | None = None) -> Iterator[SqlVault]:
+    """The vault of one's own integration, for what concerns it alone; closed at the end. Raises Failure likewise."""
+    settings = read(IntegrationSettings, env_file)
+    directory = DataDirectory.find(data)
+    directory.create()
+    with closing(_vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings))) as vault:
+        yield vault
+
+
+def vault_of(settings: IntegrationSettings, directory: DataDirectory) -> Path | Secret:
+    """A file, or the address of a database."""
+    where = settings.vault or directory.vault_of(settings.client_id)
+    return where if isinstance(where, Path) else Secret(where.get_secret_value())
+
+
+def place_of_vault(settings: IntegrationSettings, directory: DataDirectory) -> str:
+    """Where it is, in words that may be shown."""
+    return shown(vault_of(settings, directory))
 
 
 def keys_of(settings: IntegrationSettings) -> KeyRing:
@@ -80,7 +99,7 @@ def keys_of(settings: IntegrationSettings) -> KeyRing:
         return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
     except SealingError as error:
         what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
-        raise failure_of({_keys_from(settings): f"{what}Make one with: grantflow key new"}) from error
+        raise failure_of({_keys_from(settings): f"{what}Make one with: grantflow keys new"}) from error
 
 
 def _keys_from(settings: IntegrationSettings) -> str:
@@ -103,20 +122,26 @@ def port_in(address: SplitResult) -> int:
     return address.port or {"http": 80, "https": 443}[address.scheme]
 
 
-def _vault(path: Path, keys: KeyRing, *, keys_from: str) -> SqliteVault:
+def _vault(where: Path | Secret, keys: KeyRing, *, keys_from: str) -> SqlVault:
     try:
-        return SqliteVault(path, keys=keys)
+        return open_vault(where, keys=keys)
     except WrongKey as error:
+        kind = "file" if isinstance(where, Path) else "database"
         raise Failure(
-            f"The vault {path} was sealed under key {error.key_id}, and {keys_from} has {', '.join(error.known)}.",
+            f"The vault {shown(where)} was sealed under key {error.key_id}, and {keys_from} has "
+            f"{', '.join(error.known)}.",
             fix=f"If these are the grants of this integration, put that key back: {keys_from} takes the new one first "
-            "and the old one after a comma. If they are something else's, name another file: GRANTFLOW_VAULT.",
+            f"and the old one after a comma. If they are something else's, name another {kind}: GRANTFLOW_VAULT.",
             code=USAGE,
         ) from error
+    except ValueError as error:
+        raise failure_of({"GRANTFLOW_VAULT": str(error)}) from error
     except VaultUnavailable as error:
+        if isinstance(where, Secret):
+            raise Failure(str(error), fix="GRANTFLOW_VAULT names it.") from error
         cause = error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) else str(cause or error)
         raise Failure(
-            f"The vault {path} cannot be opened: {reason}.",
+            f"The vault {where} cannot be opened: {reason}.",
             fix="GRANTFLOW_VAULT names its file. Name another, or restore this one from a backup.",
         ) from error

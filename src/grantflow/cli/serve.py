@@ -12,7 +12,7 @@ from grantflow.app import clock, integration
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, Open, OptionalPort, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
-from grantflow.cli.own import about_of, make, port_in, vault_of
+from grantflow.cli.own import about_of, make, place_of_vault, port_in
 from grantflow.cli.starting import address, bound, open_browser, serve_until_signal
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.pages.assembly import RedirectUriElsewhere
@@ -87,7 +87,7 @@ def serve(
                     rows.append(("Served at", local_url))
                 if token_url:
                     rows.append(("Token API", f"POST {token_url}"))
-                write("\n".join(aligned([*rows, ("Vault", str(vault_of(settings, directory)))])))
+                write("\n".join(aligned([*rows, ("Vault", place_of_vault(settings, directory))])))
                 say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
             if open_:
                 open_browser(base_url)

@@ -26,6 +26,30 @@ class Adopting:
     event: Event | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SealedUnder:
+    """What the vault knows of a key: its id, how many records it seals, and since when it has been in use here."""
+
+    key_id: str
+    records: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """Some records in the order of their ids, up to `last` (None: there are no more).
+
+    `seen` counts them, `resealed` those that are under the primary key now and were not, `passed` those that others
+    have changed meanwhile or were changing: look again. `unopened` are the ids of those that do not open.
+    """
+
+    last: str | None
+    seen: int
+    resealed: int
+    passed: int
+    unopened: Sequence[str]
+
+
 class Vault(Protocol):
     """Every function is one short piece of work; none holds a lock or a transaction when it returns.
 
@@ -189,5 +213,12 @@ class Vault(Protocol):
 
     def forget_events(self, *, before: datetime) -> None:
         """Drop what happened before then, the oldest few hundred at a time."""
+
+    def keys_in_use(self) -> Sequence[SealedUnder]:
+        """Every key that seals a record here or has been in use here; those that are gone with theirs are left out."""
+
+    def reseal(self, *, after: str, limit: int) -> Resealed:
+        """Seal so many records with ids after that one under the primary key, where they are not yet. A record that
+        somebody writes meanwhile is left as they write it, and nobody waits for long."""
 
     def close(self) -> None: ...

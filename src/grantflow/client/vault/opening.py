@@ -15,6 +15,16 @@ def is_address(where: str) -> bool:
     return where.startswith(_SCHEMES)
 
 
+def shown(where: str | os.PathLike[str] | Secret) -> str:
+    """Where that is, without a password. Raises ValueError where it is an address that cannot be read."""
+    text = where.reveal() if isinstance(where, Secret) else os.fspath(where)
+    if not is_address(text):
+        return text
+    from grantflow.client.vault.postgres import place_of
+
+    return place_of(Secret(text))
+
+
 def open_vault(where: str | os.PathLike[str] | Secret, *, keys: KeyRing | None = None) -> SqlVault:
     """The vault at `where`: an address like `postgresql://account:password@host/name`, or the path of a SQLite file.
 

@@ -68,13 +68,14 @@ class PostgresVault(SqlVault):
         self.keys = KeyRing.from_env() if keys is None else keys
         self._sealing = self.keys.derive("vault")
         self._address = address if isinstance(address, Secret) else Secret(address)
-        self._place = _place_of(_read(self._address))
+        self._place = place_of(self._address)
         self._most = connections
         self._inherited: list[Connections] = []
         self._connections = self._none_yet()
         try:
             self._prepare()
             self._check_keys()
+            self._note_key()
         except BaseException:
             self.close()
             raise
@@ -205,8 +206,9 @@ def _read(address: Secret) -> Mapping[str, str]:
     return parts
 
 
-def _place_of(parts: Mapping[str, str]) -> str:
-    """The address as it may be shown."""
+def place_of(address: Secret) -> str:
+    """The address as it may be shown. Raises ValueError where it cannot be read."""
+    parts = _read(address)
     account = f"{parts['user']}@" if "user" in parts else ""
     port = f":{parts['port']}" if "port" in parts else ""
     return f"postgresql://{account}{parts.get('host', '')}{port}/{parts.get('dbname', '')}"

@@ -110,6 +110,12 @@ def read_event(row: Row) -> Event:
     return Event(**{**columns, "at": to_time(row["at"]), "kind": Kind(row["kind"])})
 
 
+def reseal_tokens(row: Row, keys: KeyRing) -> bytes:
+    """The same tokens in the same row, sealed under the primary key. Raises as `read_record`."""
+    context = _context_of(row["id"], row["integration"], row["owner"], row["person_id"])
+    return keys.seal(keys.unseal(row["tokens"], context), context)
+
+
 def _seal_tokens(stored: StoredGrant, keys: KeyRing) -> bytes | None:
     if stored.access_token is None and stored.refresh_token is None:
         return None
@@ -133,7 +139,11 @@ def _open_tokens(sealed: bytes | None, keys: KeyRing, *, grant: Grant) -> tuple[
 
 
 def _context(grant: Grant) -> tuple[str, ...]:
-    return ("grant", grant.id, grant.integration, grant.owner, grant.person_id)
+    return _context_of(grant.id, grant.integration, grant.owner, grant.person_id)
+
+
+def _context_of(grant_id: str, integration: str, owner: str, person_id: str) -> tuple[str, ...]:
+    return ("grant", grant_id, integration, owner, person_id)
 
 
 def write_caller(caller: Caller) -> Mapping[str, Any]:

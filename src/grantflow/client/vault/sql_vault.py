@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from grantflow.client.callers import Caller
+from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
-from grantflow.client.vault import Adopting
+from grantflow.client.vault import Adopting, Resealed, SealedUnder
 from grantflow.client.vault.process import is_gone, seconds_left, this_process_for
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
@@ -25,13 +26,14 @@ from grantflow.client.vault.records import (
     read_event,
     read_grant,
     read_record,
+    reseal_tokens,
     to_seconds,
     to_time,
     write_caller,
     write_event,
     write_record,
 )
-from grantflow.sealing import KeyRing, Tampered, WrongKey
+from grantflow.sealing import KeyRing, SealingError, Tampered, WrongKey
 
 Parameters: TypeAlias = Mapping[str, Any]
 
@@ -132,6 +134,18 @@ _SET_BRAKE: Final = (
     "on_since = excluded.on_since, released_at = excluded.released_at, reason = excluded.reason"
 )
 
+
+# A sealed value begins with a version of one byte and the key's id of eight (`sealing`).
+_KEY_ID: Final = "substr(tokens, 2, 8)"
+_KEYS: Final = (
+    f"SELECT {_KEY_ID} AS key_id, count(*) AS records FROM grants WHERE tokens IS NOT NULL GROUP BY {_KEY_ID}"
+)
+_SINCE: Final = "SELECT key_id, since FROM keys"
+_TO_RESEAL: Final = (
+    "SELECT id, integration, owner, person_id, "
+    f"CASE WHEN {_KEY_ID} = :primary THEN NULL ELSE tokens END AS tokens "
+    "FROM grants WHERE id > :after AND tokens IS NOT NULL ORDER BY id LIMIT :limit"
+)
 
 #: Two who bring the same token with different words for its person would make two grants of it.
 _ADOPTIONS: Final = "adoptions"
@@ -557,6 +571,41 @@ class SqlVault(ABC):
             {"before": to_seconds(before)},
         )
 
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    def keys_in_use(self) -> list[SealedUnder]:
+        sealed = {bytes(row["key_id"]).hex(): int(row["records"]) for row in self._rows(_KEYS, {})}
+        since = {row["key_id"]: to_time(row["since"]) for row in self._rows(_SINCE, {})}
+        ids = dict.fromkeys([*since, *sealed])
+        return [SealedUnder(key_id, sealed.get(key_id, 0), since.get(key_id)) for key_id in ids]
+
+    def reseal(self, *, after: str, limit: int) -> Resealed:
+        primary = bytes.fromhex(self._sealing.key_id)
+        rows = self._rows(_TO_RESEAL, {"primary": primary, "after": after, "limit": limit})
+        fresh, unopened = {}, []
+        for row in rows:
+            try:
+                if row["tokens"] is not None:
+                    fresh[row["id"]] = (row["tokens"], reseal_tokens(row, self._sealing))
+            except SealingError:
+                unopened.append(row["id"])
+        done = self._put_resealed(fresh) if fresh else 0
+        last = rows[-1]["id"] if len(rows) == limit else None
+        return Resealed(last, seen=len(rows), resealed=done, passed=len(fresh) - done, unopened=unopened)
+
+    def _put_resealed(self, fresh: Mapping[str, tuple[bytes, bytes]]) -> int:
+        """Each over the very value that it was made of, so that a refresh meanwhile stands; and nobody is waited for
+        with rows in hand, so that two who change several never wait for one another crosswise."""
+        statement = (
+            "UPDATE grants SET tokens = :fresh WHERE tokens = :old AND id IN "
+            f"(SELECT id FROM grants WHERE id = :id AND tokens = :old{self._skip_locked})"
+        )
+        with self._transaction() as transaction:
+            return sum(
+                transaction.execute(statement, {"id": grant_id, "old": old, "fresh": new}).rowcount
+                for grant_id, (old, new) in fresh.items()
+            )
+
     # --- opening ------------------------------------------------------------------------------------------------
 
     def _check_keys(self) -> None:
@@ -568,6 +617,18 @@ class SqlVault(ABC):
             raise WrongKey(error.key_id, known=error.known, vault=self.place) from None
         except Tampered:
             return  # that record's own trouble, told to whoever needs it; all others are well
+
+    def _note_key(self) -> None:
+        """That the primary key is in use from now on, unless that is known; of one before all notes it is not."""
+        of = {"key_id": self._sealing.key_id}
+        if self._row("SELECT 1 FROM keys WHERE key_id = :key_id", of) is not None:
+            return
+        with suppress(VaultUnavailable):  # it is noted another time
+            self._write(
+                "INSERT INTO keys (key_id, since) SELECT CAST(:key_id AS TEXT), CASE WHEN EXISTS (SELECT 1 FROM keys) "
+                f"OR NOT EXISTS (SELECT 1 FROM grants) THEN {self._clock} END ON CONFLICT (key_id) DO NOTHING",
+                of,
+            )
 
 
 def _record(transaction: Transaction, event: Event) -> None:

@@ -65,6 +65,7 @@ class SqliteVault(SqlVault):
         self._connections: _Connections | None = self._open()
         try:
             self._check_keys()
+            self._note_key()
         except BaseException:
             self.close()
             raise
