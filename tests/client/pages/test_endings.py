@@ -17,10 +17,12 @@ def kinds_of(base: type[GrantflowError]) -> list[type[GrantflowError]]:
 
 
 #: A refusal is held back where a grant is renewed, never where one is given.
-OF_A_GRANT_FLOW = {*kinds_of(AuthorizationResponseError), *kinds_of(TokenEndpointError)} - {errors.RefusalHeldBack}
+OF_A_GRANT_FLOW: set[type[GrantflowError]] = {*kinds_of(AuthorizationResponseError), *kinds_of(TokenEndpointError)} - {
+    errors.RefusalHeldBack
+}
 
 
-@pytest.mark.parametrize("kind", sorted(OF_A_GRANT_FLOW, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(OF_A_GRANT_FLOW, key=str))
 def test_every_error_of_a_grant_flow_has_its_page(kind: type[GrantflowError]) -> None:
     assert kind.code in ENDINGS
     assert kind.__module__ == errors.__name__
