@@ -7,6 +7,7 @@
     sandbox.json       what grantflow up made up: passwords, the sample integration's credentials and keys
     integration.db     the sample integration's grants, sealed
     vault-*.db         the grants of grantflow serve, sealed, a file for each client ID
+    server-*.json      what the server of one's own integration says of itself, a file for each issuer
     tls/               the development certificates of grantflow serve --tls
     running.json       where everything answers, while grantflow up runs
     issuer             under which name a grantflow platform serve issues tokens, while it runs
@@ -67,6 +68,9 @@ class DataDirectory:
     def vault_of(self, client_id: str) -> Path:
         """For one integration alone: each has a key of its own, and a file opens with one."""
         return self.path / f"vault-{sha256(client_id.encode()).hexdigest()[:12]}.db"
+
+    def server_of(self, issuer: str) -> Path:
+        return self.path / f"server-{sha256(issuer.encode()).hexdigest()[:12]}.json"
 
     @property
     def certificates(self) -> Path:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -85,6 +85,16 @@ def _read_network(text: object) -> IPv4Network | IPv6Network:
         raise ValueError("is no list of addresses or networks, like 10.0.0.5 192.168.0.0/16") from None
 
 
+def read_query(text: object) -> Mapping[str, str]:
+    """``name=value&name=value``, or a table. Raises ValueError."""
+    if isinstance(text, Mapping):
+        return {str(name): str(value) for name, value in text.items()}
+    try:
+        return dict(parse_qsl(str(text), strict_parsing=True)) if text else {}
+    except ValueError:
+        raise ValueError("is no list of parameters, like prompt=consent&access_type=offline") from None
+
+
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(read_networks)]
 
 
@@ -96,6 +106,7 @@ def read_vault(where: object) -> object:
 Vault = Annotated[SecretStr | Path, BeforeValidator(read_vault)]
 Address = Annotated[str, AfterValidator(read_address)]
 RedirectUri = Annotated[str, AfterValidator(check_redirect_uri)]
+Query = Annotated[Mapping[str, str], NoDecode, BeforeValidator(read_query)]
 Issuer = Annotated[str, AfterValidator(check_issuer)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Workers = Annotated[int, Field(ge=1, le=64)]
@@ -170,11 +181,15 @@ class IntegrationSettings(_Settings):
 
     ``vault`` keeps the grants, sealed under ``key``: a file, or the address of a PostgreSQL. ``public_url`` is
     where people and the platform find the pages, if not at the address that they are served at; ``redirect_uri`` is
-    ``/oauth`` below it. The two endpoints lie below ``api_url`` unless they are named. Instead of ``client_secret``
-    and ``key``, a file that holds nothing else can be named: ``client_secret_file``, ``key_file``. While the client
-    secret is replaced there may be another one, ``other_client_secret`` (``_file``): the one that works is used.
-    ``platform`` is what the pages call the other side, and ``connected_apps_url`` its page where a person revokes a
-    grant. ``token_api`` hands out access tokens, at an address of its own.
+    ``/oauth`` below it. Instead of ``client_secret`` and ``key``, a file that holds nothing else can be named:
+    ``client_secret_file``, ``key_file``. While the client secret is replaced there may be another one,
+    ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call the other side,
+    and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access tokens, at an
+    address of its own.
+
+    The two endpoints lie below ``api_url`` unless they are named; where only the ``issuer`` is, they are what its
+    metadata says (RFC 8414, OpenID Connect Discovery), and ``api_url`` is the issuer unless it is named too.
+    ``authorization_parameters`` are added to each authorization request, in the form of a query.
     """
 
     model_config = SettingsConfigDict(env_prefix="GRANTFLOW_")
@@ -200,7 +215,9 @@ class IntegrationSettings(_Settings):
     public_url: Address | None = None
     api_url: Address = WEBEX_API_URL
     authorization_endpoint: Address | None = None
+    authorization_parameters: Query = Field(default_factory=dict)
     token_endpoint: Address | None = None
+    client_authentication: Literal["body", "basic"] | None = None
     revocation_url: Address | None = None
     issuer: Issuer | None = None
     name: Text = "My integration"
@@ -211,6 +228,11 @@ class IntegrationSettings(_Settings):
     token_api: bool = False
     token_api_host: Text = "127.0.0.1"
     token_api_port: Port = 8010
+
+    @property
+    def discovers(self) -> bool:
+        """Whether the issuer's metadata is to say what is not named."""
+        return self.issuer is not None and (self.authorization_endpoint is None or self.token_endpoint is None)
 
     def client_secrets(self) -> list[str]:
         """One, or two while it is replaced."""
@@ -226,6 +248,11 @@ class IntegrationSettings(_Settings):
                     raise SettingsError({_variable(cls, name): f"set it, or {_variable(cls, name)}_FILE, not both"})
                 values = {**values, name: _read_text(Path(str(path)), where=_variable(cls, f"{name}_file"))}
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def look_for_the_api_at_the_issuer(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"api_url": values["issuer"], **values} if values.get("issuer") else values
 
 
 #: Every table that the file may have, whichever command reads it: a misspelt one would set nothing.

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -26,7 +26,7 @@ from grantflow.protocol.metadata import metadata_requests
 from tests.client.conftest import REDIRECT_URI, World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, foreign_platform
 from tests.client.misbehaving import pours, says
-from tests.client.shells import Kinds, jar
+from tests.client.shells import Kinds, granted, jar
 
 RFC_8414, OPENID = "/.well-known/oauth-authorization-server/v1", "/v1/.well-known/openid-configuration"
 JSON = {"Content-Type": "application/json"}
@@ -371,3 +371,18 @@ def test_the_standard_places_are_those_of_the_issuers_path() -> None:
         "https://as.example/t/1": [f"{rfc}/t/1", f"/t/1{openid}"],
         "https://as.example/t/": [f"{rfc}/t", f"/t{openid}"],
     }
+
+
+def test_what_a_server_wants_to_be_told_beside_the_standard_comes_with_each_request(
+    world: World, either: Kinds
+) -> None:
+    integration = either(authorization_parameters={"prompt": "consent", "access_type": "offline & more"})
+    asked = [dict(parse_qsl(urlsplit(begun.url).query)) for begun in (integration.begin(), integration.begin())]
+    assert [each["access_type"] for each in asked] == ["offline & more"] * 2
+    assert [each["prompt"] for each in asked] == ["consent"] * 2
+    assert asked[0]["state"] != asked[1]["state"]
+    assert "prompt=login" in (chosen := integration.begin(prompt="login").url)
+    assert "prompt=consent" not in chosen, "what one request asks for counts more"
+    assert granted(integration, world).person_id == "id-ada"
+    with pytest.raises(ValueError, match=r"may not set redirect_uri, state: each request has its own"):
+        either(authorization_parameters={"state": "x", "redirect_uri": "https://evil.example", "prompt": "none"})

@@ -152,11 +152,16 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_VAULT              what keeps grants: a file [one in DIR], or
                                postgresql://account:password@host/name
   GRANTFLOW_REDIRECT_URI       [/oauth below the public URL]
-  GRANTFLOW_API_URL            [https://webexapis.com/v1]
+  GRANTFLOW_API_URL            [the issuer, or https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
                                [/authorize and /access_token below the API]
   GRANTFLOW_REVOCATION_URL     where grants are revoked (RFC 7009) [nowhere]
-  GRANTFLOW_ISSUER             whom each answer must name as sender (RFC 9207)
+  GRANTFLOW_ISSUER             whom each answer must name as sender (RFC 9207);
+                               without the endpoints, whose metadata names them
+  GRANTFLOW_AUTHORIZATION_PARAMETERS
+                               what else to ask with, such as prompt=consent
+  GRANTFLOW_CLIENT_AUTHENTICATION
+                               basic, or body [as the metadata says, or body]
   GRANTFLOW_NAME               what the pages call the integration
   GRANTFLOW_PLATFORM           what they call the platform
   GRANTFLOW_CONNECTED_APPS_URL its page where people revoke grants"""

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from grantflow.cli.configured import failure_of, read
 from grantflow.cli.output import REFUSED, USAGE, Failure
+from grantflow.cli.server import server_of
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
 from grantflow.client.pages.about import About
@@ -49,6 +50,7 @@ def make(
     grant_url: str | None = None,
 ) -> I:
     """Raises Failure as `own_integration`."""
+    server = server_of(settings, directory)
     try:
         return kind(
             settings.client_id,
@@ -56,11 +58,14 @@ def make(
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
             vault=_vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings)),
+            server=server,
             api_url=settings.api_url,
             authorization_endpoint=settings.authorization_endpoint,
+            authorization_parameters=settings.authorization_parameters,
+            client_authentication=settings.client_authentication,
             token_endpoint=settings.token_endpoint,
             revocation_url=settings.revocation_url,
-            issuer=settings.issuer,
+            issuer=None if server else settings.issuer,
             grant_url=grant_url,
         )
     except (SealingError, ValueError, InvalidScope) as error:
@@ -107,7 +112,7 @@ def _keys_from(settings: IntegrationSettings) -> str:
 
 
 def about_of(settings: IntegrationSettings) -> About:
-    people_sign_in_at = settings.authorization_endpoint or settings.api_url
+    people_sign_in_at = settings.authorization_endpoint or settings.issuer or settings.api_url
     by_address = "Webex" if people_sign_in_at.startswith(WEBEX_API_URL) else urlsplit(people_sign_in_at).netloc
     platform = settings.platform or by_address
     return About(

@@ -71,7 +71,8 @@ def serve(
         if token_sockets:
             listeners.append(Listener(token_api_of(client), token_sockets, context))
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
-        _warn_of_people_who_cannot_be_known(settings.scopes)
+        if not settings.discovers:
+            _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
         token_url = _token_url(settings, token_sockets, scheme="https" if tls else "http")
 

@@ -8,11 +8,11 @@ from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, Failure, say, write_json, write_table
 from grantflow.cli.own import own_integration
+from grantflow.client import userinfo, webex
 from grantflow.client.errors import GrantflowError, ReauthorizationRequired
 from grantflow.client.grant import Grant, Status
 from grantflow.client.integration import Integration
 from grantflow.client.shells.clients import NoAnswer
-from grantflow.client.webex import read_person
 from grantflow.protocol.http import Response
 
 #: How many are asked for at the API, where nobody is named.
@@ -55,7 +55,7 @@ def _living(integration: Integration) -> list[Grant]:
 def _ask(integration: Integration, grant: Grant) -> Seen:
     try:
         with integration.client_for(grant.person_id, owner=grant.owner) as client:
-            answer = client.get("people/me")
+            answer = client.get(integration.configuration.userinfo_endpoint or "people/me")
         code = code_of(answer.status_code)
         says = _words(Response(answer.status_code, dict(answer.headers), answer.content))
     except ReauthorizationRequired as error:
@@ -67,9 +67,9 @@ def _ask(integration: Integration, grant: Grant) -> Seen:
 
 
 def _words(response: Response) -> str:
-    person = read_person(response)
+    person = webex.read_person(response) or userinfo.read_person(response)
     if person is None:
-        return f"answered {response.status} to people/me"
+        return f"answered {response.status} when asked who this is"
     return f"{person.display_name or person.person_id} <{person.email}>" if person.email else person.person_id
 
 

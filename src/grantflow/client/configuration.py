@@ -1,17 +1,24 @@
 """What an integration knows of itself and of its platform, checked once when it is made."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from grantflow.client import webex
 from grantflow.client.grant import Grant
 from grantflow.protocol.metadata import ServerMetadata
-from grantflow.protocol.redirect_uri import origin
+from grantflow.protocol.redirect_uri import origin, with_parameters
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
+
+#: Parameters of an authorization request that bind its answer to it, or that are settings of their own.
+_OURS: Final = frozenset(
+    {"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state"}
+    | {"code_challenge", "code_challenge_method", "request", "request_uri"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ def configure(
     server: ServerMetadata | None = None,
     api_url: str | None = None,
     authorization_endpoint: str | None = None,
+    authorization_parameters: Mapping[str, str] | None = None,
     token_endpoint: str | None = None,
     revocation_url: str | None = None,
     issuer: str | None = None,
@@ -87,7 +95,7 @@ def configure(
     """Fill in the defaults and check every address.
 
     Raises ValueError: an address is not https (and not loopback), client id, client secret or redirect URI are empty,
-    no scope is named, or an issuer other than the server's.
+    no scope is named, an issuer other than the server's, or a parameter that each authorization request has of its own.
     """
     if server is not None:
         _check_issuer(issuer, server=server)
@@ -95,14 +103,16 @@ def configure(
         token_endpoint = token_endpoint or server.token_endpoint
         revocation_url = revocation_url or server.revocation_endpoint
         api_url = server.issuer if api_url is None else api_url
+        api_origins = (*api_origins, server.userinfo_endpoint) if server.userinfo_endpoint else api_origins
     api_url = (webex.API_URL if api_url is None else api_url).rstrip("/")
+    authorization_endpoint = authorization_endpoint or webex.authorization_endpoint(api_url)
     configuration = Configuration(
         credentials=credentials,
         further_secrets=tuple(dict.fromkeys(further_secrets)),
         redirect_uri=redirect_uri,
         scopes=scopes,
         api_url=api_url,
-        authorization_endpoint=authorization_endpoint or webex.authorization_endpoint(api_url),
+        authorization_endpoint=_with_parameters(authorization_endpoint, authorization_parameters or {}),
         token_endpoint=token_endpoint or webex.token_endpoint(api_url),
         revocation_url=revocation_url,
         issuer=server.issuer if server else issuer,
@@ -115,6 +125,12 @@ def configure(
     )
     _check(configuration, allow_plain_http=allow_plain_http)
     return configuration
+
+
+def _with_parameters(endpoint: str, parameters: Mapping[str, str]) -> str:
+    if taken := _OURS & set(parameters):
+        raise ValueError(f"authorization_parameters may not set {', '.join(sorted(taken))}: each request has its own.")
+    return with_parameters(endpoint, parameters.items()) if parameters else endpoint
 
 
 def _check_issuer(issuer: str | None, *, server: ServerMetadata) -> None:

@@ -66,6 +66,14 @@ def _nobody(_access_token: Secret) -> Any:
     raise AssertionError("there is no token yet")
 
 
+def server_at(issuer: str, *, transport: Any = None, allow_plain_http: bool = False) -> ServerMetadata:
+    """What that server says of itself, asked now. Raises DiscoveryFailed; ValueError where the issuer has no TLS."""
+    check_address("issuer", issuer, allow_plain_http=allow_plain_http)
+    addresses = Addresses(issuer, (), issuer)
+    shell = Shell(now=_real_now, monotonic=time.monotonic, addresses=addresses, transport=transport, identify=_nobody)
+    return shell.perform(discover(issuer))
+
+
 class _Made:
     """What both kinds share: how they are made, and everything that neither blocks nor awaits."""
 
@@ -80,6 +88,7 @@ class _Made:
         server: ServerMetadata | None = None,
         api_url: str | None = None,
         authorization_endpoint: str | None = None,
+        authorization_parameters: Mapping[str, str] | None = None,
         token_endpoint: str | None = None,
         revocation_url: str | None = None,
         issuer: str | None = None,
@@ -107,6 +116,7 @@ class _Made:
             server=server,
             api_url=api_url,
             authorization_endpoint=authorization_endpoint,
+            authorization_parameters=authorization_parameters,
             token_endpoint=token_endpoint,
             revocation_url=revocation_url,
             issuer=issuer,
@@ -267,6 +277,8 @@ class Integration(_Made):
     - `server`: what the platform says of itself, as `discover` finds out. Whatever is named here beside it counts.
     - `api_url`: the platform; Webex by default, or the server's issuer. The authorization and the token endpoint lie
       under it unless they are named, here or by the server.
+    - `authorization_parameters`: what the server wants to be told beside what the standard knows, such as
+      `{"prompt": "consent"}`, without which many give no refresh token.
     - `revocation_url`: RFC 7009, where the platform has it (Webex documents none).
     - `issuer`: then `iss` must come with each answer and be this (RFC 9207).
     - `api_origins`: further origins of the API that tokens may be sent to.
@@ -293,7 +305,7 @@ class Integration(_Made):
         cls,
         issuer: str,
         client_id: str,
-        client_secret: str | Secret | None = None,
+        client_secret: ClientSecrets = None,
         *,
         transport: Any = None,
         **options: Any,
@@ -304,15 +316,7 @@ class Integration(_Made):
         `issuer` is to the letter what the server calls itself. `options` are those of `Integration`; `api_url`, where
         the calls go, is the issuer unless it is named. Raises DiscoveryFailed, and what `Integration` raises.
         """
-        check_address("issuer", issuer, allow_plain_http=options.get("allow_plain_http", False))
-        shell = Shell(
-            now=_real_now,
-            monotonic=time.monotonic,
-            addresses=Addresses(issuer, (), issuer),
-            transport=transport,
-            identify=_nobody,
-        )
-        server = shell.perform(discover(issuer))
+        server = server_at(issuer, transport=transport, allow_plain_http=options.get("allow_plain_http", False))
         return cls(client_id, client_secret, server=server, transport=transport, **options)
 
     def _open_shell(
@@ -575,7 +579,7 @@ class AsyncIntegration(_Made):
         cls,
         issuer: str,
         client_id: str,
-        client_secret: str | Secret | None = None,
+        client_secret: ClientSecrets = None,
         *,
         transport: Any = None,
         **options: Any,

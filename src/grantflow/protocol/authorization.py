@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from grantflow.protocol.errors import OAuthError, printable
 from grantflow.protocol.http import read_form
@@ -41,11 +41,13 @@ STATE_PLACEHOLDER = "set_state_here"
 
 
 def authorization_url(endpoint: str, request: AuthorizationRequest) -> str:
-    """The URL to send the person to: W20's order first, spaces as %20, what is None left out."""
+    """The URL to send the person to: W20's order first, spaces as %20, what is None left out.
+
+    The endpoint's own query is kept (RFC 6749 section 3.1), but for what the request says too.
+    """
     names = [*_ORDER, *(name for name in PARAMETERS if name not in _ORDER)]
     pairs = [(name, value) for name in names if (value := getattr(request, name)) is not None]
-    separator = "&" if urlsplit(endpoint).query else "?"
-    return endpoint + separator + urlencode(pairs, quote_via=quote, safe="")
+    return with_parameters(endpoint, pairs)
 
 
 def read_authorization_request(query: bytes) -> AuthorizationRequest:

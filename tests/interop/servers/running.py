@@ -57,9 +57,13 @@ class Foreign:
         """The address that the person's browser is sent to when they have accepted on the server's own pages."""
         with Browser(stops=(REDIRECT_URI,)) as browser:
             browser.open(url)
-            for step in self.steps:
-                browser.press(step, **({"login": person, "password": "x"} if step == "Sign-in" else {"person": person}))
+            self.walk(browser, person=person)
             return browser.page.url
+
+    def walk(self, browser: Browser, *, person: str) -> None:
+        """Through the server's own pages, on the first of which the browser is."""
+        for step in self.steps:
+            browser.press(step, **({"login": person, "password": "x"} if step == "Sign-in" else {"person": person}))
 
     def decline(self, url: str) -> str:
         with Browser(stops=(REDIRECT_URI,)) as browser:
@@ -120,8 +124,8 @@ def _started(command: Sequence[str]) -> Iterator[tuple[str, str]]:
             process.kill()
 
 
-def _settings(client: Mapping[str, str]) -> str:
-    return json.dumps({**client, "redirect_uri": REDIRECT_URI})
+def _settings(client: Mapping[str, str], *, redirect_uri: str = REDIRECT_URI) -> str:
+    return json.dumps({**client, "redirect_uri": redirect_uri})
 
 
 def _python(program: str, *arguments: str) -> list[str]:
@@ -136,10 +140,15 @@ def authlib(folder: Path) -> Iterator[Foreign]:
 
 
 @contextmanager
-def oidc_provider(_folder: Path) -> Iterator[Foreign]:
+def oidc_provider(_folder: Path, *, redirect_uri: str = REDIRECT_URI) -> Iterator[Foreign]:
     """OpenID Connect: rotation, and a used refresh token ends the grant."""
     modules = str(Path(require("oidc-provider")).parents[1])
-    command = [require("node"), str(HERE / "oidc_provider.mjs"), modules, _settings(ODD_CLIENT)]
+    command = [
+        require("node"),
+        str(HERE / "oidc_provider.mjs"),
+        modules,
+        _settings(ODD_CLIENT, redirect_uri=redirect_uri),
+    ]
     with _started(command) as said:
         yield Foreign(
             "oidc-provider",
