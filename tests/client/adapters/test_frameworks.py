@@ -40,7 +40,9 @@ def visitor(world: World, url: str, *, user: str = "grace") -> Browser:
 
 
 def accept(browser: Browser, world: World, *, person: str = "ada") -> None:
-    """The browser stands at the platform, where the person accepts and comes back."""
+    """The browser stands on the landing page or at the platform, where the person accepts and comes back."""
+    if "What you grant" in browser.page.words:
+        browser.press("Grant")
     assert browser.page.url.startswith(f"{world.api_url}/authorize?")
     browser.open(world.platform.accept(browser.page.url, person=person))
 
@@ -57,6 +59,7 @@ def test_w30_who_has_not_granted_is_led_to_the_grant_and_back_to_where_they_were
     url = serve()
     with visitor(world, url) as grace:
         grace.open(f"{url}/spaces?tab=2")
+        assert "Post in your own name" in grace.page.words
         accept(grace, world)
         assert "You are connected, Ada" in grace.page.words
         assert "spaces of Ada" in grace.press("Go on where you were").text
@@ -72,6 +75,7 @@ def test_w34_who_must_grant_again_is_led_there_and_back_to_where_they_were(world
         (before,) = world.integration().grants(owner="grace")
         world.platform.end_grants()
         grace.open(f"{url}/spaces?tab=3")
+        assert grace.page.url.startswith(f"{world.api_url}/authorize?")
         accept(grace, world)
         assert "spaces of Ada" in grace.press("Go on where you were").text
         assert grace.page.url == f"{url}/spaces?tab=3"
@@ -116,7 +120,7 @@ def test_w34_disconnect_ends_it_for_this_user_alone(world: World, serve: Serve) 
     with granted(world, url) as grace, granted(world, url, user="alan") as alan:
         grace.open(f"{url}/webex/")
         assert "Disconnected" in grace.press("Disconnect").words
-        assert grace.open(f"{url}/spaces").url.startswith(f"{world.api_url}/authorize")
+        assert "What you grant" in grace.open(f"{url}/spaces").words, "nobody is connected again without being asked"
         assert "spaces of Ada" in alan.open(f"{url}/spaces").text
 
 
@@ -137,7 +141,8 @@ def test_a_form_of_another_site_disconnects_nobody(world: World, serve: Serve) -
 def test_who_declines_reads_so_and_nothing_is_stored(world: World, serve: Serve) -> None:
     url = serve()
     with visitor(world, url) as grace:
-        (state,) = parse_qs(urlsplit(grace.open(f"{url}/spaces").url).query)["state"]
+        grace.open(f"{url}/spaces")
+        (state,) = parse_qs(urlsplit(grace.press("Grant").url).query)["state"]
         grace.open(f"{url}/webex/oauth?error=access_denied&state={state}")
         assert "You declined" in grace.page.words
         assert world.integration().grants() == []
@@ -215,6 +220,25 @@ def test_a_form_that_is_too_long_is_not_read_to_its_end(world: World, serve: Ser
     with visitor(world, url) as grace:
         sent = grace._http.post(f"{url}/webex/disconnect", data={"a": "b" * 100_000}, headers={"origin": url})
         assert sent.status_code == 413
+
+
+@pytest.mark.parametrize("host", HOSTS[1:2], ids=["Django"])
+def test_in_django_who_is_not_signed_in_is_sent_to_sign_in_before_they_grant(world: World, serve: Serve) -> None:
+    url = serve()
+    sent = httpx2.get(f"{url}/webex/connect?return_to=/spaces", trust_env=False)
+    assert (sent.status_code, sent.headers["location"]) == (
+        302,
+        "/sign-in?next=%2Fwebex%2Fconnect%3Freturn_to%3D%2Fspaces",
+    )
+
+
+def test_an_application_below_a_path_that_the_server_takes_away_has_its_pages_there(world: World) -> None:
+    app = flask.Flask("host")
+    integration = world.integration(redirect_uri="http://localhost/suite/webex/oauth")
+    in_flask.mount(app, integration, ABOUT, at="/webex")
+    client = app.test_client()
+    page = client.get("/webex/", environ_overrides={"SCRIPT_NAME": "/suite"})
+    assert (page.status_code, 'href="/suite/webex/connect"' in page.text) == (200, True)
 
 
 def test_a_redirect_uri_at_the_root_would_take_the_hosts_own_addresses(world: World) -> None:

@@ -89,9 +89,10 @@ class IntegrationPages(Starlette):
     async def answer_refusal(self, request: Request, error: GrantflowError) -> Response:
         """What a page of the host application answers, where an error of ours ended it.
 
-        ReauthorizationRequired leads to `grant_url`, and from there back to where the person was; what passes is a 503
-        with Retry-After (VaultUnavailable, TransientTokenError, IntegrationRefused). Programs that ask for JSON get
-        that: a 409 with `grant_url`, or the same 503. Raises every other error again: it is the host's own doing.
+        ReauthorizationRequired leads to `grant_url`, or to the landing page where nothing was granted yet, and from
+        there back to where the person was; what passes is a 503 with Retry-After (VaultUnavailable,
+        TransientTokenError, IntegrationRefused). Programs that ask for JSON get that: a 409 with `grant_url`, or the
+        same 503. Raises every other error again: it is the host's own doing.
         """
         return await answer_refusal(self._mount, self.exception_handlers, request, error)
 

@@ -48,7 +48,7 @@ class Landing:
             about=mount.about,
             scopes=in_plain_words(mount.integration.scopes),
             notice=notice,
-            connect=mount.connect_address(),
+            connect=mount.connect_address(return_to=request.query_params.get("return_to")),
         )
 
     async def connected(

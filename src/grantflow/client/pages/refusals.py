@@ -1,7 +1,7 @@
 """What a page of the host application answers where a call in a person's name could not be made.
 
-Whoever must grant again is sent there and comes back to where they were; what passes is told as a page with the words
-that all our pages use, and as JSON to programs.
+Whoever must grant again is sent there and comes back to where they were, by way of the landing page where there is no
+grant yet; what passes is told as a page with the words that all our pages use, and as JSON to programs.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from grantflow.client.errors import GrantflowError, IntegrationRefused, ReauthorizationRequired, TransientTokenError
-from grantflow.client.pages.mount import Mount
+from grantflow.client.grant import Status
+from grantflow.client.pages.mount import LANDING, Mount
 from grantflow.client.pages.notices import trouble
 from grantflow.client.pages.records import Handler
 from grantflow.client.pending import check_return_to
@@ -41,13 +42,16 @@ def _to_grant(mount: Mount, request: Request, error: ReauthorizationRequired) ->
     if prefers_json(request.headers.get("accept", "")):
         told = {"title": "The grant has ended", "status": 409, "detail": str(error), "grant_url": error.grant_url}
         return JSONResponse(told, status_code=409, headers=headers, media_type="application/problem+json")
-    return RedirectResponse(_and_back(error.grant_url, _place_of(request, mount)), status_code=303, headers=headers)
+    # Who has never granted, or has disconnected, is asked first: a platform that remembers a consent asks nobody.
+    was_granted = error.grant is not None and error.grant.status is not Status.REVOKED
+    address = error.grant_url if was_granted else mount.site.public_url(LANDING)
+    return RedirectResponse(_and_back(address, _place_of(request, mount)), status_code=303, headers=headers)
 
 
-def _and_back(grant_url: str, return_to: str | None) -> str:
+def _and_back(address: str, return_to: str | None) -> str:
     if return_to is None:
-        return grant_url
-    return grant_url + ("&" if "?" in grant_url else "?") + urlencode({"return_to": return_to})
+        return address
+    return address + ("&" if "?" in address else "?") + urlencode({"return_to": return_to})
 
 
 def _place_of(request: Request, mount: Mount) -> str | None:
