@@ -40,6 +40,7 @@ class Peer:
 
 PEERS = [
     Peer("Grantflow", "grantflow_integration", ("grantflow", "httpx2"), None, shares=True),
+    Peer("wxc_sdk through Grantflow", "grantflow_wxc_sdk", ("grantflow", "wxc-sdk"), None, shares=True),
     Peer("Authlib, OAuth2Session", "authlib_session", ("Authlib", "requests"), "authlib"),
     Peer("Authlib, AsyncOAuth2Client", "authlib_async", ("Authlib", "httpx2"), "authlib"),
     Peer("requests-oauthlib", "requests_oauthlib_session", ("requests-oauthlib", "oauthlib", "requests"), "oauthlib"),

@@ -28,7 +28,12 @@ def tables(folder: Path) -> str:
     """All of them, of the run in that folder."""
     machine = json.loads((folder / "machine.json").read_text())
     cells = [json.loads(line) for line in (folder / "cells.jsonl").read_text().splitlines()]
-    parts = [_head(folder, machine, cells)]
+    place = folder.resolve()
+    return tables_of(machine, cells, where=str(place.relative_to(ROOT) if place.is_relative_to(ROOT) else place))
+
+
+def tables_of(machine: Cell, cells: Cells, *, where: str) -> str:
+    parts = [_head(machine, cells, where)]
     for title, heads, row, scenarios in _TABLES:
         lines = [line for name in _rows(cells, scenarios) if (line := row(_of(cells, name)))]
         if lines:
@@ -51,14 +56,14 @@ def written(text: str) -> tuple[Path, str]:
 # --- the head ----------------------------------------------------------------------------------------------------
 
 
-def _head(folder: Path, machine: Cell, cells: Cells) -> str:
+def _head(machine: Cell, cells: Cells, where: str) -> str:
     changed = ", changed since" if machine["src_changed"] else ""
     versions = dict(item for cell in cells if "versions" in cell for item in cell["versions"].items())
     listed = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "grantflow")
-    place = folder.resolve()
-    where = place.relative_to(ROOT) if place.is_relative_to(ROOT) else place
+    busy = machine.get("load_before", ["unknown"])[0]
     return (
-        f"Played {machine['date']} on {machine['cores']} cores ({machine['processor']}), Python {machine['python']}; "
+        f"Played {machine['date']} on {machine['cores']} cores ({machine['processor']}, load {busy} before), "
+        f"Python {machine['python']}; "
         f"Grantflow of src {machine['src'][:12]}{changed}; {listed}. Raw output: [{where}](../{where})."
     )
 
@@ -97,7 +102,7 @@ def _processes(of: Of) -> list[str]:
     if cell is None or "rounds" not in cell:
         return []
     shares = next(peer.shares for peer in PEERS if peer.name == cell["row"])
-    return ["yes" if shares else "no", _good(cell), _refreshes(cell), _alive(cell["rounds"])]
+    return ["yes" if shares else "no", _good(cell), _refreshes(cell), _goes_on(cell["rounds"])]
 
 
 def _kills(of: Of) -> list[str]:
@@ -107,7 +112,7 @@ def _kills(of: Of) -> list[str]:
     under_way = [trial for trial in cell["trials"] if not trial["answered"]]
     answered = [trial for trial in cell["trials"] if trial["answered"]]
     told = Counter(trial["afterwards"] for trial in cell["trials"] if trial["afterwards"] != "200")
-    return [_alive(under_way), _alive(answered), _ends(told)]
+    return [_goes_on(under_way), _goes_on(answered), _ends(told)]
 
 
 def _outages(of: Of) -> list[str]:
@@ -162,6 +167,11 @@ def _alive(rounds: Iterable[Cell]) -> str:
     return f"{sum(each['alive'] for each in rounds)} of {len(rounds)} alive"
 
 
+def _goes_on(rounds: Iterable[Cell]) -> str:
+    """Alive at the platform, and a process that begins now finds it: a torn store loses a grant that lives."""
+    return _alive({"alive": each["alive"] and each["afterwards"] == "200"} for each in rounds)
+
+
 def _succeeded(ends: Mapping[str, int]) -> str:
     good, of = ends.get("200", 0), sum(ends.values())
     others = {end: count for end, count in ends.items() if end != "200"}
@@ -184,7 +194,9 @@ def _counted(number: int, one: str, many: str) -> str:
 
 
 def _rows(cells: Cells, scenarios: str) -> list[str]:
-    return list(dict.fromkeys(cell["row"] for cell in cells if cell.get("scenario", "").startswith(scenarios)))
+    found = dict.fromkeys(cell["row"] for cell in cells if cell.get("scenario", "").startswith(scenarios))
+    names = [peer.name for peer in PEERS]  # cells that were played side by side came in any order
+    return sorted(found, key=lambda row: names.index(row) if row in names else len(names))
 
 
 def _of(cells: Cells, row: str) -> Of:

@@ -6,6 +6,8 @@ are what is compared, and nothing here is a matter of speed.
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,9 @@ def run(peers: Sequence[Peer], chosen: Sequence[str], sizes: Sizes, results: Res
             for seat in seats:
                 results.keep({"row": seat.peer.name, "versions": dict(seat.versions)})
             for name in played:
-                for seat in seats:
-                    _play(name, seat, sizes, results)
+                # What waits more than it works goes on side by side: each has a platform and processes of its own.
+                with ThreadPoolExecutor(4 if name.startswith("outage") else 1) as turns:
+                    list(turns.map(partial(_play, name, sizes=sizes, results=results), seats))
     if "servers" in chosen:
         servers.play(results, rounds=sizes.server_rounds, lost_rounds=sizes.lost_rounds)
 
@@ -36,12 +39,11 @@ def _is_installed(peer: Peer, results: Results) -> bool:
     return False
 
 
-def _play(name: str, seat: Stage, sizes: Sizes, results: Results) -> None:
+def _play(name: str, seat: Stage, *, sizes: Sizes, results: Results) -> None:
     cell: dict[str, Any] = {"scenario": name, "row": seat.peer.name}
     if name.startswith("together") and seat.peer.not_for_threads:
         results.keep({**cell, "not_played": seat.peer.not_for_threads})
         return
-    say(f"{name}: {seat.peer.name}", end=" ... ")
     began = time.monotonic()
     try:
         facts: Mapping[str, Any] = SCENARIOS[name](seat, sizes)
@@ -49,7 +51,8 @@ def _play(name: str, seat: Stage, sizes: Sizes, results: Results) -> None:
         facts = {"failed": str(error)}
         seat.end()
         seat.begin()
-    say(f"{time.monotonic() - began:.1f} s" + (f", failed: {facts['failed']}" if "failed" in facts else ""))
+    failed = f", failed: {facts['failed']}" if "failed" in facts else ""
+    say(f"{name}: {seat.peer.name}: {time.monotonic() - began:.1f} s{failed}")
     results.keep({**cell, **facts})
 
 

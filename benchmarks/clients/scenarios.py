@@ -161,10 +161,10 @@ def upload(stage: Stage, sizes: Sizes, *, kind: str) -> Facts:
     stage.open(place)
     stage.platform.revoke_access_tokens(grant)
     end = stage.player.ask("upload", kind=kind, content=CONTENT, begins=MIDDLE)
-    return {"end": end, "arrived": [_what_arrived(body, kind) for body in stage.platform.uploads]}
+    return {"end": end, "arrived": [what_arrived(body, kind) for body in stage.platform.uploads]}
 
 
-def _what_arrived(body: bytes, kind: str) -> str:
+def what_arrived(body: bytes, kind: str) -> str:
     content = CONTENT.encode()
     if kind == "multipart":
         empty = b"\r\n\r\n\r\n--" in body

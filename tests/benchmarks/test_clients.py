@@ -13,12 +13,14 @@ import pytest
 from benchmarks.clients import peers, report
 from benchmarks.clients.foreign import CLIENT_ID, CLIENT_SECRET, Grant, Outage, Platform, platform
 from benchmarks.clients.run import run
-from benchmarks.clients.scenarios import SCENARIOS, SMALL
+from benchmarks.clients.scenarios import CONTENT, MIDDLE, SCENARIOS, SMALL, what_arrived
 from benchmarks.run import Results
 from tests.parts import ROOT, require
 
 OURS = next(peer for peer in peers.PEERS if peer.name == "Grantflow")
 PEER = next(peer for peer in peers.PEERS if peer.name == "requests-oauthlib")
+
+MACHINE = {"date": "today", "cores": 2, "processor": "P", "python": "3", "src": "0" * 40, "src_changed": False}
 
 
 # --- played in small ---------------------------------------------------------------------------------------------
@@ -38,8 +40,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dic
 
 
 def _with_machine(folder: Path) -> Path:
-    described = {"date": "today", "cores": 2, "processor": "P", "python": "3", "src": "0" * 40, "src_changed": False}
-    (folder / "machine.json").write_text(json.dumps(described))
+    (folder / "machine.json").write_text(json.dumps(MACHINE))
     return folder
 
 
@@ -173,6 +174,14 @@ def test_a_library_that_is_played_reaches_nothing_but_this_machine() -> None:
         assert reached or "is not on this machine" in ended.stderr
 
 
+def test_a_library_that_could_not_be_installed_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+    away = peers.Peer("away", "no_driver", ("away",), "no_such_lock")
+    results = Results.in_(tmp_path)
+    run([away], ["expired"], SMALL, results)
+    assert results.cells == [{"row": "away", "missing": "its packages could not be installed"}]
+    assert "- away: not installed: its packages" in report.tables(_with_machine(tmp_path))
+
+
 def test_a_name_that_there_is_not_is_told_and_nothing_is_begun() -> None:
     asked = [sys.executable, "-m", "benchmarks", "clients", "--only", "nosuchlibrary"]
     ended = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -181,6 +190,42 @@ def test_a_name_that_there_is_not_is_told_and_nothing_is_begun() -> None:
 
 
 # --- the tables --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("bytes", CONTENT, "right"),
+        ("bytes", CONTENT[1:], "wrong"),
+        ("bytes", "", "empty"),
+        ("file", CONTENT[MIDDLE:], "right"),
+        ("file", CONTENT, "wrong"),
+        ("file", "", "empty"),
+        ("multipart", f"--b\r\nContent-Disposition: form-data\r\n\r\n{CONTENT}\r\n--b--", "right"),
+        ("multipart", "--b\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--", "empty"),
+        ("multipart", f"--b\r\nContent-Disposition: form-data\r\n\r\n{CONTENT[9:]}\r\n--b--", "wrong"),
+    ],
+    ids=lambda words: words if words.isalpha() else f"{len(words)} characters",
+)
+def test_a_body_is_right_where_it_is_what_the_caller_gave(kind: str, body: str, said: str) -> None:
+    assert what_arrived(body.encode(), kind) == said
+
+
+def test_an_error_of_the_drivers_own_is_told_in_words_and_a_librarys_by_its_name() -> None:
+    common = {"scenario": "gone", "requests": 10}
+    ends = {"a": {"NobodyIsThere": 9, "401": 1}, "b": {"OAuthError: invalid_grant: it is over": 10}}
+    kept = [{**common, "row": row, "ends": each} for row, each in ends.items()]
+    shown = report.tables_of(MACHINE, kept, where="here")
+    assert "| a | - | - | wants to open a browser, 401 | 10 |" in shown
+    assert "| b | - | - | `OAuthError` | 10 |" in shown
+
+
+def test_tables_are_written_between_their_marks_and_nothing_else_changes(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    folder, shown = report.written(report.DOCS.read_text())
+    report.write(folder, into=page)
+    assert page.read_text() == f"before\n{report.BEGIN}\n\n{shown}\n\n{report.END}\nafter\n"
 
 
 def test_the_documentations_tables_are_what_the_committed_raw_output_gives() -> None:

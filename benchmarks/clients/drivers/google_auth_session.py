@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from calls import ByRequests
-from google.auth.transport.requests import AuthorizedSession
+from google.auth.transport.requests import AuthorizedSession, Request
 from google.oauth2.credentials import Credentials
 
 
@@ -44,9 +44,15 @@ class Client(ByRequests):
         self.written = self.credentials.token
 
     def get(self):
+        if not self.credentials.valid:
+            self.credentials.refresh(Request())
+            self.write()
         try:
             return super().get()
         finally:
-            if self.credentials.token != self.written:
-                self.written = self.credentials.token
-                self.store.write_text(self.credentials.to_json())
+            self.write()  # where the session has refreshed because of a 401
+
+    def write(self):
+        if self.credentials.token != self.written:
+            self.written = self.credentials.token
+            self.store.write_text(self.credentials.to_json())
