@@ -1,13 +1,11 @@
 """Existing tokens come in without asking anyone again, and none is lost on the way."""
 
-import sqlite3
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,17 +21,26 @@ from grantflow import (
     TransientTokenError,
     UnknownPerson,
 )
-from grantflow.client import rules
-from grantflow.client.grant import Grant, GrantKey, StoredGrant
+from grantflow.client.grant import GrantKey
 from grantflow.protocol.errors import InvalidScope
-from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Line
 from tests.client.shells import Kinds, granted
+from tests.engines import BOTH
 from tests.parts import ROOT
 
+pytestmark = BOTH
 ACCESS, REFRESH = "access-of-another-program", "refresh-of-another-program"
+
+
+class Row(NamedTuple):
+    id: str
+    owner: str
+    person_id: str
+    lease_holder: str | None
+    lease_until: float | None
+    unanswered_since: float | None
 
 
 @pytest.fixture
@@ -44,12 +51,9 @@ def line(world: World) -> Line:
     return line
 
 
-def rows(world: World, statement: str = "SELECT * FROM grants") -> list[sqlite3.Row]:
-    connection = sqlite3.connect(world.path)
-    connection.row_factory = sqlite3.Row
-    found = connection.execute(statement).fetchall()
-    connection.close()
-    return found
+def rows(world: World) -> list[Row]:
+    """As another program reads them."""
+    return [Row(*found) for found in world.home.ask(f"SELECT {', '.join(Row._fields)} FROM grants")]
 
 
 # --- the person is known ----------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ def test_a_working_access_token_tells_whose_they_are_without_a_refresh(world: Wo
     assert (adopted.person_id, adopted.owner, adopted.email) == ("id-ada", "id-ada", "ada@example.org")
     assert adopted.outcome is Adoption.ADOPTED
     assert world.platform.counts["token"] == 0
-    assert [row["person_id"] for row in rows(world)] == ["id-ada"]
+    assert [row.person_id for row in rows(world)] == ["id-ada"]
 
 
 @pytest.mark.parametrize("access", [None, "dead", "expired"])
@@ -141,11 +145,11 @@ def test_without_one_the_refresh_token_is_in_the_vault_with_intent_and_lease_bef
     world: World, either: Kinds, line: Line, access: str | None
 ) -> None:
     world.platform.rotates = True
-    seen: list[sqlite3.Row] = []
+    seen: list[Row] = []
 
     def look() -> None:
         seen.extend(rows(world))
-        stored = world.stored(world.integration(), seen[0]["person_id"], seen[0]["owner"])
+        stored = world.stored(world.integration(), seen[0].person_id, seen[0].owner)
         assert stored[1] == Secret(REFRESH)
 
     world.platform.on_refresh = look
@@ -155,11 +159,11 @@ def test_without_one_the_refresh_token_is_in_the_vault_with_intent_and_lease_bef
     integration = either()
     adopted = integration.adopt(REFRESH, **known)
     (row,) = seen
-    assert row["lease_until"] is not None
-    assert row["unanswered_since"] is not None
-    assert row["person_id"].startswith("unknown:")
+    assert row.lease_until is not None
+    assert row.unanswered_since is not None
+    assert row.person_id.startswith("unknown:")
     assert adopted.person_id == "id-ada"
-    assert adopted.id == row["id"]
+    assert adopted.id == row.id
     assert world.platform.counts["refresh"] == 1
     assert world.platform.counts["unauthorized"] == (1 if access == "dead" else 0)
     assert world.stored_tokens(integration.integration) == (*(line.access - {ACCESS}), line.refresh)
@@ -172,7 +176,7 @@ def test_under_its_persons_name_the_record_is_sealed_anew(world: World, line: Li
     adopted = integration.adopt(REFRESH, owner="user-1")
     assert adopted.key == GrantKey(integration.client_id, "user-1", "id-ada")
     (row,) = rows(world)
-    assert (row["owner"], row["person_id"], row["lease_holder"]) == ("user-1", "id-ada", None)
+    assert (row.owner, row.person_id, row.lease_holder) == ("user-1", "id-ada", None)
     assert integration.client_for("id-ada", owner="user-1").get("rooms").status_code == 200
 
 
@@ -297,9 +301,9 @@ def test_a_refresh_whose_answer_was_lost_is_sent_again_before_the_grant_gets_its
 
 KILLED = """
 import sys
-from grantflow import Integration, KeyRing, SqliteVault
+from grantflow import Integration, KeyRing, open_vault
 path, key, api_url, token = sys.argv[1:]
-vault = SqliteVault(path, keys=KeyRing(key))
+vault = open_vault(path, keys=KeyRing(key))
 options = {"redirect_uri": "http://localhost:8000/oauth", "scopes": "spark:people_read", "api_url": api_url}
 Integration("Cforeign", "foreign-secret-0123456789", vault=vault, **options).adopt(token)
 """
@@ -308,7 +312,7 @@ Integration("Cforeign", "foreign-secret-0123456789", vault=vault, **options).ado
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the lease must run out first")
 def test_after_kill_9_in_the_middle_whoever_adopts_again_goes_on(world: World, line: Line) -> None:
     world.platform.wait = 1.0
-    arguments = [str(world.path), world.key, world.api_url, REFRESH]
+    arguments = [world.where, world.key, world.api_url, REFRESH]
     killed = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], cwd=ROOT)
     while not world.platform.counts["refresh"]:
         time.sleep(0.01)
@@ -403,63 +407,6 @@ def test_one_token_brought_in_for_two_owners_stays_with_the_first(world: World, 
     first = integration.adopt(REFRESH, person="id-ada", owner="u1")
     second = integration.adopt(REFRESH, person="id-ada", owner="u2")
     assert (second.outcome, second.id, second.owner) == (Adoption.UNCHANGED, first.id, "u1")
-
-
-NOW = datetime(2026, 11, 26, tzinfo=UTC)
-HERE = StoredGrant(
-    Grant(
-        *("g", "C", "o", "p", None, None),
-        Status.ACTIVE,
-        Scopes(),
-        generation=1,
-        granted_at=NOW - timedelta(days=9),
-        refreshed_at=NOW - timedelta(days=3),
-        access_expires_at=NOW,
-    ),
-    refresh_token=Secret("mine"),
-)
-
-
-@pytest.mark.parametrize("instead", [False, True])
-@pytest.mark.parametrize(
-    ("status", "same", "known", "newer", "becomes", "becomes_instead"),
-    [
-        (Status.ACTIVE, False, False, None, Adoption.KEPT, Adoption.REPLACED),
-        (Status.ACTIVE, False, False, False, Adoption.KEPT, Adoption.REPLACED),
-        (Status.ACTIVE, False, False, True, Adoption.REPLACED, Adoption.REPLACED),
-        (Status.REFRESH_DELAYED, False, False, None, Adoption.KEPT, Adoption.REPLACED),
-        (Status.ACTIVE, True, False, True, Adoption.UNCHANGED, Adoption.UNCHANGED),
-        (Status.ACTIVE, False, True, True, Adoption.UNCHANGED, Adoption.UNCHANGED),
-        (Status.REAUTHORIZATION_REQUIRED, False, False, None, Adoption.REPLACED, Adoption.REPLACED),
-        (Status.REAUTHORIZATION_REQUIRED, False, False, False, Adoption.KEPT, Adoption.REPLACED),
-        (Status.REAUTHORIZATION_REQUIRED, True, False, None, Adoption.UNCHANGED, Adoption.REPLACED),
-        (Status.REAUTHORIZATION_REQUIRED, False, True, None, Adoption.UNCHANGED, Adoption.REPLACED),
-        (Status.REVOKED, False, False, True, Adoption.KEPT, Adoption.REPLACED),
-        (Status.REVOKED, False, True, None, Adoption.UNCHANGED, Adoption.REPLACED),
-    ],
-)
-def test_what_becomes_of_tokens_where_a_grant_is_here(
-    status: Status,
-    same: bool,
-    known: bool,
-    newer: bool | None,
-    becomes: Adoption,
-    becomes_instead: Adoption,
-    instead: bool,
-) -> None:
-    here = replace(HERE, grant=replace(HERE.grant, status=status))
-    issued = {None: None, True: NOW - timedelta(days=1), False: NOW - timedelta(days=4)}[newer]
-    tokens = ExistingTokens(refresh_token=Secret("mine" if same else "other"), issued_at=issued)
-    assert rules.weigh(tokens, known=known, here=here, instead=instead) is (becomes_instead if instead else becomes)
-    assert rules.weigh(tokens, known=False, here=None, instead=instead) is Adoption.ADOPTED
-
-
-def test_which_tokens_are_newer_is_told_by_issue_else_by_end() -> None:
-    tokens = ExistingTokens(refresh_token=Secret("other"))
-    assert rules.is_newer(tokens, HERE.grant) is None
-    assert rules.is_newer(replace(tokens, refresh_expires_at=NOW), HERE.grant) is None
-    assert rules.is_newer(replace(tokens, access_expires_at=NOW + timedelta(1)), HERE.grant) is True
-    assert rules.is_newer(replace(tokens, access_expires_at=NOW - timedelta(1)), HERE.grant) is False
 
 
 # --- what is no token -------------------------------------------------------------------------------------------------

@@ -1,22 +1,23 @@
 """When grants die that nobody uses: known in every path, listed by one index, put off for those alone that would."""
 
-import sqlite3
+import re
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from grantflow import ExistingTokens, Integration, KeptAlive, Person, ReauthorizationRequired, Status
-from grantflow.client import rules
-from grantflow.client.grant import Grant, StoredGrant
-from grantflow.protocol.scope import Scopes
+from grantflow.client.grant import Grant
+from grantflow.client.vault.postgres import _in_its_words
 from grantflow.protocol.secret import Secret
-from grantflow.protocol.token import Tokens
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Line
 from tests.client.shells import Kinds
+from tests.engines import BOTH, OnServer
 
+pytestmark = BOTH
 DAY = timedelta(days=1)
 SLIDES = 7_776_000
 
@@ -59,37 +60,6 @@ def test_the_end_is_that_of_the_last_answer_from_when_it_was_asked_for(world: Wo
     assert end_of(integration) is None
 
 
-STORED = StoredGrant(
-    Grant(
-        *("g", "C", "o", "p", None, None),
-        Status.ACTIVE,
-        Scopes(),
-        generation=1,
-        granted_at=datetime(2026, 1, 1, tzinfo=UTC),
-        refresh_expires_at=datetime(2026, 4, 1, tzinfo=UTC),
-    ),
-    refresh_token=Secret("old"),
-)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "ends"),
-    [
-        (Tokens(Secret("a")), "as before"),
-        (Tokens(Secret("a"), refresh_token=Secret("old")), "as before"),
-        (Tokens(Secret("a"), refresh_token=Secret("old"), refresh_token_expires_in=60), "anew"),
-        (Tokens(Secret("a"), refresh_token_expires_in=60), "anew"),
-        (Tokens(Secret("a"), refresh_token=Secret("new"), refresh_token_expires_in=60), "anew"),
-        (Tokens(Secret("a"), refresh_token=Secret("new")), "unknown"),
-    ],
-)
-def test_an_end_that_is_not_told_stays_with_its_token_and_is_unknown_of_a_new_one(tokens: Tokens, ends: str) -> None:
-    now = datetime(2026, 2, 1, tzinfo=UTC)
-    renewed = rules.renewed(STORED, tokens, now=now)
-    expected = {"as before": STORED.grant.refresh_expires_at, "anew": now + timedelta(seconds=60), "unknown": None}
-    assert renewed.grant.refresh_expires_at == expected[ends]
-
-
 # --- it is listed -----------------------------------------------------------------------------------------------------
 
 
@@ -114,18 +84,34 @@ def test_the_grants_that_die_within_a_time_are_listed_soonest_first(world: World
 
 
 @pytest.mark.parametrize("page", [False, True])
-def test_the_list_is_one_look_into_one_index(world: World, page: bool) -> None:
+def test_the_list_is_one_look_into_one_index(world: World, page: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     integration = world.integration()
     adopted(world, integration, "ada", days=3)
     (grant,) = integration.expiring(30 * DAY)
-    asked: list[str] = []
-    connection = integration._parts.vault._here().reader  # type: ignore[attr-defined]
-    connection.set_trace_callback(asked.append)
+    asked: list[tuple[str, Any]] = []
+
+    def ask(statement: str, parameters: Any) -> list[Any]:
+        asked.append((statement, parameters))
+        return []
+
+    monkeypatch.setattr(integration._parts.vault, "_rows", ask)
     integration.expiring(30 * DAY, limit=5 if page else None, after=grant if page else None)
-    connection.set_trace_callback(None)
-    plan = sqlite3.connect(world.path).execute(f"EXPLAIN QUERY PLAN {asked[-1]}").fetchall()
-    assert len(plan) == 1
-    assert "SEARCH grants USING INDEX grants_by_end" in plan[0][3]
+    ((statement, parameters),) = asked
+    assert plan_of(world, statement, parameters) == "one look into grants_by_end"
+
+
+def plan_of(world: World, statement: str, parameters: dict[str, Any]) -> str:
+    if not isinstance(world.home, OnServer):
+        steps = [row[3] for row in world.home.ask(f"EXPLAIN QUERY PLAN {statement}", **parameters)]
+    else:
+        with psycopg.connect(world.home.where) as connection:
+            connection.execute("SET enable_seqscan = off")  # of one row it would read the table
+            steps = [row[0] for row in connection.execute(f"EXPLAIN {_in_its_words(statement)}", parameters).fetchall()]
+        assert not any("Sort" in step for step in steps), steps
+        steps = [step for step in steps if "Scan" in step]
+    (step,) = steps
+    assert re.search(r"(SEARCH grants USING INDEX|Index Scan using) grants_by_end", step), step
+    return "one look into grants_by_end"
 
 
 def test_grants_are_read_in_pages_by_owner_and_person_and_filtered(world: World, either: Kinds) -> None:
