@@ -274,6 +274,43 @@ def test_retrying_stops_where_the_platform_says_slow_down(grantflow: CommandLine
     assert here.platform.counts["token"] == sent + 1
 
 
+def test_where_the_platform_refuses_them_still_nothing_is_declared_dead_unless_that_is_wanted(
+    grantflow: CommandLine, here: Own
+) -> None:
+    people = [f"person-{number:02}" for number in range(30)]
+    here.grant(*people)
+    for person in people:
+        refuse(here, person)
+    dead = [person for person in people if status_of(here, person) is Status.REAUTHORIZATION_REQUIRED]
+    sent = here.platform.counts["refresh"]
+    told = grantflow("grants", "retry", "--all-refused")
+    assert (told.code, here.platform.counts["refresh"]) == (5, sent + 5)
+    assert "refuses them still, the first 5 at least" in " ".join(told.err.split())
+    assert "add --release-brake" in " ".join(told.err.split())
+    with here.integration() as integration:
+        assert integration.brake().on_since is not None
+        now = {grant.person_id for grant in integration.page_of_grants(statuses=[Status.REAUTHORIZATION_REQUIRED])}
+        assert now < {f"id-{person}" for person in dead}
+    for person in people[:10]:
+        here.platform.line(person).alive = True
+    again = grantflow("grants", "retry", "--all-refused", "--json").json
+    assert (len(again["alive"]), again["brake_released"]) == (10, True)
+    assert again["refused"] == 20
+    assert {status_of(here, person) for person in people[10:]} == {Status.REAUTHORIZATION_REQUIRED}
+
+
+def test_an_operator_may_believe_the_platform_at_once(grantflow: CommandLine, here: Own) -> None:
+    people = [f"person-{number:02}" for number in range(24)]
+    here.grant(*people)
+    for person in people:
+        refuse(here, person)
+    told = grantflow("grants", "retry", "--all-refused", "--release-brake", "--json").json
+    assert told["brake_released"]
+    assert told["refused"] == 20
+    assert told["stopped"]
+    assert "goes with --all-refused" in grantflow("grants", "retry", "id-x", "--release-brake").err
+
+
 @pytest.mark.parametrize("arguments", [(), ("ada@example.org", "--all-refused")])
 def test_whose_grant_is_to_be_tried_again_must_be_said(
     grantflow: CommandLine, here: Own, arguments: tuple[str, ...]

@@ -15,7 +15,7 @@ from grantflow.cli.log import told_by_the_command
 from grantflow.cli.logout import tell as tell_of_revocation
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
 from grantflow.cli.own import own_integration
-from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
 from grantflow.client.grant import Grant, Status
 from grantflow.client.integration import Integration
 
@@ -67,10 +67,14 @@ def revoke(
 
 @dataclass(slots=True)
 class Retried:
+    """`held`: refused once more, and not believed while so many are; `released`: refusals count again."""
+
     alive: list[Grant] = field(default_factory=list)
     refused: int = 0
+    held: int = 0
     forgotten: int = 0
     delayed: int = 0
+    released: bool = False
     stopped: str = ""
 
 
@@ -79,6 +83,7 @@ def retry(
     /,
     *,
     all_refused: AllRefused = False,
+    release_brake: Switch = False,
     owner: str | None = None,
     env_file: File = None,
     data: Data = None,
@@ -86,15 +91,16 @@ def retry(
 ) -> int:
     if (person is None) is not all_refused:
         raise Failure("Whose grant is to be tried again?", fix="Say PERSON, or --all-refused.", code=USAGE)
+    if release_brake and not all_refused:
+        raise Failure("--release-brake goes with --all-refused.", fix="Say both.", code=USAGE)
     with own_integration(env_file, data=data) as integration:
         if person is not None:
             grant = one_called(integration, person, owner=owner)
             alive = integration.retry(grant.person_id, owner=grant.owner)
             return _tell_of_one(alive, others_wait=integration.brake().on_since is not None, json=json)
         with told_by_the_command():
-            was_on = integration.brake().on_since is not None and integration.release_brake()
-            retried = _retry_all(integration, owner=owner)
-    return _tell_of_retries(retried, was_on=was_on, json=json)
+            retried = _retry_all(integration, owner=owner, release_brake=release_brake)
+    return _tell_of_retries(retried, json=json)
 
 
 def _tell_of_one(alive: Grant, *, others_wait: bool, json: bool) -> int:
@@ -107,25 +113,54 @@ def _tell_of_one(alive: Grant, *, others_wait: bool, json: bool) -> int:
     return OK
 
 
-def _retry_all(integration: Integration, *, owner: str | None) -> Retried:
-    retried, away = Retried(), 0
+def _retry_all(integration: Integration, *, owner: str | None, release_brake: bool) -> Retried:
+    """While refusals are held back none of these tries declares a grant dead; so the brake is released when some of
+    them work again, and before only where that is wanted."""
+    retried = Retried()
+    is_on = integration.brake().on_since is not None
+    if is_on and release_brake:
+        retried.released = integration.release_brake()
+        is_on = False
+    _try_each(integration, retried, owner=owner, is_on=is_on)
+    if is_on and retried.alive and not retried.stopped:
+        retried.released, retried.held = integration.release_brake(), 0
+        _try_each(integration, retried, owner=owner, is_on=False, held_alone=True)
+    return retried
+
+
+def _try_each(
+    integration: Integration, retried: Retried, *, owner: str | None, is_on: bool, held_alone: bool = False
+) -> None:
+    away = 0
     for grant in _refused(integration, owner=owner):
+        if held_alone and not grant.is_held_back:
+            continue
         try:
             retried.alive.append(integration.retry(grant.person_id, owner=grant.owner))
             away = 0
         except ReauthorizationRequired as error:
             _count_refusal(retried, grant, error)
+        except RefusalHeldBack as error:
+            retried.held += 1
+            if not is_on:
+                retried.stopped = str(error)
+            elif retried.held == _ENOUGH and not retried.alive:
+                retried.stopped = (
+                    f"The platform refuses them still, the first {_ENOUGH} at least, so refusals stay held back. See "
+                    "what is wrong; if it means what it says, add --release-brake."
+                )
         except IntegrationRefused as error:
             retried.stopped = str(error)
-            break
         except TransientTokenError as error:
             retried.delayed += 1
             away += 1
             say_of(f"{who(grant)}:", str(error))
             if error.status == 429 or away == _ENOUGH:
-                retried.stopped = "The platform says slow down." if error.status == 429 else "It is out of order."
-                break
-    return retried
+                retried.stopped = (
+                    "The platform says slow down." if error.status == 429 else "The platform is out of order."
+                )
+        if retried.stopped:
+            return
 
 
 def _refused(integration: Integration, *, owner: str | None) -> Iterator[Grant]:
@@ -147,24 +182,26 @@ def _count_refusal(retried: Retried, grant: Grant, error: ReauthorizationRequire
     say_of(f"{who(grant)}:", f"refused once more: {reason}. The person must grant again.")
 
 
-def _tell_of_retries(retried: Retried, *, was_on: bool, json: bool) -> int:
+def _tell_of_retries(retried: Retried, *, json: bool) -> int:
     if json:
         write_json(
             {
-                "brake_released": was_on,
+                "brake_released": retried.released,
                 "alive": [as_json(grant) for grant in retried.alive],
                 "refused": retried.refused,
+                "held_back": retried.held,
                 "forgotten": retried.forgotten,
                 "delayed": retried.delayed,
                 "stopped": retried.stopped or None,
             }
         )
     else:
-        if was_on:
+        if retried.released:
             say("Refusals count again: a grant that is refused from now on is declared dead.")
         said = [
             (len(retried.alive), "work again"),
             (retried.refused, "refused once more"),
+            (retried.held, "refused and held back"),
             (retried.forgotten, "without a token that could be tried"),
             (retried.delayed, "put off"),
         ]

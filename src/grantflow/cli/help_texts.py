@@ -393,9 +393,9 @@ _GRANTS_RETRY = f"""\
 grantflow grants retry PERSON | --all-refused [OPTIONS]
 
 Try refused refresh tokens again, once the platform has mended what was wrong.
-They are kept for 30 days. With --all-refused the brake is released as well,
-behind which refusals are held back when there are suddenly many: see first
-what is wrong, for what is refused from then on is declared dead.
+They are kept for 30 days. Where refusals are held back, since there were
+suddenly many, --all-refused lets them count again as soon as some of these
+grants work; where none does, nothing is declared dead.
 
 {_PERSON_OF_GRANTS}
 
@@ -405,6 +405,8 @@ Examples
 
 Options
   --all-refused                all of them, one after another
+  --release-brake              let refusals count again in any case: what the
+                               platform refuses now is declared dead
   --owner OWNER                only those of this user of your own
 {_OWN}
   --json                       the result as one line of JSON

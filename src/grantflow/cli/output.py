@@ -127,21 +127,26 @@ def one_line(text: str) -> str:
     """What people typed elsewhere, with its control characters in letters: none of it moves a cursor, turns a line
     about or begins another.
     """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def write_json(value: Any) -> None:
     """One line; keys keep their order. Escaped is what a terminal might act on, and nothing else."""
+    write(_json(value))
+
+
+def _json(value: Any) -> str:
     written = json.dumps(value, ensure_ascii=False)
-    write("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written))
+    if written.isprintable():
+        return written
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written)
 
 
 def write_json_list(values: Iterable[Any]) -> None:
     """As `write_json` a list of them, each as soon as it is there."""
     before = "["
     for value in values:
-        written = json.dumps(value, ensure_ascii=False)
-        sys.stdout.write(before + "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in written))
+        sys.stdout.write(before + _json(value))
         before = ", "
     write("[]" if before == "[" else "]")
 
@@ -169,8 +174,8 @@ def write_table(
     wide at least."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in rows:
-            write("\t".join(row))
+        if rows:
+            write("\n".join("\t".join(row) for row in rows))
         return
     from rich.console import Console
     from rich.table import Column, Table

@@ -1,0 +1,53 @@
+"""The commands of docs/operations.md that work on one's own grants, typed into one shell from top to bottom."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from grantflow import Status
+from tests.cli.grants import own
+from tests.parts import ROOT
+from tests.whole.running import GRANTFLOW
+
+TEXT = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+SECTIONS = ("Who has granted, and why somebody was logged out", "The calendar: grants that nobody uses")
+
+
+def section(title: str) -> str:
+    return TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.slow
+def test_the_commands_on_grants_do_what_is_said_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [block for title in SECTIONS for block in re.findall(r"```sh\n(.*?)```", section(title), re.DOTALL)]
+    assert len(blocks) == 3
+    path = f"{Path(GRANTFLOW).parent}{os.pathsep}{os.environ['PATH']}"
+    with own(tmp_path, monkeypatch) as here:
+        here.grant("ada", "grace")
+        here.grant("soon", days_ago=80)
+        script = "\n".join(["set -eu", *blocks])
+        ended = subprocess.run(
+            ["sh", "-c", script],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        with here.integration() as integration:
+            grants = {grant.person_id: grant for grant in integration.grants()}
+    assert "Nobody was logged out: the grant works." in ended.stdout
+    assert "Of the grants that end within 14 days: 1 renewed." in ended.stderr
+    assert grants["id-grace"].status is Status.REVOKED
+    assert (grants["id-ada"].generation, grants["id-soon"].generation) == (2, 2)
+
+
+def test_every_command_on_grants_is_told_of_in_the_documents() -> None:
+    from grantflow.cli.program import COMMANDS
+
+    told = TEXT + (ROOT / "docs/moving-in.md").read_text(encoding="utf-8")
+    missing = [words for words in COMMANDS if words[0] == "grants" and " ".join(words) not in told]
+    assert missing == []
