@@ -177,6 +177,27 @@ def integration(
     return app
 
 
+def metrics_of(client: AsyncIntegration) -> Starlette:
+    """What Prometheus scrapes, at ``/metrics``: of this integration and this process. Needs the extra ``metrics``."""
+    from grantflow.client.adapters import prometheus
+
+    prometheus.measure(client)
+
+    def scrape(request: Request) -> Response:  # not async, so that a thread counts the grants
+        text, content_type = prometheus.exposition(accept=request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": content_type, "cache-control": "no-store"})
+
+    return Starlette(routes=[Route("/metrics", scrape, methods=["GET"])])
+
+
+def trace(client: AsyncIntegration) -> None:
+    """Have spans made where OpenTelemetry is installed; then none cost anything until it is given a provider."""
+    with contextlib.suppress(ModuleNotFoundError):
+        from grantflow.client.adapters import opentelemetry
+
+        opentelemetry.trace(client)
+
+
 def _to(path: str) -> Callable[[Request], Awaitable[Response]]:
     async def redirect(request: Request) -> Response:
         return RedirectResponse(path, status_code=303)

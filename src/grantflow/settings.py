@@ -184,8 +184,8 @@ class IntegrationSettings(_Settings):
     ``/oauth`` below it. Instead of ``client_secret`` and ``key``, a file that holds nothing else can be named:
     ``client_secret_file``, ``key_file``. While the client secret is replaced there may be another one,
     ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call the other side,
-    and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access tokens, at an
-    address of its own.
+    and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access tokens, and
+    ``metrics`` are for Prometheus, each at an address of its own; the latter also where only their port is set.
 
     The two endpoints lie below ``api_url`` unless they are named; where only the ``issuer`` is, they are what its
     metadata says (RFC 8414, OpenID Connect Discovery), and ``api_url`` is the issuer unless it is named too.
@@ -228,6 +228,13 @@ class IntegrationSettings(_Settings):
     token_api: bool = False
     token_api_host: Text = "127.0.0.1"
     token_api_port: Port = 8010
+    metrics: bool = False
+    metrics_host: Text = "127.0.0.1"
+    metrics_port: Port = 9464
+
+    @property
+    def has_metrics(self) -> bool:
+        return self.metrics or "metrics_port" in self.model_fields_set
 
     @property
     def discovers(self) -> bool:

@@ -134,6 +134,10 @@ Options
   --token-api-port PORT        [GRANTFLOW_TOKEN_API_PORT; 8010]
   --try-it                     let whoever granted post a message; it takes the
                                scopes people_read, rooms_read, messages_write
+  --metrics                    for Prometheus, at /metrics of an address of its
+                               own [GRANTFLOW_METRICS]
+  --metrics-host HOST          where [GRANTFLOW_METRICS_HOST; 127.0.0.1]
+  --metrics-port PORT          [GRANTFLOW_METRICS_PORT; 9464]
   --env-file FILE              settings that the environment does not have, such
                                as the portal's .env
   --data DIR                   where vault and certificates are kept

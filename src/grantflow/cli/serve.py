@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from starlette.applications import Starlette
 
-from grantflow.app import clock, integration
+from grantflow.app import clock, integration, metrics_of, trace
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, Open, OptionalPort, PortSetting, Switch
 from grantflow.cli.output import USAGE, Failure, aligned, say, write, write_json
@@ -38,6 +38,9 @@ def serve(
     token_api: Switch = False,
     token_api_host: str | None = None,
     token_api_port: OptionalPort = None,
+    metrics: Switch = False,
+    metrics_host: str | None = None,
+    metrics_port: OptionalPort = None,
     env_file: File = None,
     data: Data = None,
     open_: Open = False,
@@ -52,6 +55,9 @@ def serve(
         token_api=token_api or None,
         token_api_host=token_api_host,
         token_api_port=token_api_port,
+        metrics=metrics or None,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
     )
     host, port = _where_to_listen(settings)
     _refuse_plain_http_beyond_this_machine(settings, host=host, tls=tls)
@@ -61,6 +67,7 @@ def serve(
     with (
         bound(host, port, otherwise=_another_redirect_uri(settings, port=port)) as sockets,
         _token_api_bound(settings) as token_sockets,
+        _metrics_bound(settings) as metrics_sockets,
     ):
         local_url = address("https" if tls else "http", host, sockets)
         base_url = settings.public_url or _home_of(settings.redirect_uri) or local_url
@@ -70,17 +77,22 @@ def serve(
         listeners = [Listener(_app(client, settings, base_url=base_url, try_it=try_it), sockets, context)]
         if token_sockets:
             listeners.append(Listener(token_api_of(client), token_sockets, context))
+        if metrics_sockets:
+            listeners.append(Listener(metrics_of(client), metrics_sockets))
+        trace(client)
         _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
         if not settings.discovers:
             _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
         token_url = _token_url(settings, token_sockets, scheme="https" if tls else "http")
+        metrics_url = _metrics_url(settings, metrics_sockets)
 
         def on_ready() -> None:
             if json:
                 authority = str(made.authority) if made else None
                 told = {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
-                write_json(told | ({"token_url": token_url} if token_url else {}))
+                further = {"token_url": token_url, "metrics_url": metrics_url}
+                write_json(told | {name: url for name, url in further.items() if url})
             else:
                 say(f"The pages of {settings.name}. Ctrl-C stops them.\n")
                 rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
@@ -88,6 +100,8 @@ def serve(
                     rows.append(("Served at", local_url))
                 if token_url:
                     rows.append(("Token API", f"POST {token_url}"))
+                if metrics_url:
+                    rows.append(("Metrics", metrics_url))
                 write("\n".join(aligned([*rows, ("Vault", place_of_vault(settings, directory))])))
                 say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
             if open_:
@@ -108,6 +122,20 @@ def _token_api_bound(settings: IntegrationSettings) -> Iterator[Sequence[socket]
 
 def _token_url(settings: IntegrationSettings, sockets: Sequence[socket], *, scheme: str) -> str | None:
     return f"{address(scheme, settings.token_api_host, sockets)}{TOKEN}" if sockets else None
+
+
+@contextmanager
+def _metrics_bound(settings: IntegrationSettings) -> Iterator[Sequence[socket]]:
+    """At an address of their own, so that no proxy before the pages leads there; none where none are wanted."""
+    if not settings.has_metrics:
+        yield ()
+        return
+    with bound(settings.metrics_host, settings.metrics_port, flag="--metrics-port") as sockets:
+        yield sockets
+
+
+def _metrics_url(settings: IntegrationSettings, sockets: Sequence[socket]) -> str | None:
+    return f"{address('http', settings.metrics_host, sockets)}/metrics" if sockets else None
 
 
 def _client(

@@ -57,7 +57,7 @@ def measure(
     integration.observe(_Counting(families, name))
 
 
-def exposition(registry: CollectorRegistry, *, accept: str = "") -> tuple[bytes, str]:
+def exposition(registry: CollectorRegistry = REGISTRY, *, accept: str = "") -> tuple[bytes, str]:
     """All of the registry, in the format that the header `Accept` asks for, and the content type."""
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
