@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from grantflow import GrantflowError, Integration, KeyRing, SqliteVault
+from grantflow import GrantflowError, Integration, KeyRing, open_vault
 from tests.client.conftest import REDIRECT_URI, SCOPES
 
 
@@ -22,7 +22,7 @@ def do(own: Integration, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(options: dict[str, Any]) -> None:
-    vault = SqliteVault(options.pop("vault"), keys=KeyRing(options.pop("key")))
+    vault = open_vault(options.pop("vault"), keys=KeyRing(options.pop("key")))
     with Integration(**options, redirect_uri=REDIRECT_URI, scopes=SCOPES, vault=vault) as own:
         for line in sys.stdin:
             try:

@@ -4,11 +4,10 @@ own succeeds, in twenty tabs, in any order, and on another node."""
 
 import json
 import random
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -33,6 +32,7 @@ from grantflow.protocol.redirect_uri import with_parameters
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, foreign_platform
 from tests.client.shells import Either, Kinds, granted, jar
+from tests.engines import BOTH, OnServer
 from tests.parts import ROOT
 from tests.whole.running import environment
 
@@ -41,13 +41,14 @@ Cookies: TypeAlias = Mapping[str, str]
 
 def rows(world: World) -> dict[str, list[tuple[object, ...]]]:
     """All that the vault holds: grants with their sealed tokens, spent states, whatever else it has."""
-    with closing(sqlite3.connect(world.path)) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: sorted(database.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}
+    of_postgres = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+    of_sqlite = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    tables = world.home.ask(of_postgres if isinstance(world.home, OnServer) else of_sqlite)
+    return {name: sorted(world.home.ask(f"SELECT * FROM {name}"), key=repr) for (name,) in tables}
 
 
 def bytes_of(world: World) -> list[bytes]:
-    """The vault's file and the log beside it."""
+    """The vault's file and the log beside it, where it is one."""
     return [path.read_bytes() for path in (world.path, world.path.with_name(f"{world.path.name}-wal")) if path.exists()]
 
 
@@ -148,6 +149,7 @@ def told_by(world: World, integration: Either, begun: BegunAuthorization) -> Com
     return integration.complete(answer_to(world, begun), jar(begun))
 
 
+@BOTH
 def test_w10_w28_an_answer_that_comes_again_changes_nothing_not_even_with_a_fresh_code(
     world: World, either: Kinds
 ) -> None:
@@ -164,6 +166,7 @@ def test_w10_w28_an_answer_that_comes_again_changes_nothing_not_even_with_a_fres
     assert {type(end) for end in ends} == {ReusedState}
 
 
+@BOTH
 def test_w10_an_answer_after_ten_minutes_changes_nothing(world: World, either: Kinds) -> None:
     integration = either()
     grant = granted(integration, world)
@@ -174,6 +177,7 @@ def test_w10_an_answer_after_ten_minutes_changes_nothing(world: World, either: K
         integration.complete(answer, jar(begun))
 
 
+@BOTH
 def test_if_another_account_comes_back_nothing_is_replaced_and_what_came_is_ended(world: World, either: Kinds) -> None:
     """Who granted is known only after the exchange, so one request is made; its tokens are kept nowhere."""
     integration = either(revocation_url=f"{world.api_url}/revoke")
@@ -195,6 +199,7 @@ def grant_without_extras(grant: CompletedGrant) -> object:
     return Grant(**{field.name: getattr(grant, field.name) for field in fields(Grant)})
 
 
+@BOTH
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_parallel_tabs_all_succeed_whatever_the_order_of_their_answers(
     world: World, either: Kinds, seed: int
@@ -262,7 +267,7 @@ class Node:
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
             "api_url": world.api_url,
-            "vault": str(world.path),
+            "vault": world.where,
             "key": world.key,
         }
         self._process = subprocess.Popen(
@@ -298,6 +303,7 @@ def nodes(world: World) -> Iterator[tuple[Node, Node]]:
         node.kill()
 
 
+@BOTH
 @pytest.mark.slow
 def test_w16_what_one_node_began_another_completes_and_both_call(world: World, nodes: tuple[Node, Node]) -> None:
     here, there = nodes
@@ -310,6 +316,7 @@ def test_w16_what_one_node_began_another_completes_and_both_call(world: World, n
     assert there.said == {"status": 200, "id": "id-ada"}
 
 
+@BOTH
 @pytest.mark.slow
 def test_w28_of_two_nodes_with_one_answer_one_completes_it_and_the_other_sends_nothing(
     world: World, nodes: tuple[Node, Node]
@@ -326,6 +333,7 @@ def test_w28_of_two_nodes_with_one_answer_one_completes_it_and_the_other_sends_n
         assert world.platform.counts["exchange"] == round_ + 1
 
 
+@BOTH
 @pytest.mark.slow
 def test_w10_without_its_cookie_another_node_refuses_as_the_first_one_does(
     world: World, nodes: tuple[Node, Node]
