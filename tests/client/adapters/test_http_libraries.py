@@ -3,7 +3,8 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -140,6 +141,31 @@ def test_a_foreign_address_is_refused_before_anything_is_sent(library: Library, 
 
 
 @each_library
+def test_no_way_of_writing_an_address_leads_a_token_to_a_foreign_host(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    """The origin is that which the library itself will connect to, however it reads such an address."""
+    with foreign_platform() as (stranger, stranger_url):
+        send = opened(library, world, stack)
+        own, foreign = (url.removeprefix("http://").partition("/")[0] for url in (world.api_url, stranger_url))
+        for authority in (
+            f"{own}@{foreign}",
+            f"{own}:80@{foreign}",
+            f"{own}\\@{foreign}",
+            f"{foreign}\\@{own}",
+            f"{foreign}#@{own}",
+            f"{foreign}?@{own}",
+            f"{own}%40{foreign}",
+            f"{own}%2f@{foreign}",
+            f"{own}\t@{foreign}",
+            f"LOCALHOST:{foreign.rpartition(':')[2]}",
+        ):
+            with suppress(Exception):  # its own refusal is as good as ours
+                send("GET", f"http://{authority}/v1/people/me")
+        assert [token for _, token in stranger.seen if token.startswith("Bearer")] == []
+
+
+@each_library
 def test_a_redirect_to_a_foreign_host_carries_no_token_and_renews_nothing(
     library: Library, world: World, stack: ExitStack
 ) -> None:
@@ -261,6 +287,18 @@ def test_an_auth_of_the_other_kind_says_so(world: World) -> None:
     refused = pytest.raises(TypeError, match="needs the auth of an Integration")
     with httpx2.Client(auth=grant_auth(world.async_integration(), "id-ada")) as client, refused:
         client.get(f"{world.api_url}/people/me")
+
+
+def test_w32_fifty_threads_of_one_session_cost_one_refresh(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.wait = 0.2
+    with GrantSession(integration, "id-ada") as session, ThreadPoolExecutor(50) as threads:
+        world.platform.expire_access_tokens()
+        answers = list(threads.map(lambda _: session.post("messages", data=BODY).status_code, range(50)))
+    assert answers == [200] * 50
+    assert world.platform.counts["refresh"] == 1
+    assert world.platform.bodies == [BODY] * 50
 
 
 def test_a_request_that_was_prepared_can_be_sent_again_and_keeps_no_token(world: World) -> None:

@@ -1,7 +1,7 @@
 """The living client in requests: a transport adapter, which sees each request that leaves, redirected ones too."""
 
 from contextlib import closing
-from copy import copy
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,9 @@ class GrantSession(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         # As httpx2 merges them: a path with a slash in front lies under the API's URL too.
-        address = url if "://" in url else self._base + url.removeprefix("/")
+        address = url.decode() if isinstance(url, bytes) else str(url)
+        if "://" not in address:
+            address = self._base + address.removeprefix("/")
         return super().request(method, address, *args, **options)
 
 
@@ -68,10 +70,17 @@ class GrantAdapter(BaseAdapter):
         self._through.close()
 
 
+@lru_cache(maxsize=64)
+def _host_and_port(netloc: str) -> tuple[str, int | None]:
+    at = urlsplit(f"//{netloc}")
+    return at.hostname or "", at.port
+
+
 def _carrying(call: Call, request: requests.PreparedRequest, body: Body) -> requests.PreparedRequest:
     # A copy, since the session makes redirected requests from the original: that one never holds a token. Its own
     # copy() copies the cookies as well, which takes longer than all the rest.
-    carrying = copy(request)
+    carrying = requests.PreparedRequest()
+    vars(carrying).update(vars(request))
     carrying.headers = request.headers.copy()
     if call.again:
         body.rewind()
