@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import signal
 import stat
 import subprocess
@@ -332,3 +333,32 @@ def test_after_kill_9_the_same_command_goes_on_and_nothing_comes_in_twice(here: 
     told = json.loads(ended.stdout)
     assert (told["entries"], told["unchanged"], told["adopted"]) == (count, before, count - before)
     assert len({grant.person_id for grant in grants(here)}) == count
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_while_it_asks_whose_they_are_it_loses_no_token(here: Own, tmp_path: Path) -> None:
+    people = [f"person-{number:02}" for number in range(40)]
+    lines = {person: here.line(person) for person in people}
+    path = written(tmp_path, json.dumps([{"refresh_token": line.refresh} for line in lines.values()]))
+    command = [sys.executable, "-c", "from grantflow.cli import main; main()", "grants", "import", path]
+    chance = random.Random(7)
+    for _ in range(5):
+        asked = here.platform.counts["token"]
+        killed = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        while here.platform.counts["token"] == asked and killed.poll() is None:
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.06))
+        killed.kill()
+        killed.wait()
+    ended = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(ended.stdout)
+    assert (told["entries"], told["failed"], told["nameless"]) == (40, [], 0)
+    with here.integration() as integration:
+        found = {grant.person_id: grant for grant in integration.grants()}
+        assert set(found) == {f"id-{person}" for person in people}
+        for person, line in lines.items():
+            stored = integration._parts.vault.find(found[f"id-{person}"].key)
+            assert stored is not None
+            assert stored.refresh_token is not None
+            assert stored.refresh_token.reveal() == line.refresh
+            assert integration.client_for(f"id-{person}").get("people/me").status_code == 200

@@ -129,3 +129,16 @@ def test_another_account_can_be_chosen_at_the_platform(sample: Sample) -> None:
     with sample.http() as http:
         assert asked(http.get("/connect?switch=1"))["prompt"] == "select_account"
         assert "prompt" not in asked(http.get("/connect"))
+
+
+def test_w34_whoever_grants_again_from_the_middle_of_something_goes_on_there_with_the_same_grant(
+    sample: Sample,
+) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        (grant,) = sample.elsewhere().grants()
+        sample.world.platform.end_grants()
+        page = sample.grant(visitor, start=f"/connect?grant={grant.id}&return_to=%2Fnotes%3Fa%3D1")
+        assert dict(page.links)["Go on where you were"] == f"{sample.url}/notes?a=1"
+        (again,) = sample.elsewhere().grants()
+        assert (again.id, again.generation) == (grant.id, grant.generation + 1)

@@ -90,7 +90,8 @@ def _take_in(
     left = list(range(len(batch)))
     while left:
         numbers = left
-        seen = yield from load(lambda: [_look(parts, batch[number]) for number in numbers])  # noqa: B023  performed here
+        # So many reads as a write is performed: on an event loop they would keep everybody else waiting.
+        seen = yield from save(lambda: [_look(parts, batch[number]) for number in numbers])  # noqa: B023  performed here
         now = yield from current_time()
         coming: list[tuple[int, Adoption, Adopting]] = []
         for number, found in zip(numbers, seen, strict=True):
