@@ -1,37 +1,43 @@
-"""How many grants there are: counted in an index, in nobody's way."""
+"""How many grants there are: counted in an index, in nobody's way, in either database."""
 
-import sqlite3
 import threading
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from grantflow import Status
 from grantflow.client.vault import sql_vault
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID
+from tests.engines import BOTH, OnServer
 
-COLUMNS = "id, integration, owner, person_id, status, scopes, generation, tokens, granted_at, refresh_expires_at"
+MANY = 20_000
 
 
-def fill(world: World, number: int) -> None:
-    statuses = (
-        ["ACTIVE"] * 95 + ["REFRESH_DELAYED", "REAUTHORIZATION_REQUIRED", "REAUTHORIZATION_REQUIRED"] + ["REVOKED"] * 2
+@pytest.fixture
+def crowd(world: World) -> World:
+    """Many grants, written past the vault: of each hundred 95 are active, and each ends a minute after the last one."""
+    world.integration()
+    of_hundred = "n - n / 100 * 100"
+    state = f"CASE WHEN {of_hundred} < 95 THEN 'ACTIVE' WHEN {of_hundred} < 96 THEN 'REFRESH_DELAYED' "
+    state += f"WHEN {of_hundred} < 98 THEN 'REAUTHORIZATION_REQUIRED' ELSE 'REVOKED' END"
+    tokens = "decode(repeat('00', 400), 'hex')" if isinstance(world.home, OnServer) else "zeroblob(400)"
+    world.home.ask(
+        f"WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MANY - 1}) "
+        "INSERT INTO grants (id, integration, owner, person_id, status, scopes, generation, tokens, granted_at, "
+        "refresh_expires_at) "
+        f"SELECT 'g' || n, '{CLIENT_ID}', 'o' || n, 'p' || n, {state}, 'a', 1, {tokens}, 1.0, "
+        "CAST(:now AS DOUBLE PRECISION) + n * 60 FROM numbers",
+        now=world.clock.now().timestamp(),
     )
-    now = world.clock.now().timestamp()
-    rows = (
-        (f"g{each}", CLIENT_ID, f"o{each}", f"p{each}", statuses[each % 100], "a", 1, b"x" * 400, now, now + each * 60)
-        for each in range(number)
-    )
-    with sqlite3.connect(world.path) as database:
-        database.executemany(f"INSERT INTO grants ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        database.execute("ANALYZE")
+    world.home.ask("VACUUM ANALYZE grants" if isinstance(world.home, OnServer) else "ANALYZE")
+    return world
 
 
-def test_grants_are_counted_by_status_and_by_when_they_end(world: World) -> None:
-    integration = world.integration()
-    assert set(integration.overview().grants.values()) == {0}
-    fill(world, 20_000)
-    overview = integration.overview(ending_within=timedelta(minutes=999))
+@BOTH
+def test_grants_are_counted_by_status_and_by_when_they_end(crowd: World) -> None:
+    overview = crowd.integration().overview(ending_within=timedelta(minutes=999))
     assert overview.grants == {
         Status.ACTIVE: 19_000,
         Status.REFRESH_DELAYED: 200,
@@ -39,20 +45,24 @@ def test_grants_are_counted_by_status_and_by_when_they_end(world: World) -> None
         Status.REVOKED: 400,
     }
     assert overview.ending == 960, "of the first thousand, those on which calls may be made"
-    assert world.integration(client_id="Cother").overview().grants[Status.ACTIVE] == 0
+    assert set(crowd.integration(client_id="Cother").overview().grants.values()) == {0}
 
 
-def test_counting_reads_two_indexes_and_no_row_of_all_grants(world: World) -> None:
-    world.integration()
-    fill(world, 20_000)
-    with sqlite3.connect(world.path) as database:
-        for statement, index in [
-            (sql_vault._CENSUS, "SEARCH grants USING COVERING INDEX grants_by_status (integration=?)"),
-            (sql_vault._ENDING, "SEARCH grants USING INDEX grants_by_end (integration=? AND refresh_expires_at<?)"),
-        ]:
-            named = {"integration": CLIENT_ID, "before": 1.0}
-            plan = database.execute(f"EXPLAIN QUERY PLAN {statement}", named).fetchall()
-            assert [step[3] for step in plan] == [index]
+@BOTH
+def test_counting_reads_two_indexes_and_not_all_grants(crowd: World) -> None:
+    named = {"integration": CLIENT_ID, "before": crowd.clock.now().timestamp() + 600}
+    for statement, index in [(sql_vault._CENSUS, "grants_by_status"), (sql_vault._ENDING, "grants_by_end")]:
+        of = {name: value for name, value in named.items() if f":{name}" in statement}
+        if isinstance(crowd.home, OnServer):
+            rows = crowd.home.ask(f"EXPLAIN (COSTS OFF) {statement}", **of)
+            plan = " ".join(str(row[0]) for row in rows)
+            assert index in plan, plan
+            assert "Seq Scan" not in plan, plan
+        else:
+            plan = " ".join(str(row[3]) for row in crowd.home.ask(f"EXPLAIN QUERY PLAN {statement}", **of))
+            assert plan.startswith("SEARCH grants USING"), plan
+            assert f"INDEX {index} (integration=?" in plan, plan
+            assert "TEMP B-TREE" not in plan, plan
 
 
 def test_whoever_counts_keeps_no_caller_waiting(world: World) -> None:
@@ -60,11 +70,13 @@ def test_whoever_counts_keeps_no_caller_waiting(world: World) -> None:
     integration = world.integration()
     world.grant(integration)
     vault: Any = integration._parts.vault
+    counted: list[Any] = []
+
+    def count() -> None:
+        counted.append(vault.census(CLIENT_ID, ending_before=world.clock.now()))
+
     with vault._here().reading, vault._here().writing:
-        counted: list[Any] = []
-        counting = threading.Thread(
-            target=lambda: counted.append(vault.census(CLIENT_ID, ending_before=world.clock.now()))
-        )
+        counting = threading.Thread(target=count)
         counting.start()
         counting.join(5)
         assert counted, "it waited for the connections that callers use"
