@@ -149,11 +149,12 @@ class KeyRing:
 
     @classmethod
     def from_env(cls, name: str = "GRANTFLOW_KEY", *, environ: Mapping[str, str] = os.environ) -> "KeyRing":
-        """Read the ring from an environment variable: the primary key, then, after commas, previous ones.
+        """Read the ring from an environment variable: the primary key, then, after commas or in further lines, previous
+        ones.
 
         Raises `MissingKey` where it is not set, `MalformedKey` where it holds something else.
         """
-        keys = [key.strip() for key in environ.get(name, "").split(",") if key.strip()]
+        keys = environ.get(name, "").replace(",", " ").split()
         if not keys:
             raise MissingKey(f"{name} is not set, and Grantflow stores no token unsealed. {HOW_TO_MAKE_A_KEY}")
         return cls(keys[0], keys[1:])

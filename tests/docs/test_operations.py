@@ -3,12 +3,16 @@
 import os
 import re
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from grantflow import Status
+from grantflow import KeyRing, Status
 from tests.cli.grants import own
+from tests.cli.test_own import SETTINGS
+from tests.client.vault_records import stored
+from tests.engines import BOTH, Home
 from tests.parts import ROOT
 from tests.whole.running import GRANTFLOW
 
@@ -51,3 +55,29 @@ def test_every_command_on_grants_is_told_of_in_the_documents() -> None:
     told = TEXT + (ROOT / "docs/moving-in.md").read_text(encoding="utf-8")
     missing = [words for words in COMMANDS if words[0] == "grants" and " ".join(words) not in told]
     assert missing == []
+
+
+@BOTH
+@pytest.mark.slow
+def test_a_key_is_replaced_by_the_commands_that_are_shown(home: Home, tmp_path: Path) -> None:
+    old = KeyRing.new_key()
+    (tmp_path / "grantflow.key").write_text(f"{old}\n")
+    with closing(home.open(KeyRing(old))) as vault:
+        for person in ("ada", "grace"):
+            vault.enter(stored(person))
+    blocks = re.findall(r"```sh\n(.*?)```", section("A key is replaced"), re.DOTALL)
+    settings = {name: value for name, value in SETTINGS.items() if name != "GRANTFLOW_KEY"}
+    path = f"{Path(GRANTFLOW).parent}{os.pathsep}{os.environ['PATH']}"
+    ended = subprocess.run(
+        ["sh", "-c", "\n".join(["set -eu", *blocks])],
+        cwd=tmp_path,
+        env={**os.environ, **settings, "PATH": path, "GRANTFLOW_VAULT": home.where, "GRANTFLOW_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    new = (tmp_path / "new.key").read_text().strip()
+    assert f"2 grants were sealed anew; key {KeyRing(new).key_id} is the primary one." in ended.stdout
+    assert f"Key {KeyRing(old).key_id} seals no grant any more." in ended.stderr
+    with closing(home.open(KeyRing(new))) as vault:
+        assert vault.find(stored().grant.key) == stored()
