@@ -37,7 +37,7 @@ def visit(browser: Browser) -> Iterator[BrowserContext]:
 
 def begin(page: Page, platform: Up, person: dict[str, str]) -> None:
     """To the consent page, by way of the sign-in page where nobody is signed in."""
-    page.goto(f"{platform.integration_url}connect")
+    page.goto(f"{platform.integration_url}/connect")
     if page.get_by_label("Email").is_visible():
         page.get_by_label("Email").fill(person["email"])
         page.get_by_label("Password", exact=True).fill(person["password"])
