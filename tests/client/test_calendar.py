@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from grantflow import ExistingTokens, Integration, KeptAlive, Person, ReauthorizationRequired, Status
+from grantflow import ExistingTokens, GrantflowError, Integration, KeptAlive, Person, ReauthorizationRequired, Status
 from grantflow.client.grant import Grant
 from grantflow.client.vault.postgres import _in_its_words
 from grantflow.protocol.secret import Secret
@@ -230,6 +230,28 @@ def test_one_that_is_refused_or_fails_keeps_the_others_from_nothing(world: World
     world.platform.line("ada").alive = False
     kept = integration.keep_alive(7 * DAY)
     assert kept == KeptAlive(prolonged=2, refused=1)
+
+
+def test_what_is_held_back_is_left_alone_and_the_others_are_kept_alive(world: World) -> None:
+    integration = world.integration()
+    people = [f"person-{number}" for number in range(24)]
+    adopted(world, integration, *people, days=5)
+    for line in world.platform.lines:
+        line.alive = False
+    for person in people:
+        with pytest.raises(GrantflowError):
+            integration.refresh(f"id-{person}")
+    adopted(world, integration, "ada", days=6)
+    sent = world.platform.counts["token"]
+    assert integration.keep_alive(7 * DAY) == KeptAlive(prolonged=1, delayed=4)
+    assert world.platform.counts["token"] == sent + 1
+    adopted(world, integration, *(f"dead-{number}" for number in range(9)), days=4)
+    for line in world.platform.lines:
+        line.alive = False
+    kept = integration.keep_alive(7 * DAY)
+    assert kept.stopped is not None
+    assert "until an operator has looked" in kept.stopped
+    assert world.platform.counts["token"] == sent + 6, "five more were asked for"
 
 
 def test_where_the_end_does_not_slide_that_is_told_and_the_others_are_tried_all_the_same(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
+from grantflow.client.flows import brake
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.refreshing import NO_TOKEN, refresh
 from grantflow.client.grant import Grant, KeptAlive, Status
@@ -63,23 +64,32 @@ def _keep(parts: Parts, grant: Grant, row: _Row) -> Flow[None]:
     if stored is None or not works or stored.grant.generation != grant.generation:
         row.add(unneeded=1)  # somebody was here since the page was read
         return
+    if stored.grant.is_held_back and (yield from brake.is_on(parts)):
+        row.add(delayed=1)  # it is not asked for until an operator has looked; the others are
+        return
     rejected = NO_TOKEN if stored.access_token is None else stored.access_token
     try:
         renewed = yield from refresh(parts, grant.key, rejected=rejected)
+    except RefusalHeldBack as error:
+        _put_off(row, why=str(error))
     except ReauthorizationRequired:
         row.add(refused=1)
     except IntegrationRefused as error:
         row.stop(str(error))
     except TransientTokenError as error:
-        row.add(delayed=1)
-        row.away += 1
+        _put_off(row, why="The platform is out of order.")
         if error.status == 429:
             row.stop(f"The platform says slow down; ask it again in {error.retry_after:.0f} s.")
-        elif row.away == _ENOUGH:
-            row.stop("The platform is out of order.")
     else:
         row.away = 0
         _count(renewed.grant, row, was=grant.refresh_expires_at)
+
+
+def _put_off(row: _Row, *, why: str) -> None:
+    row.add(delayed=1)
+    row.away += 1
+    if row.away == _ENOUGH:
+        row.stop(why)
 
 
 def _count(renewed: Grant, row: _Row, *, was: datetime | None) -> None:
