@@ -168,9 +168,10 @@ def test_a_platform_that_is_away_is_a_503_that_says_when_to_come_again(world: Wo
         world.platform.answers.append(Answer(503, "", {"Retry-After": "7"}))
         told = grace.see("GET", f"{url}/spaces")
         assert (told.status_code, told.headers["retry-after"]) == (503, "7")
-        assert "cannot be reached right now" in told.text
+        assert "cannot be reached right now" in grace.open(f"{url}/spaces?tab=2").words
         world.clock.advance(seconds=8)
-        assert "spaces of Ada" in grace.open(f"{url}/spaces").text
+        assert "spaces of Ada" in grace.press("Try again").text
+        assert grace.page.url == f"{url}/spaces?tab=2"
 
 
 @each_host
@@ -230,6 +231,17 @@ def test_in_django_who_is_not_signed_in_is_sent_to_sign_in_before_they_grant(wor
         302,
         "/sign-in?next=%2Fwebex%2Fconnect%3Freturn_to%3D%2Fspaces",
     )
+
+
+def test_without_users_of_its_own_the_host_knows_a_person_by_the_pages_cookie(world: World) -> None:
+    app = flask.Flask("host")
+    webex = in_flask.mount(app, world.integration(redirect_uri="http://localhost/webex/oauth"), ABOUT)
+    app.add_url_rule("/me", view_func=lambda: webex.client().get("people/me").json()["displayName"], endpoint="me")
+    browser = app.test_client()
+    begun = browser.get("/webex/connect?return_to=/me").headers["location"]
+    browser.get(world.platform.accept(begun))
+    assert browser.get("/me").text == "Ada"
+    assert app.test_client().get("/me").headers["location"] == "http://localhost/webex/?return_to=%2Fme"
 
 
 def test_an_application_below_a_path_that_the_server_takes_away_has_its_pages_there(world: World) -> None:

@@ -99,12 +99,14 @@ class Answered:
 
 
 class PagesAtOnce:
-    """What `integration_pages` makes, for host applications that block; with the same options.
+    """What `integration_pages` makes, for host applications that block; with the same options but `try_it`.
 
     `knows_owners`: whether each HostRequest says whose user sent it.
     """
 
     def __init__(self, integration: Integration, about: About, *, knows_owners: bool, **options: Any) -> None:
+        if options.get("try_it"):
+            raise ValueError("try_it needs an event loop, which is not there in a host application that blocks.")
         self._integration = integration
         owner_of = (lambda request: request.scope[_OWNER]) if knows_owners else None
         self._pages = integration_pages(AtOnce(integration), about, owner_of=owner_of, **options)

@@ -19,6 +19,7 @@ from grantflow.client.pages.records import Handler
 from grantflow.client.pending import check_return_to
 from grantflow.web.errors import PageError, prefers_json
 from grantflow.web.headers import page_headers
+from grantflow.web.site import Link
 
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -30,7 +31,7 @@ async def answer_refusal(
     if isinstance(error, ReauthorizationRequired):
         return _to_grant(mount, request, error)
     if isinstance(error, TransientTokenError | IntegrationRefused):
-        return await handlers[PageError](request, _passing(mount, error))
+        return await handlers[PageError](request, _passing(mount, request, error))
     for kind, handler in handlers.items():
         if isinstance(kind, type) and issubclass(kind, GrantflowError) and isinstance(error, kind):
             return await handler(request, error)
@@ -64,15 +65,15 @@ def _place_of(request: Request, mount: Mount) -> str | None:
         return None
 
 
-def _passing(mount: Mount, error: TransientTokenError | IntegrationRefused) -> PageError:
-    notice = trouble(error, about=mount.about, reference="")
-    retry_after = max(1, round(error.retry_after))
+def _passing(mount: Mount, request: Request, error: TransientTokenError | IntegrationRefused) -> PageError:
+    notice, place = trouble(error, about=mount.about, reference=""), _place_of(request, mount)
     return PageError(
         503,
         notice.title,
         why=notice.text,
-        next_step="Then reload this page.",
+        next_step="",
         kind=notice.kind,
+        actions=(Link("Try again", mount.site.origin + place, "primary"),) if place else (),
         reason=str(error),
-        headers={"Retry-After": str(retry_after)},
+        headers={"Retry-After": str(max(1, round(error.retry_after)))},
     )
