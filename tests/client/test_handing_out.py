@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from grantflow import AccessToken, IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow.client.events import Kind
 from tests.client.conftest import World
 from tests.client.foreign import Answer
 
@@ -51,6 +52,17 @@ def test_a_rejected_token_is_renewed_once_however_often_it_is_reported(world: Wo
     assert world.platform.counts["refresh"] == 1
     assert integration.access_token("id-ada", rejected="some other token").token == others[0].token
     assert world.platform.counts["refresh"] == 1
+
+
+def test_who_is_given_a_token_is_in_the_audit_log_where_that_is_said(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    before = len(integration.history("id-ada"))
+    integration.access_token("id-ada")
+    assert len(integration.history("id-ada")) == before
+    token = integration.access_token("id-ada", actor="a report").token
+    event = integration.history("id-ada")[-1]
+    assert (event.kind, event.actor, event.token) == (Kind.HANDED_OUT, "a report", token.fingerprint())
 
 
 def test_while_the_platform_is_away_a_token_with_some_life_left_is_better_than_none(world: World) -> None:

@@ -270,7 +270,8 @@ _TOKEN = f"""\
 grantflow token [PERSON] [OPTIONS]
 
 Print a living access token, alone, for programs that call the API by
-themselves. It is renewed first, where its time is as good as over.
+themselves. It is renewed first, where its time is as good as over. The audit
+log says that it was handed out.
 
 {_PERSON}
 

@@ -17,7 +17,7 @@ def token(
         if check:  # which renews it where the API refuses it
             with integration.client_for(grant.person_id, owner=grant.owner) as client:
                 client.get("people/me")
-        handed = integration.access_token(grant.person_id, owner=grant.owner)
+        handed = integration.access_token(grant.person_id, owner=grant.owner, actor="grantflow token")
         now = integration.now()
     if sys.stdout.isatty():
         say("warning: Whoever sees this token can act in the person's name. Hand it on by a pipe, or by $(...).")

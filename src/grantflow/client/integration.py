@@ -20,7 +20,7 @@ from grantflow.client.flows.adopting import adopt, take_in
 from grantflow.client.flows.calling import call
 from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
-from grantflow.client.flows.handing_out import hand_out
+from grantflow.client.flows.handing_out import hand_out, hand_out_to
 from grantflow.client.flows.keeping_alive import keep_alive
 from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
@@ -233,9 +233,13 @@ class _Made:
         now, digest = self.now(), Secret(f"form {form}").digest()
         return save(lambda: self._parts.vault.spend(digest, now=now, until=now + timedelta(seconds=seconds)))
 
-    def _hand_out(self, person_id: str, owner: str | None, rejected: str | Secret | None) -> Flow[AccessToken]:
-        token = Secret(rejected) if isinstance(rejected, str) else rejected
-        return hand_out(self._parts, self._parts.key(person_id, owner), rejected=token)
+    def _hand_out(
+        self, person_id: str, owner: str | None, rejected: str | Secret | None, actor: str | None
+    ) -> Flow[AccessToken]:
+        token, key = Secret(rejected) if isinstance(rejected, str) else rejected, self._parts.key(person_id, owner)
+        if actor is None:
+            return hand_out(self._parts, key, rejected=token)
+        return hand_out_to(self._parts, key, rejected=token, actor=actor)
 
     def _callers(self) -> Flow[Sequence[Caller]]:
         return load(lambda: self._parts.vault.callers(self.client_id))
@@ -481,14 +485,20 @@ class Integration(_Made):
         return self._shell.perform(self._refresh(person_id, owner, rejected))
 
     def access_token(
-        self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None
+        self,
+        person_id: str,
+        *,
+        owner: str | None = None,
+        rejected: str | Secret | None = None,
+        actor: str | None = None,
     ) -> AccessToken:
         """A living access token, for programs that call the API by other means than `client_for`; renewed where its
-        time is as good as over, or where it is the one that the API has `rejected`.
+        time is as good as over, or where it is the one that the API has `rejected`. `actor` is who is given it: then
+        the audit log says so.
 
         Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
         """
-        return self._shell.perform(self._hand_out(person_id, owner, rejected))
+        return self._shell.perform(self._hand_out(person_id, owner, rejected, actor))
 
     def revoke(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> Revocation:
         """Forget the grant here, and end it at the platform where that can be asked; tells which happened.
@@ -715,10 +725,15 @@ class AsyncIntegration(_Made):
         return await self._shell.perform(self._refresh(person_id, owner, rejected))
 
     async def access_token(
-        self, person_id: str, *, owner: str | None = None, rejected: str | Secret | None = None
+        self,
+        person_id: str,
+        *,
+        owner: str | None = None,
+        rejected: str | Secret | None = None,
+        actor: str | None = None,
     ) -> AccessToken:
         """As `Integration.access_token`."""
-        return await self._shell.perform(self._hand_out(person_id, owner, rejected))
+        return await self._shell.perform(self._hand_out(person_id, owner, rejected, actor))
 
     async def revoke(self, person_id: str, *, owner: str | None = None, actor: str | None = None) -> Revocation:
         """As `Integration.revoke`."""

@@ -1,12 +1,27 @@
 """Hand out an access token that lives, to a program that makes its calls by other means than `client_for`."""
 
+from datetime import datetime
+
 from grantflow.client import rules
 from grantflow.client.errors import IntegrationRefused, TransientTokenError
+from grantflow.client.events import Event, Kind
 from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.recording import record
 from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
 from grantflow.client.grant import AccessToken, GrantKey, StoredGrant
 from grantflow.client.steps import Flow, current_time
 from grantflow.protocol.secret import Secret
+
+
+def hand_out_to(parts: Parts, key: GrantKey, *, rejected: Secret | None, actor: str) -> Flow[AccessToken]:
+    """The same, and in the audit log who was given it, before it leaves."""
+    handed = yield from hand_out(parts, key, rejected=rejected)
+    yield from record(parts, hand_over_of(parts, handed, now=(yield from current_time()), actor=actor))
+    return handed
+
+
+def hand_over_of(parts: Parts, handed: AccessToken, *, now: datetime, actor: str) -> Event:
+    return parts.event(Kind.HANDED_OUT, handed.grant, at=now, token=handed.token.fingerprint(), actor=actor)
 
 
 def hand_out(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[AccessToken]:

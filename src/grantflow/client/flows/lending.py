@@ -5,8 +5,7 @@ from typing import Final
 
 from grantflow.client.callers import AddedCaller, Caller, new_caller
 from grantflow.client.errors import CallerExists, GrantGone, NotForCaller, TransientTokenError, UnknownCaller
-from grantflow.client.events import Kind
-from grantflow.client.flows.handing_out import hand_out
+from grantflow.client.flows.handing_out import hand_out, hand_over_of
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.recording import tell
 from grantflow.client.grant import AccessToken, Grant
@@ -43,9 +42,7 @@ def lend(parts: Parts, key: Secret, *, person: str | None, rejected: Secret | No
         yield from _check_may_report(parts, grant, rejected)
     handed = yield from hand_out(parts, grant.key, rejected=rejected)
     now = yield from current_time()
-    event = parts.event(
-        Kind.HANDED_OUT, handed.grant, at=now, token=handed.token.fingerprint(), actor=f"caller {caller.name}"
-    )
+    event = hand_over_of(parts, handed, now=now, actor=f"caller {caller.name}")
     yield from save(lambda: parts.vault.record_hand_over(event, caller=caller.name))
     yield from tell(parts, event)
     return handed
