@@ -47,7 +47,7 @@ def found(own: Own, *arguments: str, **env: str) -> tuple[int, dict[str, list[tu
 def test_where_all_is_well_each_check_says_so(own: Own) -> None:
     code, findings = found(own)
     assert code == 0
-    checks = "settings, key, vault, scopes, redirect URI, TLS, platform, clock, metadata, client secret"
+    checks = "settings, key, scopes, vault, redirect URI, TLS, platform, clock, metadata, client secret"
     assert list(findings) == checks.split(", ")
     assert {verdict for each in findings.values() for verdict, _, _ in each} == {"OK"}
 
@@ -77,12 +77,20 @@ def test_a_wrong_client_secret_is_told_from_a_wrong_code_and_costs_no_grant(own:
     assert own.json("whoami")[0]["works"]
 
 
+def test_while_a_secret_is_replaced_each_is_looked_at_and_one_is_enough(own: Own) -> None:
+    right, wrong = own.settings["GRANTFLOW_CLIENT_SECRET"], "0" * 64
+    for first, second, verdicts in [(right, wrong, ("OK", "WARN")), (wrong, right, ("WARN", "OK"))]:
+        code, findings = found(own, GRANTFLOW_CLIENT_SECRET=first, GRANTFLOW_OTHER_CLIENT_SECRET=second)
+        assert code == 0
+        assert (findings["client secret"][0][0], findings["other secret"][0][0]) == verdicts
+
+
 @pytest.mark.parametrize(
     ("env", "check", "what"),
     [
         ({"GRANTFLOW_KEY": ""}, "settings", "GRANTFLOW_KEY"),
         ({"GRANTFLOW_KEY": "horse"}, "vault", "setting is missing or wrong"),
-        ({"GRANTFLOW_VAULT": "/missing/vault.db"}, "vault", "cannot be opened: No such file or directory"),
+        ({"GRANTFLOW_VAULT": "/missing/vault.db"}, "vault", "No such file or directory"),
         ({"GRANTFLOW_SCOPES": "spark:rooms_read"}, "scopes", "spark:people_read is not asked for"),
         ({"GRANTFLOW_API_URL": "http://127.0.0.1:1/v1", "GRANTFLOW_ISSUER": ""}, "platform", "does not answer"),
         ({"GRANTFLOW_REDIRECT_URI": "http://127.0.0.1:1"}, "redirect URI", "has no path"),
@@ -214,7 +222,7 @@ def test_the_client_secret_is_judged_by_how_a_code_of_nobody_is_refused(
     status: int, body: bytes, verdict: Verdict
 ) -> None:
     with server(status, body) as url, Web(lambda: datetime.now(UTC)) as web:
-        finding = of_client_secret(configuration(url), web)
+        finding = of_client_secret(configuration(url), configuration(url).credentials, web)
     assert finding.verdict is verdict
 
 

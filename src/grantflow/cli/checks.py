@@ -6,7 +6,7 @@ import shutil
 import ssl
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -30,7 +30,14 @@ from grantflow.protocol.metadata import ServerMetadata, metadata_requests, read_
 from grantflow.protocol.redirect_uri import check_registrable
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
-from grantflow.protocol.token import CodeExchange, TokenRefusal, exchange_request, read_json_object, read_tokens
+from grantflow.protocol.token import (
+    ClientCredentials,
+    CodeExchange,
+    TokenRefusal,
+    exchange_request,
+    read_json_object,
+    read_tokens,
+)
 from grantflow.settings import IntegrationSettings
 from grantflow.web.site import is_loopback
 
@@ -308,10 +315,22 @@ def _compare(configuration: Configuration, server: ServerMetadata) -> Iterator[F
         yield Finding("metadata", Verdict.OK, f"{server.issuer} says the same as the settings")
 
 
-def of_client_secret(configuration: Configuration, web: Web) -> Finding:
+def of_client_secrets(configuration: Configuration, web: Web) -> Iterator[Finding]:
+    """One for each; while one is replaced, another that the platform does not know any more is no harm."""
+    findings = [of_client_secret(configuration, each, web) for each in configuration.all_credentials]
+    one_serves = any(finding.verdict is Verdict.OK for finding in findings)
+    for number, finding in enumerate(findings):
+        name = "client secret" if number == 0 else "other secret"
+        if one_serves and finding.verdict is Verdict.FAIL:
+            yield Finding(name, Verdict.WARN, finding.found, "Leave it out of the settings: the other one serves.")
+        else:
+            yield replace(finding, check=name)
+
+
+def of_client_secret(configuration: Configuration, credentials: ClientCredentials, web: Web) -> Finding:
     """A code that nobody was given is refused as a code by whoever has accepted the client, which is asked first."""
     exchange = CodeExchange(
-        configuration.credentials,
+        credentials,
         Secret("a-code-that-nobody-was-given-by-grantflow-doctor"),
         configuration.redirect_uri,
         Secret("a-verifier-that-belongs-to-no-challenge-at-all"),

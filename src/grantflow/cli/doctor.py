@@ -1,7 +1,7 @@
 """`grantflow doctor`: looks at everything that an integration needs, a line for each and what to do where it fails."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grantflow.app import clock
@@ -11,7 +11,7 @@ from grantflow.cli.checks import (
     Verdict,
     Web,
     of_certificates,
-    of_client_secret,
+    of_client_secrets,
     of_files,
     of_platform,
     of_redirect_uri,
@@ -22,9 +22,11 @@ from grantflow.cli.checks import (
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
-from grantflow.cli.own import make, place_of_vault, redirect_uri_of, vault_of
+from grantflow.cli.own import make, open_own_vault, place_of_vault, redirect_uri_of, vault_of
+from grantflow.cli.server import server_of
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
+from grantflow.protocol.scope import Scopes
 from grantflow.settings import IntegrationSettings
 
 _COLUMN = 15
@@ -54,26 +56,39 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
         return
     yield Finding("settings", Verdict.OK, f"all are there, of {settings.client_id}")
     yield from of_files(settings, env_file, now=clock())
-    try:
-        integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
-    except Failure as problems:
-        yield Finding("vault", Verdict.FAIL, problems.what, problems.fix)
-        return
+    yield of_scopes(Scopes.of(*settings.scopes.split()))
+    for check, attempt in _attempts(settings, directory).items():
+        try:
+            attempt()
+        except Failure as problems:
+            yield Finding(check, Verdict.FAIL, problems.what, problems.fix)
+            return
+    integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
     with integration, Web(clock) as web:
         yield of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
         yield from _examine_configuration(integration, web)
 
 
+def _attempts(settings: IntegrationSettings, directory: DataDirectory) -> Mapping[str, Callable[[], object]]:
+    """What an integration is made of, piece by piece, so that what fails has its name."""
+    return {
+        "vault": lambda: open_own_vault(settings, directory).close(),
+        "metadata": lambda: server_of(settings, directory),
+        "integration": lambda: make(
+            Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory
+        ).close(),
+    }
+
+
 def _examine_configuration(integration: Integration, web: Web) -> Iterator[Finding]:
     of = integration.configuration
-    yield of_scopes(of.scopes)
     yield of_redirect_uri(of.redirect_uri, web)
     urls = (of.redirect_uri, of.api_url, of.authorization_endpoint, of.token_endpoint, of.revocation_url or "")
     yield from of_certificates(iter(urls), web, now=clock())
     platform = list(of_platform(of, web))
     yield from platform
     if platform[0].verdict is Verdict.OK:
-        yield of_client_secret(of, web)
+        yield from of_client_secrets(of, web)
 
 
 def _show(finding: Finding) -> None:

@@ -57,7 +57,7 @@ def make(
             settings.client_secrets(),
             redirect_uri=redirect_uri,
             scopes=settings.scopes,
-            vault=_vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings)),
+            vault=open_own_vault(settings, directory),
             server=server,
             api_url=settings.api_url,
             authorization_endpoint=settings.authorization_endpoint,
@@ -83,8 +83,13 @@ def own_vault(env_file: Path | None = None, *, data: Path | None = None) -> Iter
     settings = read(IntegrationSettings, env_file)
     directory = DataDirectory.find(data)
     directory.create()
-    with closing(_vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings))) as vault:
+    with closing(open_own_vault(settings, directory)) as vault:
         yield vault
+
+
+def open_own_vault(settings: IntegrationSettings, directory: DataDirectory) -> SqlVault:
+    """Raises Failure."""
+    return _vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings))
 
 
 def vault_of(settings: IntegrationSettings, directory: DataDirectory) -> Path | Secret:
