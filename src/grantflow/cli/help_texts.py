@@ -497,8 +497,8 @@ Options
 _CALLERS_REMOVE = f"""\
 grantflow callers remove NAME [OPTIONS]
 
-Take a program's key back, at once. Tokens that it was given live out their
-time; `grantflow logout` ends them with the grant.
+End a program's key, at once. Tokens that it was given live out their time;
+`grantflow logout` ends them with the grant.
 
 Options
   --yes                        do not ask on a terminal
@@ -535,8 +535,8 @@ grantflow keys rotate [OPTIONS]
 Seal every grant in the vault under the primary key, while calls and refreshes
 go on. GRANTFLOW_KEY (or the file that GRANTFLOW_KEY_FILE names) has the new key
 first and the old one after a comma, at every node by now. It is safe to run
-again, after a kill too: what is done is done. At the end it says which key can
-be taken away.
+again, after a kill too: what is done is done. At the end it says which key is
+needed no longer.
 
 Options
   --env-file FILE              settings that the environment does not have
