@@ -20,6 +20,10 @@ def main() -> int:
         from benchmarks.clients.__main__ import main as clients
 
         return clients(sys.argv[2:])
+    if sys.argv[1:2] == ["vault"]:
+        from benchmarks.vault_size import main as vault
+
+        return vault(sys.argv[2:])
     given = _arguments()
     workloads, rows = _chosen(given.only)
     seconds, rounds = (1.0, 2) if given.quick else (8.0, 5)
@@ -54,7 +58,10 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    more = "./dev bench clients plays clients' troubles side by side; it has a --help of its own."
+    more = (
+        "./dev bench clients plays clients' troubles side by side, ./dev bench vault measures vaults of a million "
+        "grants; each has a --help of its own."
+    )
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, epilog=more)
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: to see that it works")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="workloads, and rows by how they begin")

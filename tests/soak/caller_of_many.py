@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import Any
 
+from benchmarks.many_grants import grant_number
 from grantflow import GrantflowError, Integration, KeyRing, open_vault
-from tests.soak.many_grants import grant_number
 
 THREADS = 3
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.many_grants import fill, grant_number
 from grantflow import Integration, KeyRing
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
 from tests.engines import Home
 from tests.parts import ROOT
 from tests.soak.crowds import ENGINES, homes_in
-from tests.soak.many_grants import fill, grant_number
 from tests.soak.proof import Play, Proof
 
 GRANTS = 100_000
@@ -105,8 +105,7 @@ class House:
         return {**own, "people": [f"id-{person}" for person in PEOPLE], "grants": self.grants}
 
     def settle_in(self) -> None:
-        with closing(self.home.open(KeyRing(self.key))) as vault:
-            fill(vault, self.grants)
+        fill(self.home.where, self.key, self.grants)
         with Integration(
             CLIENT_ID,
             CLIENT_SECRET,
