@@ -1,6 +1,9 @@
 """`grantflow serve --metrics`: what Prometheus scrapes, at an address of its own."""
 
+import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,7 +12,7 @@ import pytest
 
 from tests.cli.test_serve import ENVIRONMENT, FREE
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, foreign_platform
-from tests.whole.running import ended, running
+from tests.whole.running import ended, environment, running
 
 pytestmark = pytest.mark.slow
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -64,3 +67,50 @@ def test_a_grant_over_the_pages_is_counted(tmp_path: Path) -> None:
             of = f'integration="{CLIENT_ID}"'
             assert f'grantflow_exchanges_total{{{of},outcome="exchanged"}} 1.0' in lines
             assert f'grantflow_grants{{{of},status="active"}} 1.0' in lines
+
+
+#: As `opentelemetry-instrument` starts a program: the provider is there first.
+INSTRUMENTED = """
+import sys
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
+trace.set_tracer_provider(provider)
+from grantflow.cli import main
+main()
+"""
+
+
+def test_where_a_tracer_provider_was_set_before_it_makes_spans(tmp_path: Path) -> None:
+    with foreign_platform() as (platform, api_url):
+        settings = {
+            **ENVIRONMENT,
+            **{
+                "GRANTFLOW_CLIENT_ID": CLIENT_ID,
+                "GRANTFLOW_CLIENT_SECRET": CLIENT_SECRET,
+                "GRANTFLOW_API_URL": api_url,
+            },
+        }
+        with (tmp_path / "spans").open("w") as spans:
+            process = subprocess.Popen(
+                [sys.executable, "-c", INSTRUMENTED, "serve", *FREE, "--json", "--data", str(tmp_path)],
+                stdout=subprocess.PIPE,
+                stderr=spans,
+                text=True,
+                env=environment() | settings,
+            )
+        assert process.stdout is not None
+        try:
+            said = json.loads(process.stdout.readline())
+            with httpx2.Client(trust_env=False) as browser:
+                begun = browser.get(f"{said['integration_url']}/connect")
+                browser.get(platform.accept(begun.headers["location"]), follow_redirects=True).raise_for_status()
+        finally:
+            process.terminate()
+            process.wait(20)
+            process.stdout.close()
+    told = (tmp_path / "spans").read_text()
+    assert '"name": "grantflow.exchange"' in told
+    assert '"grantflow.outcome": "exchanged"' in told

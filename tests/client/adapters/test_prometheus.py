@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import prometheus_client
 import pytest
@@ -17,8 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from grantflow import (
     BodyNotReplayable,
     IntegrationRefused,
+    KeyRing,
     ReauthorizationRequired,
     RefreshOutcomeUnknown,
+    SqliteVault,
+    Status,
     TokenEndpointError,
     TransientTokenError,
 )
@@ -254,6 +258,22 @@ def test_a_vault_that_cannot_be_read_is_told_and_everything_else_goes_on(
     assert metrics["grantflow_exchanges_total{exchanged}"] == 1
     assert "grantflow_grants{" not in metrics.text()
     assert "the grants cannot be counted" in caplog.text
+
+
+def test_what_takes_long_to_count_is_not_counted_at_each_scrape(world: World, metrics: Metrics) -> None:
+    counted = []
+
+    class Large(SqliteVault):
+        def census(self, integration: str, *, ending_before: datetime) -> tuple[Mapping[Status, int], int]:
+            counted.append(integration)
+            threading.Event().wait(0.05)
+            return super().census(integration, ending_before=ending_before)
+
+    integration = world.integration(vault=Large(world.path, keys=KeyRing(world.key)))
+    measure(integration, registry=metrics.registry)
+    with ThreadPoolExecutor(5) as threads:
+        assert all('status="active"' in text for text in threads.map(lambda _: metrics.text(), range(20)))
+    assert counted == [CLIENT_ID]
 
 
 def test_two_integrations_are_told_apart_and_one_that_is_gone_is_no_longer_counted(
