@@ -1,26 +1,36 @@
 """`kill -9` of the platform and of an integration under load, at any moment: no grant is lost, no row half written."""
 
+import os
 import random
+import signal
 import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
-from grantflow import Integration, KeyRing, SqliteVault, TransientTokenError
+from grantflow import Integration, KeyRing, RefreshOutcomeUnknown, SqliteVault, TransientTokenError
 from grantflow.client.errors import GrantflowError
+from grantflow.client.grant import StoredGrant
+from tests.client.crowd import Order
+from tests.engines import Home, InFile
+from tests.soak.crowds import ENGINES, homes_in
 from tests.soak.looking import Logs, left_behind, watched
+from tests.soak.mayfly import Mayflies, mayflies
 from tests.soak.proof import Play, Proof
 from tests.whole.apart import ADA, SCOPES, Process, free_port
 from tests.whole.person import Person
 from tests.whole.running import grantflow, json_of, up
+from tests.whole.sites import ForeignSite, Site, begun, grant, granted, sites
+from tests.whole.sites import integration as integration_of
 from tests.whole.test_nodes import MANY_MORE, Nodes, end, let_call, registered
 
 REDIRECT_URI = "http://127.0.0.1:8765/oauth"
@@ -187,7 +197,7 @@ def platform(folder: Path) -> Iterator[Play]:
 
         def play(number: int, chance: random.Random) -> Mapping[str, object]:
             with loaded(work, threads=6, chance=chance) as ends:
-                time.sleep(chance.uniform(0.02, 0.8))
+                time.sleep(chance.uniform(0.02, 0.4))
                 own.process.kill()
                 time.sleep(0.05)
             check(own.folder / "platform.db", half_written=HALF_WRITTEN)
@@ -272,7 +282,138 @@ def _is_served(own: Nodes, grace: Person) -> None:
     _grant(own, grace)
 
 
+# --- one refresh ---------------------------------------------------------------------------------------------------
+
+#: In seconds: the lease of who was killed lasts for one.
+BRIEF = {"deadline": 0.8, "_lease_margin": 0.2}
+#: How many of the trials kill an exchange, and how many let the dead be seen as dead at once; the others wait.
+EXCHANGES, SEEN = 0.2, 0.5
+
+
+@dataclass
+class Killing:
+    """One grant at one site in one vault, whose refreshes are killed."""
+
+    site: Site
+    home: Home
+    order: Order
+    flies: Mayflies
+    own: Integration
+
+    @property
+    def stored(self) -> StoredGrant:
+        found = self.own._parts.vault.find(self.own._parts.key(self.order.people[0], None))
+        assert found is not None
+        return found
+
+    def kill(self, chance: random.Random) -> Mapping[str, object]:
+        """At a random point of a refresh, or of an exchange; where that was, as the vault tells."""
+        before = self.stored
+        exchange = begun(self.site, self.own) if chance.random() < EXCHANGES else {}
+        pid = self.flies.hatch(**exchange)
+        time.sleep(chance.uniform(0.0, 0.75 * self.flies.usual))
+        os.kill(pid, signal.SIGKILL)
+        was_seen = chance.random() < SEEN
+        if was_seen:
+            self.flies.reap()
+        self.check_store()
+        after = self.stored
+        told = (
+            "saved"
+            if after.grant.generation > before.grant.generation
+            else "sent"
+            if after.unanswered_since
+            else "before"
+        )
+        if told != "saved":
+            assert (after.access_token, after.refresh_token) == (before.access_token, before.refresh_token)
+        return {"killed": "exchange" if exchange else "refresh", "when": told, "seen": was_seen}
+
+    def check_store(self) -> None:
+        if isinstance(self.home, InFile):
+            check(self.home.path, half_written={})
+        else:
+            under_way = "SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()"
+            until = time.monotonic() + 5
+            while self.home.ask(under_way) != [(0,)]:
+                assert time.monotonic() < until, "what was killed holds locks for ever"
+                time.sleep(0.01)
+
+
+def killing(names: Sequence[str], *, after: Callable[[Killing], Mapping[str, object]]) -> Callable[[Path], Any]:
+    """Kill a refresh at those sites, with each vault, and look `after` the grant."""
+    combined = [(engine, name) for engine in ENGINES for name in names]
+
+    @contextmanager
+    def begin(folder: Path) -> Iterator[Play]:
+        watched()
+        logs = Logs(folder)
+        with ExitStack() as stack:
+            all_sites = stack.enter_context(sites(folder, names=names))
+            homes = stack.enter_context(homes_in(folder))
+            doomed = []
+            for engine, name in combined:
+                home = homes[engine]()
+                order = granted(all_sites[name], home, **BRIEF)
+                flies, own = stack.enter_context(mayflies(order)), stack.enter_context(integration_of(order))
+                doomed.append(Killing(all_sites[name], home, order, flies, own))
+
+            def play(number: int, chance: random.Random) -> Mapping[str, object]:
+                engine, name = combined[number % len(combined)]
+                one = doomed[number % len(combined)]
+                told = one.kill(chance)
+                more = after(one)
+                if not told["seen"]:
+                    one.flies.reap()
+                logs.check()
+                return {"site": name, "vault": engine, **told, **more}
+
+            yield play
+
+    return begin
+
+
+def nothing_lost(one: Killing) -> Mapping[str, object]:
+    """The next call and the next refresh succeed, and a person can grant again over whatever was cut off."""
+    waited = call_succeeds(one.own, one.order.people[0])
+    waited = max(waited, refresh_succeeds(one.own, one.order.people[0]))
+    assert call_succeeds(one.own, one.order.people[0]) < PATIENCE
+    return {"waited": round(waited, 3)}
+
+
+def loss_told(one: Killing) -> Mapping[str, object]:
+    """Where the server has swapped the token for one that never arrived, and there alone, that is what is told."""
+    assert isinstance(one.site, ForeignSite)
+    token = one.stored.refresh_token
+    assert token is not None
+    line = next(line for line in one.site.platform.lines if token.reveal() in {line.refresh, *line.swapped})
+    was_lost = line.refresh != token.reveal()
+    try:
+        refresh_succeeds(one.own, one.order.people[0])
+        assert not was_lost
+    except RefreshOutcomeUnknown:
+        assert was_lost, "nothing was lost, and yet it is told"
+        grant(one.site, one.own)
+    assert call_succeeds(one.own, one.order.people[0]) < PATIENCE
+    return {"lost": was_lost}
+
+
 KILLS = [
+    Proof(
+        "kill-refresh",
+        "S101: no grant is lost where a process is killed in a refresh or exchange, in both profiles",
+        1_000,
+        killing(PROFILES, after=nothing_lost),
+        look=left_behind,
+        lanes=2,
+    ),
+    Proof(
+        "kill-foreign",
+        "S101: at a server that swaps tokens and ends reused families, every loss is told as one, and only those",
+        1_000,
+        killing(["foreign"], after=loss_told),
+        lanes=2,
+    ),
     Proof(
         "kill-platform",
         "S101: no grant is lost where the platform is killed under load",

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,8 +34,8 @@ class Site(Protocol):
     def settings(self) -> dict[str, Any]:
         """What an integration there is made with, but for its vault."""
 
-    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
-        """A fresh grant in that vault; the person's id."""
+    def answer(self, url: str, *, person: str = "ada") -> str:
+        """What comes to the redirect URI after that person has accepted at that address."""
 
     def expire(self) -> None:
         """Let all access tokens expire."""
@@ -58,7 +58,24 @@ def order_for(site: Site, vault: str, *people: str, key: str, **more: Any) -> Or
 def granted(site: Site, home: Home, **more: Any) -> Order:
     """The order for a fresh grant in the vault there."""
     vault, key = home.where, KeyRing.new_key()
-    return order_for(site, vault, site.grant(vault, key), key=key, **more)
+    with integration(order_for(site, vault, key=key)) as own:
+        person_id = grant(site, own)
+    site.token_requests()
+    return order_for(site, vault, person_id, key=key, **more)
+
+
+def begun(site: Site, own: Integration, *, person: str = "ada") -> Mapping[str, Any]:
+    """What `complete_authorization` takes, after a person has accepted."""
+    request = own.authorization_request()
+    return {
+        "answer": site.answer(request.url, person=person),
+        "cookies": {request.cookie.name: request.cookie.value},
+    }
+
+
+def grant(site: Site, own: Integration, *, person: str = "ada") -> str:
+    """A fresh grant; the person's id."""
+    return own.complete_authorization(**begun(site, own, person=person)).person_id
 
 
 def stored(order: Order) -> StoredGrant:
@@ -87,13 +104,8 @@ class ForeignSite:
             **{"redirect_uri": REDIRECT_URI, "scopes": "spark:people_read"},
         }
 
-    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
-        with integration(order_for(self, vault, key=key)) as own:
-            begun = own.authorization_request()
-            answer = self.platform.accept(begun.url, person=person)
-            person_id = own.complete_authorization(answer, {begun.cookie.name: begun.cookie.value}).person_id
-        self.token_requests()
-        return person_id
+    def answer(self, url: str, *, person: str = "ada") -> str:
+        return self.platform.accept(url, person=person)
 
     def expire(self) -> None:
         self.platform.expire_access_tokens()
@@ -124,13 +136,9 @@ class OurSite:
             **{"redirect_uri": REDIRECT_URI, "scopes": self.up.app["scopes"], "api_url": self.up.api_url},
         }
 
-    def grant(self, vault: str, key: str, *, person: str = "ada") -> str:
-        with integration(order_for(self, vault, key=key)) as own:
-            begun = own.authorization_request()
-            answer = self.person.grant(begun.url)
-            person_id = own.complete_authorization(answer, {begun.cookie.name: begun.cookie.value}).person_id
-        self.token_requests()
-        return person_id
+    def answer(self, url: str, *, person: str = "ada") -> str:
+        """`person` is always the one who is signed in."""
+        return self.person.grant(url)
 
     def expire(self) -> None:
         self.up.expire_access_tokens()
@@ -158,14 +166,18 @@ class OurSite:
 
 
 @contextmanager
-def sites(folder: Path) -> Iterator[dict[str, Site]]:
-    """All of them, by name."""
+def sites(folder: Path, *, names: Sequence[str] = SITES) -> Iterator[dict[str, Site]]:
+    """Those, by name."""
     with ExitStack() as stack:
+        made: dict[str, Site] = {}
         foreign = ForeignSite(*stack.enter_context(foreign_platform()))
         foreign.platform.rotates = foreign.platform.revokes_families = True
-        running = stack.enter_context(up(folder / "state", "--verbose"))
-        made: dict[str, Site] = {"foreign": foreign}
-        for profile in ("webex", "strict"):
+        if "foreign" in names:
+            made["foreign"] = foreign
+        profiles = [name for name in names if name != "foreign"]
+        if profiles:
+            running = stack.enter_context(up(folder / "state", "--verbose"))
+        for profile in profiles:
             app = running.register(f"Crowd {profile}", REDIRECT_URI, "--profile", profile)
             ada = stack.enter_context(Person(running.ada, stops=(REDIRECT_URI,)))
             made[profile] = OurSite(running, profile, app, ada)
