@@ -29,15 +29,16 @@ from tests.parts import ROOT
 PROCESSES, CALLERS = 8, 125
 #: How long a process may take until it is ready, or its calls to end, in seconds.
 PATIENCE = 90.0
-#: After a call that failed, in seconds, where an order says to go on.
-PAUSE = 0.05
+#: After each call, in seconds, where an order says to go on.
+PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """`callers` call for the `people` in turn, all at once, with the tokens that lie in the vault by then. Each calls
-    `calls` times, and goes on for `seconds` at least. `stops`: where the refresh stops its own process, once: "leased"
-    (with the lease in hand), "checked" (nothing is left but to send), "answered" (the answer was read, not saved).
+    `calls` times, for another person each time where there are more than callers, and goes on for `seconds` at least.
+    `stops`: where the refresh stops its own process, once: "leased" (with the lease in hand), "checked" (nothing is
+    left but to send), "answered" (the answer was read, not saved).
     """
 
     integration: Mapping[str, Any]
@@ -225,7 +226,7 @@ class Calling:
             self.called.urls.add(end.grant_url)
         is_error = isinstance(end, Exception)
         self.called.ends[type(end).__name__ if is_error else str(end)] += 1
-        return PAUSE if is_error and self.order.seconds else 0.0
+        return PAUSE if self.order.seconds else 0.0
 
     def told(self) -> str:
         seconds = time.monotonic() - self.began
@@ -239,10 +240,10 @@ def call_in_threads(order: Order, *, ready: Callable[[], None]) -> str:
         clients = [own.client_for(person_id) for person_id in order.people]
 
         def call(caller: int) -> None:
-            client = clients[caller % len(clients)]
             together.wait()
             calls = 0
             while calling.goes_on(calls):
+                client = clients[(caller + calls * order.callers) % len(clients)]
                 end: object
                 try:
                     end = client.get("people/me", timeout=PATIENCE).status_code
@@ -272,9 +273,9 @@ def call_in_tasks(order: Order, *, ready: Callable[[], None]) -> str:
             clients = [own.client_for(person_id) for person_id in order.people]
 
             async def call(caller: int) -> None:
-                client = clients[caller % len(clients)]
                 calls = 0
                 while calling.goes_on(calls):
+                    client = clients[(caller + calls * order.callers) % len(clients)]
                     end: object
                     try:
                         end = (await client.get("people/me", timeout=PATIENCE)).status_code

@@ -417,7 +417,7 @@ KILLS = [
     Proof(
         "kill-platform",
         "S101: no grant is lost where the platform is killed under load",
-        200,
+        1_000,
         platform,
         look=left_behind,
         lanes=2,

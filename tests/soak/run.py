@@ -18,9 +18,10 @@ from tests.soak.kills import KILLS
 from tests.soak.proof import Bounds, Proof, Tree, is_shown, journal_of, prove, tree_of_source
 from tests.soak.properties import PROPERTIES
 from tests.soak.races import RACES
+from tests.soak.refusals import REFUSALS
 from tests.soak.rotation import ROTATION
 
-PROOFS = [*PROPERTIES, *API, *RACES, *CROWDS, *ROTATION, *KILLS]
+PROOFS = [*PROPERTIES, *API, *RACES, *CROWDS, *REFUSALS, *ROTATION, *KILLS]
 #: Between two lines about the same proof, in seconds.
 QUIET = 5.0
 
