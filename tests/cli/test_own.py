@@ -57,3 +57,28 @@ def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: Command
     assert where == "GRANTFLOW_KEY"
     assert what.endswith("Make one with: grantflow keys new")
     assert "horse" not in what
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("postgresql://ada:se@cret@host/db", "GRANTFLOW_VAULT The address of the vault falls into the wrong parts."),
+        ("postgresql://ada:se%cret@host/db", "GRANTFLOW_VAULT The address of the vault cannot be read."),
+        (
+            "postgresql://ada:secret@127.0.0.1:1/db",
+            "The vault postgresql://ada@127.0.0.1:1/db cannot be opened: the server",
+        ),
+    ],
+)
+def test_the_address_of_a_vault_is_told_without_its_password(
+    grantflow: CommandLine, tmp_path: Path, address: str, says: str
+) -> None:
+    file = write_env(tmp_path / "my.env", **SETTINGS | {"GRANTFLOW_VAULT": address})
+    for command in (["serve"], ["keys", "status"], ["doctor"], ["grants", "list"]):
+        ended = grantflow(*command, "--env-file", str(file), "--debug")
+        assert ended.code != 0, command
+        told = ended.out + ended.err
+        assert "cret" not in told.replace("client_secret", "").replace("CLIENT_SECRET", ""), command
+        assert command == ["doctor"] or says in " ".join(told.split()).replace(
+            "GRANTFLOW_VAULT The", "GRANTFLOW_VAULT The"
+        )

@@ -25,6 +25,7 @@ from grantflow import (
     database_file,
 )
 from grantflow.client.vault import sqlite
+from grantflow.client.vault.opening import shown
 from tests.client.conftest import World
 from tests.client.shells import Kinds, granted, jar
 from tests.client.vault_troubles import TROUBLES, Trouble, full, locked_by_another_process
@@ -84,7 +85,7 @@ def live_through(world: World, either: Kinds, trouble: Trouble, says: str) -> No
         for name, act in acts.items():
             with pytest.raises(VaultUnavailable, match=says) as caught:
                 act()
-            assert str(caught.value).startswith(f"The vault {world.path} "), name
+            assert str(caught.value).startswith(f"The vault {shown(world.where)} "), name
             assert caught.value.retry_after >= 1
     assert world.platform.counts["refresh"] == 0, "no token is spent that could not be kept"
     assert world.platform.counts["exchange"] == 2, "and no code"

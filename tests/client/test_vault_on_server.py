@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -18,7 +18,11 @@ from benchmarks.postgres import FOR_TESTS, Postgres, postgres_server
 from grantflow import PostgresVault, VaultNotOpened, VaultUnavailable
 from grantflow.client.vault import postgres_connections
 from grantflow.protocol.secret import Secret
+from tests.client.conftest import World
+from tests.client.shells import Kinds
+from tests.client.test_vault_in_trouble import live_through
 from tests.client.vault_records import KEYS, NOW, stored
+from tests.engines import OnServer
 from tests.parts import require
 
 PASSWORD = "p%40ss%2Fw%3Ard"
@@ -197,6 +201,26 @@ def test_a_lease_counts_from_when_it_was_taken_and_not_from_when_it_was_asked_fo
         other.rollback()
         assert taking.result() == stored()
     assert vault.lease_left("g-ada", holder="one") > 0.2
+
+
+@pytest.mark.slow
+def test_an_integration_whose_server_goes_says_so_and_when_it_comes_back_no_grant_is_missing(
+    world: World, either: Kinds, house: House
+) -> None:
+    world.home = OnServer.new(f"{house.server.url}/{house.database}")
+
+    @contextmanager
+    def stopped(_: World) -> Iterator[None]:
+        house.server.stop()
+        try:
+            yield
+        finally:
+            house.server.start()
+
+    live_through(world, either, stopped, r"the server is not there .*Nothing was changed\. Start it, or look at")
+    either.close()
+    for each in world.made:
+        each.close()
 
 
 # --- it is full, shut, or not ours -----------------------------------------------------------------------------------
