@@ -174,6 +174,9 @@ SPOILED: dict[str, tuple[dict[str, object], str]] = {
     "a fragment": ({"authorization_endpoint": "https://as.example/a#b"}, "without fragment"),
     "a user": ({"token_endpoint": "https://as.example@evil.example/t"}, "without fragment and user"),
     "a line break": ({"userinfo_endpoint": "https://as.example/\r\nX: y"}, "userinfo_endpoint"),
+    "an address that is none": ({"token_endpoint": "https://1.2.3.999/t"}, "token_endpoint"),
+    "a host that is none": ({"token_endpoint": "https://host\\evil/t"}, "token_endpoint"),
+    "an endless path": ({"token_endpoint": f"https://as.example/{2_000 * 'x'}"}, "token_endpoint"),
     "a broken port": ({"revocation_endpoint": "https://as.example:port/"}, "revocation_endpoint"),
     "no code": ({"response_types_supported": ["token"]}, "does not offer the authorization code"),
     "no code grant": ({"grant_types_supported": ["password"]}, "does not offer the authorization code"),
@@ -213,6 +216,8 @@ def test_s88_an_issuer_with_tls_sends_nobody_to_an_address_without(name: str) ->
         ("https://a@id.example.org", DiscoveryFailed, "no user name"),
         ("https://id.example.org/.well-known/openid-configuration", DiscoveryFailed, "before /.well-known/"),
         ("https://id.example.org:port", DiscoveryFailed, "must be an address"),
+        ("https://id.example.org/\n", DiscoveryFailed, "must be an address"),
+        ("https://id.exämple.org", DiscoveryFailed, "in plain ASCII"),
     ],
 )
 def test_s88_an_issuer_that_is_none_is_refused_before_anything_is_sent(

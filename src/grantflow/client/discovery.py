@@ -1,22 +1,29 @@
 """What an integration makes of a server's metadata: whether it can work with it, and how (RFC 8414, section 2)."""
 
+import re
 from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from grantflow.protocol.http import Response, is_page
 from grantflow.protocol.metadata import BASIC, POST, S256, ServerMetadata
+from grantflow.protocol.redirect_uri import LENGTH_LIMIT
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import read_json_object
 
 #: With either, people/me tells who granted; as it is at Webex and at our own platform.
-_TELLS_WHO = frozenset({"spark:people_read", "spark:all"})
+_TELLS_WHO: Final = frozenset({"spark:people_read", "spark:all"})
+
+#: A name or an address of either kind.
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 
 
 def why_no_issuer(issuer: str) -> str | None:
     """What keeps this text from being one, in words; whether its transport is safe is for the configuration."""
     parts = _split(issuer)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "it must be an address like https://id.example.org"
+    if parts is None or parts.scheme not in {"http", "https"} or not _is_plain(issuer):
+        return "it must be an address like https://id.example.org, in plain ASCII"
     if parts.query or parts.fragment or issuer.endswith(("?", "#")):
         return "it has no query and no fragment (RFC 8414 section 2)"
     if "@" in parts.netloc:
@@ -82,19 +89,26 @@ def check_identity(server: ServerMetadata, scopes: Sequence[str]) -> None:
 
 def _is_endpoint(url: str, *, secure: bool) -> bool:
     parts = _split(url)
-    if parts is None or not parts.hostname or parts.fragment or "#" in url or "@" in parts.netloc:
+    if parts is None or "#" in url or "@" in parts.netloc:
         return False
-    plain = url.isascii() and url.isprintable() and " " not in url
-    return plain and parts.scheme in ({"https"} if secure else {"http", "https"})
+    return _is_plain(url) and parts.scheme in ({"https"} if secure else {"http", "https"})
+
+
+def _is_plain(url: str) -> bool:
+    return len(url) <= LENGTH_LIMIT and url.isascii() and url.isprintable() and " " not in url
 
 
 def _split(url: str) -> SplitResult | None:
+    """None where it has no host that can be connected to."""
     try:
         parts = urlsplit(url)
         _ = parts.port
+        host = parts.hostname or ""
+        if "[" in parts.netloc or host.replace(".", "").isdecimal():
+            ip_address(host)
     except ValueError:
         return None
-    return parts
+    return parts if _HOST.fullmatch(host) else None
 
 
 def _listed(words: Sequence[str]) -> str:
