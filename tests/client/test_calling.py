@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import sentinel
@@ -12,6 +12,8 @@ import httpx2
 import pytest
 
 from grantflow import BodyNotReplayable, ForeignOrigin, ReauthorizationRequired
+from grantflow.client.shells.running import Run
+from grantflow.client.steps import Flow, Now
 from grantflow.client.vault.sqlite import SqliteVault
 from tests.client.conftest import World
 from tests.client.foreign import Answer, foreign_platform
@@ -441,3 +443,20 @@ def test_an_api_that_gives_no_readable_answer_raises_what_its_callers_know_from_
     world.platform.api_answers.append(answer)
     with pytest.raises(httpx2.RequestError):
         integration.client_for("id-ada").get("people/me")
+
+
+def test_a_flow_that_is_given_up_hides_no_error_that_is_on_its_way() -> None:
+    """Ctrl-C between two steps: a flow that would give its lease back has nobody left who performs that."""
+
+    def flow() -> Flow[None]:
+        try:
+            yield Now()
+        finally:
+            yield Now()
+
+    def interrupted() -> None:
+        with closing(Run(flow())):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()

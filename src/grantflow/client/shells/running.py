@@ -1,5 +1,6 @@
 """A flow under way: which step it asks for now, and what came of the last one."""
 
+from contextlib import suppress
 from typing import Generic, TypeVar, cast
 
 from grantflow.client.steps import Flow, Step
@@ -42,7 +43,8 @@ class Run(Generic[T]):
         """Give the flow up where it stands; nothing where it is done. Whoever observes it is told here and now, and not
         whenever what the error holds on to is forgotten."""
         self.step = None
-        self._flow.close()
+        with suppress(RuntimeError):  # it had more steps to take on its way out; the error under way is the one to tell
+            self._flow.close()
 
     def _finish(self, done: StopIteration) -> None:
         self.step, self._value = None, done.value
