@@ -17,6 +17,10 @@ from benchmarks.clients.scenarios import SCENARIOS, Sizes
 from benchmarks.clients.stage import NoAnswer, Stage, stages
 from benchmarks.run import Results, say
 
+#: Races, which have the machine to themselves. All else waits more than it works and is played side by side, four at a
+#: time: each library has a platform and processes of its own.
+_ALONE = ("together", "processes", "kills")
+
 
 def run(peers: Sequence[Peer], chosen: Sequence[str], sizes: Sizes, results: Results) -> None:
     played = [name for name in SCENARIOS if name in chosen]
@@ -25,8 +29,7 @@ def run(peers: Sequence[Peer], chosen: Sequence[str], sizes: Sizes, results: Res
             for seat in seats:
                 results.keep({"row": seat.peer.name, "versions": dict(seat.versions)})
             for name in played:
-                # What waits more than it works goes on side by side: each has a platform and processes of its own.
-                with ThreadPoolExecutor(4 if name.startswith("outage") else 1) as turns:
+                with ThreadPoolExecutor(1 if name.startswith(_ALONE) else 4) as turns:
                     list(turns.map(partial(_play, name, sizes=sizes, results=results), seats))
     if "servers" in chosen:
         servers.play(results, rounds=sizes.server_rounds, lost_rounds=sizes.lost_rounds)

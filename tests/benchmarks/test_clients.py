@@ -220,6 +220,43 @@ def test_an_error_of_the_drivers_own_is_told_in_words_and_a_librarys_by_its_name
     assert "| b | - | - | `OAuthError` | 10 |" in shown
 
 
+def good(scenario: str) -> dict[str, Any]:
+    """A cell of a library that does everything well."""
+    each = {"refreshes": 1, "ends": {"200": 4}, "alive": True, "afterwards": "200"}
+    return {
+        **{"scenario": scenario, "row": "MSAL", "ends": {"200": 3}, "end": "200", "refreshes": 1, "requests": 1},
+        **{"recovered_after": 1.0, "afterwards": "200", "arrived": ["right"], "rounds": [each, each]},
+    }
+
+
+def shown_in_short(cells: list[dict[str, Any]]) -> list[str]:
+    text = report.tables_of(MACHINE, cells, where="here").partition("### One caller")[0]
+    (line,) = [line for line in text.splitlines() if line.startswith("| MSAL |")]
+    return line.strip("| ").split(" | ")[1:]
+
+
+@pytest.mark.parametrize(
+    ("column", "scenario", "worse"),
+    [
+        (0, "revoked", {"ends": {"200": 2, "401": 1}}),
+        (1, "together, rotates", {"rounds": [{"refreshes": 2, "ends": {"200": 4}, "alive": True}]}),
+        (1, "together, stays", {"rounds": [{"refreshes": 1, "ends": {"200": 3, "401": 1}, "alive": True}]}),
+        (2, "processes", {"rounds": [{"refreshes": 4, "ends": {"200": 4}, "alive": True, "afterwards": "200"}]}),
+        (3, "outage, 503", {"requests": 3}),
+        (3, "outage, 429", {"recovered_after": None}),
+        (4, "upload, file", {"arrived": ["empty"]}),
+        (4, "upload, multipart", {"arrived": ["wrong"]}),
+        (5, "gone", {"requests": 10}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_in_short_it_is_yes_only_where_every_count_says_so(column: int, scenario: str, worse: dict[str, Any]) -> None:
+    cells = [good(each) for each in SCENARIOS if each != "kills"]
+    assert shown_in_short(cells) == ["yes"] * 6
+    answer = shown_in_short([cell | worse if cell["scenario"] == scenario else cell for cell in cells])
+    assert [at for at, word in enumerate(answer) if word == "no"] == [column]
+
+
 def test_tables_are_written_between_their_marks_and_nothing_else_changes(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
