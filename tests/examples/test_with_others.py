@@ -104,6 +104,7 @@ def test_w34_an_example_of_a_framework_connects_its_own_user_and_calls_in_their_
         assert "Disconnected" in ada.press("Disconnect").words
         assert "What you grant" in ada.open(url).words
     assert "code=" not in said.read_text()
+    said.unlink()  # Django's says the password of the example's own user
 
 
 def sign_in(person: Person, url: str, *, said: Path) -> None:

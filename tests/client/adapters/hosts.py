@@ -29,6 +29,15 @@ from grantflow.client.shells.clients import AsyncGrantClient
 from tests.client.conftest import World
 from tests.client.pages.conftest import listening, served
 
+# Once for all tests of this process; what differs from test to test is overridden.
+settings.configure(
+    SECRET_KEY="no secret, for tests",
+    ALLOWED_HOSTS=["localhost"],
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    LOGIN_URL="/sign-in",
+)
+django.setup()
+
 ABOUT = About("Notice Board", does="Post in your own name", operator="the help desk")
 
 
@@ -109,14 +118,6 @@ def _django(world: World, **options: Any) -> Iterator[str]:
             return HttpResponse(client.get("https://elsewhere.example/").text)
 
     own = [path("sign-in", sign_in), path("spaces", csrf_exempt(spaces)), path("wrong", wrong)]
-    if not settings.configured:
-        settings.configure(
-            SECRET_KEY="no secret, for tests",
-            ALLOWED_HOSTS=["localhost"],
-            SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-            LOGIN_URL="/sign-in",
-        )
-        django.setup()
     module = ModuleType("a_django_project")
     module.middleware = webex.middleware  # type: ignore[attr-defined]
     module.urlpatterns = [*webex.urlpatterns, *own]  # type: ignore[attr-defined]

@@ -7,7 +7,6 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import URLPattern, re_path
@@ -81,6 +80,8 @@ class MountedPages:
         """The view of the pages."""
         asked = self._request(request, self._pages.folder + (below or "/"))
         if below == CONNECT and asked.owner is None:
+            from django.conf import settings  # an object that cannot even be looked at before a project is configured
+
             sign_in = resolve_url(settings.LOGIN_URL)
             return HttpResponseRedirect(f"{sign_in}?{urlencode({'next': request.get_full_path()})}")
         return _written(self._pages.answer(asked))

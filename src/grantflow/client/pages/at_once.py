@@ -60,7 +60,7 @@ class HostRequest:
 
     environ: Mapping[str, Any] = field(repr=False)
     path: str
-    read: Callable[[int], bytes]
+    read: Callable[[int], bytes] = field(repr=False)
     owner: str | None = None
 
     def scope(self) -> Scope:
@@ -87,7 +87,7 @@ class Answered:
     """`headers` in their order; Set-Cookie may come several times."""
 
     status: int = 0
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list, repr=False)
     body: bytes = field(default=b"", repr=False)
 
     async def take(self, message: Message) -> None:
