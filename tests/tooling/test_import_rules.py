@@ -48,6 +48,14 @@ FORBIDDEN: Mapping[str, Sequence[str]] = {
     "grantflow.client.adapters": ["requests", "httpx2", "starlette"],
     "grantflow.client.adapters.requests": ["grantflow.client.pages", "grantflow.client.vault", "aiohttp", "httpx2"],
     "grantflow.client.adapters.flask": ["grantflow.client.vault", "grantflow.web", "django", "starlette", "sqlite3"],
+    "grantflow.client.adapters.prometheus": [
+        "grantflow.client.vault",
+        "grantflow.web",
+        "opentelemetry",
+        "starlette",
+        "sqlite3",
+    ],
+    "grantflow.client.adapters.opentelemetry": ["grantflow.client.vault", "prometheus_client", "sqlite3"],
     "grantflow.authorization_server": [
         *["grantflow.resource_owner", "grantflow.resource_server", "grantflow.storage", "grantflow.client"],
         *["grantflow.app", "sqlite3", "httpx2", "cryptography"],
