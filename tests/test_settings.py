@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from grantflow.settings import IntegrationSettings, PlatformSettings, SettingsError, overruled, read_settings
 
@@ -248,3 +249,20 @@ def test_a_line_of_an_env_file_that_a_shell_would_read_otherwise_is_named(tmp_pa
 def test_an_env_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"--env-file: .*missing\.env cannot be read"):
         read_settings(IntegrationSettings, tmp_path / "missing.env")
+
+
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        ("grants.db", Path("grants.db")),
+        ("postgresql://ada:secret@host/grants", SecretStr("postgresql://ada:secret@host/grants")),
+    ],
+)
+def test_a_vault_is_a_path_or_an_address_whose_password_is_not_printed(
+    monkeypatch: pytest.MonkeyPatch, where: str, kept: Path | SecretStr
+) -> None:
+    for name, value in {"CLIENT_ID": "C1", "CLIENT_SECRET": "s", "SCOPES": "a", "KEY": "k", "VAULT": where}.items():
+        monkeypatch.setenv(f"GRANTFLOW_{name}", value)
+    settings = read_settings(IntegrationSettings)
+    assert settings.vault == kept
+    assert "secret@host" not in repr(settings)

@@ -100,7 +100,9 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 
 def read_vault(where: object) -> object:
     """The address of a database holds a password, a path does not."""
-    return SecretStr(where) if isinstance(where, str) and where.startswith(("postgresql://", "postgres://")) else where
+    if not isinstance(where, str):
+        return where
+    return SecretStr(where) if where.startswith(("postgresql://", "postgres://")) else Path(where)
 
 
 Vault = Annotated[SecretStr | Path, BeforeValidator(read_vault)]
