@@ -7,7 +7,7 @@ from grantflow.client import rules
 from grantflow.client.events import Event, Kind
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
-from tests.client.foreign import CLIENT_SECRET
+from tests.client.foreign import CLIENT_SECRET, Answer
 from tests.client.shells import Kinds, granted
 
 NEW = "new-secret-9876543210"
@@ -88,6 +88,34 @@ def test_a_revocation_finds_the_secret_that_works_too(world: World) -> None:
     integration = world.integration(client_secret=["first", CLIENT_SECRET], revocation_url=url)
     assert integration.revoke("id-ada").at_platform is False
     assert world.platform.counts["revoke"] == 2
+
+
+def test_a_code_that_is_refused_with_the_client_makes_refreshes_wait_and_the_operator_know(
+    either: Kinds, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    granted(either(), world)
+    told: list[Event] = []
+    integration = either(client_secret="wrong", on_event=told.append)
+    with pytest.raises(IntegrationRefused):
+        granted(integration, world, person="grace")
+    assert [event.kind for event in told] == [Kind.INTEGRATION_REFUSED]
+    assert sum("the integration is refused" in record.getMessage() for record in caplog.records) == 1
+    asked = world.platform.counts["token"]
+    with pytest.raises(IntegrationRefused):
+        integration.refresh()
+    assert world.platform.counts["token"] == asked
+
+
+@pytest.mark.parametrize("answer", [Answer(401, ""), Answer(403, '{"message": "no"}'), Answer(404, "not here")])
+def test_a_refusal_that_may_be_the_codes_fault_makes_no_refresh_wait(
+    either: Kinds, world: World, answer: Answer
+) -> None:
+    integration = either()
+    granted(integration, world)
+    world.platform.answers.append(answer)
+    with pytest.raises(IntegrationRefused):
+        granted(integration, world, person="mallory")
+    assert integration.refresh().generation == 2
 
 
 def test_an_empty_secret_among_several_is_refused(world: World) -> None:

@@ -132,9 +132,12 @@ def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:
         try:
             tokens = read_tokens(response)
         except TokenRefusal as refusal:
+            if refusal.error == "invalid_client":
+                # Nothing less clear: some servers refuse a mistaken code alike, and whoever brings one must not be
+                # able to make all refreshes wait.
+                yield from mark_refused(parts, chosen, refusal)
             if rules.judge(refusal) is not Verdict.INTEGRATION or not left:
                 raise _exchange_error(refusal) from refusal
-            yield from mark_refused(parts, chosen, refusal)
         else:
             yield from _note_success(parts, chosen)
             return tokens
@@ -171,7 +174,8 @@ def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
             status=refusal.status,
         )
     if verdict is Verdict.INTEGRATION:
-        logger.error("the integration is refused: %s", refusal)
+        if refusal.error != "invalid_client":  # of that, the event has told
+            logger.error("the integration is refused: %s", refusal)
         return IntegrationRefused(
             f"The platform refuses the integration itself: {refusal}. Check client_id, client_secret (was it "
             "regenerated?) and the token endpoint.",
