@@ -163,14 +163,17 @@ def prove(
     bounds: Bounds,
     folders: Callable[[], Path],
     tell: Callable[[str], None],
+    over: threading.Event | None = None,
 ) -> bool:
-    """Play what rounds the journal lacks. Whether nothing was found in all the rounds that were asked for.
+    """Play what rounds the journal lacks. Whether nothing was found in all the rounds that were asked for. `over` ends
+    it from elsewhere.
 
     After a finding the rounds go on with everything set up anew, so that one broken state is not found twice.
     """
     assert journal.seed is not None
     journal.cut_off()
     turns = _Turns(proof, journal, bounds, end=time.monotonic() + bounds.seconds, tell=tell)
+    turns.over = over or turns.over
     if proof.lanes == 1:
         turns.play(folders)
     else:
@@ -179,8 +182,9 @@ def prove(
             try:
                 for lane in playing:
                     lane.result()
-            finally:
+            except BaseException:
                 turns.over.set()
+                raise
     return len(journal.rounds) >= bounds.rounds and not journal.found
 
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeAlias
-from urllib.parse import parse_qs, urljoin, urlsplit
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
 
 from grantflow.protocol.registration import Profile
-from tests.authorization_server.given import App, Server, serving
+from grantflow.protocol.secret import Secret
+from tests.authorization_server.given import PKCE, VERIFIER, App, Server, serving
 from tests.authorization_server.test_races import (
     CALLERS,
     at_once,
@@ -24,13 +27,14 @@ from tests.authorization_server.test_races import (
     refresh_of,
     workers,
 )
-from tests.soak.looking import Logs, left_behind, watched
+from tests.soak.looking import ANSWERS, Logs, left_behind, watched
 from tests.soak.proof import Play, Proof
 from tests.walkthrough.both_halves import ADA, REDIRECT_URI, BothHalves, both_halves
 from tests.whole.person import Person
-from tests.whole.running import up
+from tests.whole.running import OwnDatabase, json_of, up
 from tests.whole.test_many_callers import REDIRECT_URI as EIGHT_REDIRECT_URI
 from tests.whole.test_many_callers import call_at_once, eight_processes, register
+from tests.whole.test_workers import SCOPES, served
 
 PROFILES = ("webex", "strict")
 Race: TypeAlias = Callable[[Server, Sequence[str], int, random.Random], Awaitable[Mapping[str, object]]]
@@ -229,7 +233,126 @@ def processes(folder: Path) -> Iterator[Play]:
         yield play
 
 
+# --- two workers ---------------------------------------------------------------------------------------------------
+
+ADA_EMAIL = "ada@example.com"
+#: For how long a host is away, in seconds: two minutes, and a little so that none is missing.
+AWAY = 121.0
+_LIVING = (
+    "SELECT count(*) FROM refresh_tokens WHERE replaced_at IS NULL AND revoked_at IS NULL "
+    "AND family = (SELECT family FROM refresh_tokens WHERE token_hash = ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoWorkers(OwnDatabase):
+    """`grantflow platform serve --workers 2`, an integration in each profile, and Ada's browser."""
+
+    folder: Path
+    url: str
+    apps: Mapping[str, Mapping[str, Any]]
+    ada: Person
+
+    def tokens(self, profile: str) -> dict[str, Any]:
+        """Of a fresh grant."""
+        app = self.apps[profile]
+        asked = {
+            **{"client_id": app["client_id"], "response_type": "code", "redirect_uri": EIGHT_REDIRECT_URI},
+            **{"scope": SCOPES, "state": "s", **PKCE},
+        }
+        (code,) = parse_qs(urlsplit(self.ada.grant(f"{self.url}/v1/authorize?{urlencode(asked)}")).query)["code"]
+        fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": EIGHT_REDIRECT_URI}
+        answer = self.ask(profile, **fields, code_verifier=VERIFIER)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def ask(self, profile: str, **fields: str) -> httpx2.Response:
+        sent = self.fields(profile, **fields)
+        return httpx2.post(f"{self.url}/v1/access_token", data=sent, trust_env=False, timeout=30)
+
+    def fields(self, profile: str, **fields: str) -> dict[str, str]:
+        app = self.apps[profile]
+        return {"client_id": app["client_id"], "client_secret": app["client_secret"], **fields}
+
+    def check_lives(self, profile: str, tokens: Mapping[str, Any]) -> None:
+        """The API takes the access token, the refresh token serves, and it is the only one of its family."""
+        digest = Secret(tokens["refresh_token"]).digest()
+        assert self.sql(_LIVING, digest) == [(1,)], "more than one generation lives"
+        bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+        assert httpx2.get(f"{self.url}/v1/people/me", headers=bearer, trust_env=False, timeout=30).status_code == 200
+        again = self.ask(profile, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+        assert again.status_code == 200, again.text
+
+
+@contextmanager
+def two_workers(folder: Path) -> Iterator[TwoWorkers]:
+    watched()
+    data = folder / "state"
+    where = ("--data", str(data), "--json")
+    ada = {"email": ADA_EMAIL} | json_of("platform", "person", "add", ADA_EMAIL, "--name", "Ada", *where)
+    adding = ("--redirect-uri", EIGHT_REDIRECT_URI, "--scopes", SCOPES)
+    apps = {
+        profile: json_of("platform", "app", "add", f"App {profile}", *adding, "--profile", profile, *where)
+        for profile in PROFILES
+    }
+    with served(data) as url, Person(ada, stops=(EIGHT_REDIRECT_URI,)) as browser:
+        yield TwoWorkers(data, url, apps, browser)
+
+
+@contextmanager
+def fifty(folder: Path) -> Iterator[Play]:
+    with two_workers(folder) as platform, asyncio.Runner() as runner:
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            for profile in PROFILES:
+                old = platform.tokens(profile)["refresh_token"]
+                fields = platform.fields(profile, grant_type="refresh_token", refresh_token=old)
+                answers = runner.run(_as_answers(at_once([platform.url], fields)))
+                assert Counter(answer.status_code for answer in answers) == {200: CALLERS}
+                (successor,) = {answer.json()["refresh_token"] for answer in answers}
+                assert (successor == old) is (profile == "webex")
+                platform.check_lives(profile, chance.choice(answers).json())
+            assert not ANSWERS.take()
+            return {"callers": CALLERS}
+
+        yield play
+
+
+async def _as_answers(asking: Awaitable[list[httpx2.Response]]) -> list[httpx2.Response]:
+    return await asking
+
+
+@contextmanager
+def comes_back(folder: Path) -> Iterator[Play]:
+    """The answer to a refresh gets lost, and its host is away for two minutes by the real clock."""
+    with two_workers(folder) as platform:
+
+        def play(number: int, chance: random.Random) -> Mapping[str, object]:
+            lost = []
+            for profile in PROFILES * 5:
+                old = platform.tokens(profile)["refresh_token"]
+                answer = platform.ask(profile, grant_type="refresh_token", refresh_token=old)
+                lost.append((profile, old, answer.json()["refresh_token"]))
+            time.sleep(AWAY)
+            for profile, old, successor in lost:
+                answer = platform.ask(profile, grant_type="refresh_token", refresh_token=old)
+                assert answer.status_code == 200, answer.text
+                assert answer.json()["refresh_token"] == successor
+                platform.check_lives(profile, answer.json())
+            return {"grants": len(lost)}
+
+        yield play
+
+
 RACES = [
+    Proof("fifty", "S67: fifty refreshes at once at two workers succeed, and the session lives on", 100, fifty),
+    Proof(
+        "comes-back",
+        "S67: a host that comes back after two minutes still gets the answer that it has missed",
+        2,
+        comes_back,
+        mostly_waits=True,
+    ),
     Proof("redeem", "W28 S33: of fifty redemptions of a code at once, one succeeds", 100, at_two_servers(redeem)),
     Proof("refresh", "S67: of fifty refreshes at once, all succeed, in both profiles", 100, at_two_servers(refresh)),
     Proof("revoke", "W02: what is revoked during fifty refreshes is dead", 100, at_two_servers(refresh_or_revoke)),

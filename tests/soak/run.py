@@ -6,8 +6,10 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -37,11 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     if tree.is_changed:
         _say("src is changed and not committed: nothing that is found here counts as shown.")
     logging.getLogger("grantflow").setLevel(logging.CRITICAL)  # that calls fail meanwhile is what is wanted
-    try:
-        held = [_prove(proof, tree, options) for proof in chosen]
-    except KeyboardInterrupt:
+    began = time.monotonic()
+    held = _play(chosen, tree, options)
+    if held is None:
         _say("Ended. What is written stays: --resume goes on from there.")
         return 130
+    _say(f"{len(held)} proofs in {_minutes(time.monotonic() - began)}; {sum(held)} of them hold")
     return 0 if all(held) else 1
 
 
@@ -63,21 +66,46 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _list() -> str:
-    return "\n".join(["proofs:", *(f"  {proof.name:<21} {proof.rounds:>4}  {proof.promise}" for proof in PROOFS)])
+    return "\n".join(["proofs:", *(f"  {proof.name:<21} {proof.rounds:>5}  {proof.promise}" for proof in PROOFS)])
 
 
-def _prove(proof: Proof, tree: Tree, options: argparse.Namespace) -> bool:
+def _play(proofs: Sequence[Proof], tree: Tree, options: argparse.Namespace) -> list[bool] | None:
+    """One after another, and beside them, one after another too, those that mostly wait; None where Ctrl-C ended it."""
+    over = threading.Event()
+    waiting = [proof for proof in proofs if proof.mostly_waits]
+    busy = [proof for proof in proofs if not proof.mostly_waits]
+    with ThreadPoolExecutor(1) as beside:
+        others = beside.submit(_play_one_by_one, waiting, tree, options, over)
+        try:
+            return _play_one_by_one(busy, tree, options, over) + others.result()
+        except KeyboardInterrupt:
+            over.set()
+            return None
+
+
+def _play_one_by_one(
+    proofs: Sequence[Proof], tree: Tree, options: argparse.Namespace, over: threading.Event
+) -> list[bool]:
+    return [_prove(proof, tree, options, over) for proof in proofs if not over.is_set()]
+
+
+def _prove(proof: Proof, tree: Tree, options: argparse.Namespace, over: threading.Event) -> bool:
     journal = journal_of(proof, tree)
     if not options.resume or journal.seed is None:
         seed = secrets.randbits(32) if options.seed is None else options.seed
         journal.begin(proof, seed=seed, tree=tree)
     bounds = Bounds(options.rounds or proof.rounds, seconds=options.minutes * 60)
     _say(f"{proof.name}: {proof.promise} (seed {journal.seed})")
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="grantflow-soak-") as top:
-        held = prove(proof, journal, bounds=bounds, folders=_folders(Path(top)), tell=_seldom())
-    seconds = sum(one["seconds"] for one in journal.rounds)
-    _say(f"{proof.name}: {len(journal.rounds)} rounds in {seconds:.0f} s, {journal.found} found; {_path(journal.path)}")
+        held = prove(proof, journal, bounds=bounds, folders=_folders(Path(top)), tell=_seldom(), over=over)
+    took = _minutes(time.monotonic() - began)
+    _say(f"{proof.name}: {len(journal.rounds)} rounds, {took}, {journal.found} found; {_path(journal.path)}")
     return held
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
 
 
 def _folders(top: Path) -> Callable[[], Path]:

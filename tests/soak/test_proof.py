@@ -144,3 +144,20 @@ def test_nothing_is_shown_for_a_source_that_nobody_else_can_have(tmp_path: Path)
     assert is_shown(proof, TREE, results=tmp_path / "results")
     assert not is_shown(proof, changed, results=tmp_path / "results")
     assert not is_shown(proof, Tree("another"), results=tmp_path / "results")
+
+
+def test_a_proof_that_is_ended_from_elsewhere_takes_no_other_round(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def end(number: int, chance: random.Random) -> Mapping[str, object]:
+        if number == 2:
+            over.set()
+        return {}
+
+    proof = proof_of(end)
+    journal = journal_of(proof, TREE, results=tmp_path / "results")
+    journal.begin(proof, seed=7, tree=TREE)
+    (tmp_path / "own").mkdir()
+    bounds = Bounds(rounds=10, seconds=60)
+    assert not prove(proof, journal, bounds=bounds, folders=lambda: tmp_path / "own", tell=lambda line: None, over=over)
+    assert len(journal.rounds) == 3
