@@ -155,7 +155,8 @@ def _key_file(path: Path, *, now: datetime) -> Finding:
             "key",
             Verdict.WARN,
             f"{path} is {age.days} days old",
-            "Make another, write it before the old one with a comma between, and let it take over.",
+            "Make another (grantflow keys new), put it first in the file with a comma after it, at every node; then: "
+            "grantflow keys rotate",
         )
     return Finding("key", Verdict.OK, f"{path} is for its owner alone and {age.days} days old")
 
