@@ -17,6 +17,12 @@ def test_every_public_name_loads_and_is_where_it_says() -> None:
     assert set(grantflow.__all__) <= set(dir(grantflow))
 
 
+def test_what_takes_an_extra_is_offered_by_name_alone() -> None:
+    assert grantflow.PostgresVault.__name__ == "PostgresVault"
+    assert "PostgresVault" in dir(grantflow)
+    assert "PostgresVault" not in grantflow.__all__
+
+
 def test_what_is_not_public_is_not_offered() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Grantflow'"):
         grantflow.Grantflow  # noqa: B018

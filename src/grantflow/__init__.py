@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     )
     from grantflow.client.integration import AsyncIntegration, Integration
     from grantflow.client.vault.opening import open_vault
-    from grantflow.client.vault.postgres import PostgresVault
+    from grantflow.client.vault.postgres import PostgresVault as PostgresVault
     from grantflow.client.vault.sqlite import SqliteVault
     from grantflow.migrations import SchemaTooNew
     from grantflow.protocol.metadata import ServerMetadata
@@ -97,7 +97,6 @@ __all__ = [
     "NotForCaller",
     "Overview",
     "Person",
-    "PostgresVault",
     "ReauthorizationRequired",
     "RefreshOutcomeUnknown",
     "RefusalHeldBack",
@@ -140,12 +139,16 @@ _HOMES = {
 }
 
 
+#: Public too, but not in `__all__`: `from grantflow import *` must not ask for an extra.
+_WITH_AN_EXTRA = ("PostgresVault",)
+
+
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name not in _WITH_AN_EXTRA:
         raise AttributeError(f"module 'grantflow' has no attribute {name!r}")
     homes = (home for home, names in _HOMES.items() if name in names)
     return getattr(import_module(next(homes, "grantflow.client.errors")), name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_WITH_AN_EXTRA, "__version__"]
