@@ -55,6 +55,16 @@ def test_while_the_client_secret_is_replaced_there_are_two(monkeypatch: pytest.M
     assert integration(monkeypatch, GRANTFLOW_OTHER_CLIENT_SECRET="0ther").client_secrets() == ["s3cret", "0ther"]
 
 
+def test_a_public_client_has_no_secret_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = integration(monkeypatch, GRANTFLOW_CLIENT_SECRET=None, GRANTFLOW_PUBLIC_CLIENT="true")
+    assert settings.client_secrets() == []
+    with pytest.raises(SettingsError, match="a public client has no secret"):
+        integration(monkeypatch, GRANTFLOW_CLIENT_SECRET="s3cret")
+    monkeypatch.delenv("GRANTFLOW_CLIENT_SECRET")
+    with pytest.raises(SettingsError, match="GRANTFLOW_CLIENT_SECRET"):
+        integration(monkeypatch, GRANTFLOW_CLIENT_SECRET=None, GRANTFLOW_PUBLIC_CLIENT="false")
+
+
 def test_flags_come_before_the_environment_and_that_before_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -185,7 +185,8 @@ class IntegrationSettings(_Settings):
     where people and the platform find the pages, if not at the address that they are served at; ``redirect_uri`` is
     ``/oauth`` below it. Instead of ``client_secret`` and ``key``, a file that holds nothing else can be named:
     ``client_secret_file``, ``key_file``. While the client secret is replaced there may be another one,
-    ``other_client_secret`` (``_file``): the one that works is used. ``platform`` is what the pages call the other side,
+    ``other_client_secret`` (``_file``): the one that works is used; a ``public_client`` has none (RFC 6749 section 2.1).
+    ``platform`` is what the pages call the other side,
     and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access tokens, and
     ``metrics`` are for Prometheus, each at an address of its own; the latter also where only their port is set.
 
@@ -198,7 +199,8 @@ class IntegrationSettings(_Settings):
     heading: ClassVar[str] = "integration"
     remedies: ClassVar[Mapping[str, str]] = {
         "client_id": "the Client ID that the platform gave the integration, when it was registered",
-        "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else",
+        "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else. A "
+        "public client has none: GRANTFLOW_PUBLIC_CLIENT=true",
         "scopes": "what people are asked to grant, separated by spaces, such as: spark:people_read spark:rooms_read",
         "key": "the key that seals people's tokens, or GRANTFLOW_KEY_FILE. Make one once, and keep it: "
         "(umask 077; grantflow keys new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key",
@@ -209,6 +211,7 @@ class IntegrationSettings(_Settings):
     client_secret_file: Path | None = None
     other_client_secret: SecretStr | None = None
     other_client_secret_file: Path | None = None
+    public_client: bool = False
     scopes: Text
     key: SecretStr
     key_file: Path | None = None
@@ -244,8 +247,8 @@ class IntegrationSettings(_Settings):
         return self.issuer is not None and (self.authorization_endpoint is None or self.token_endpoint is None)
 
     def client_secrets(self) -> list[str]:
-        """One, or two while it is replaced."""
-        given = [self.client_secret, self.other_client_secret]
+        """One, or two while it is replaced; a public client has none."""
+        given = [] if self.public_client else [self.client_secret, self.other_client_secret]
         return [secret.get_secret_value() for secret in given if secret is not None]
 
     @model_validator(mode="before")
@@ -260,9 +263,22 @@ class IntegrationSettings(_Settings):
 
     @model_validator(mode="before")
     @classmethod
+    def ask_a_public_client_for_no_secret(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if str(values.get("public_client", "")).lower() not in _YES:
+            return values
+        if any(name in values for name in _SECRETS):
+            raise SettingsError({_variable(cls, "public_client"): "a public client has no secret; set one of both"})
+        return {**values, "client_secret": ""}
+
+    @model_validator(mode="before")
+    @classmethod
     def look_for_the_api_at_the_issuer(cls, values: dict[str, Any]) -> dict[str, Any]:
         return {"api_url": values["issuer"], **values} if values.get("issuer") else values
 
+
+_SECRETS = ("client_secret", "client_secret_file", "other_client_secret", "other_client_secret_file")
+#: As pydantic reads them.
+_YES = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 #: Every table that the file may have, whichever command reads it: a misspelt one would set nothing.
 _HEADINGS = (PlatformSettings.heading, IntegrationSettings.heading)

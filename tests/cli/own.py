@@ -113,14 +113,14 @@ class Begun:
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, self.said + err)
 
 
-def registered(up: Up, folder: Path, *, redirect_uri: str = "", name: str = "Mine") -> Own:
+def registered(up: Up, folder: Path, *, redirect_uri: str = "", name: str = "Mine", public: bool = False) -> Own:
     """Registered at that sandbox for this alone, with a vault of its own."""
     redirect_uri = redirect_uri or f"http://127.0.0.1:{free_port()}/oauth"
-    app = up.register(name, redirect_uri, scopes=SCOPES)
+    app = up.register(name, redirect_uri, *(["--public"] if public else []), scopes=SCOPES)
     key = grantflow("keys", "new").stdout.strip()
     settings = {
         "GRANTFLOW_CLIENT_ID": app["client_id"],
-        "GRANTFLOW_CLIENT_SECRET": app["client_secret"],
+        **({"GRANTFLOW_PUBLIC_CLIENT": "true"} if public else {"GRANTFLOW_CLIENT_SECRET": app["client_secret"]}),
         "GRANTFLOW_SCOPES": SCOPES,
         "GRANTFLOW_KEY": key,
         "GRANTFLOW_VAULT": str(folder / "vault.db"),

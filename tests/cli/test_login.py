@@ -116,6 +116,16 @@ def test_any_port_of_a_loopback_address_will_do_where_the_redirect_uri_names_non
         assert begun.end().returncode == 0
 
 
+def test_a_public_client_has_no_secret_and_everything_goes_on_without(sandbox: Up, tmp_path: Path) -> None:
+    own = registered(sandbox, tmp_path, name="Public", public=True)
+    assert own.grant(1).returncode == 0
+    assert own.json("grants", "refresh", own.up.grace["email"])
+    assert own("api", "GET", "people/me").returncode == 0
+    doctor = own("doctor")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert "at the platform too" in own("logout").stderr + own("logout").stdout or own("whoami").returncode == 4
+
+
 def test_another_port_is_listened_at_where_that_is_said(own: Own) -> None:
     port = free_port()
     with own.login("--port", str(port)) as begun:

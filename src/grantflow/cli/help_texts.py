@@ -151,6 +151,7 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_CLIENT_SECRET      the same; or GRANTFLOW_CLIENT_SECRET_FILE
   GRANTFLOW_OTHER_CLIENT_SECRET
                                while it is replaced: the one that works is used
+  GRANTFLOW_PUBLIC_CLIENT      true: it has no secret
   GRANTFLOW_SCOPES             what to ask for, separated by spaces
   GRANTFLOW_KEY                seals tokens; or GRANTFLOW_KEY_FILE
   GRANTFLOW_VAULT              what keeps grants: a file [one in DIR], or
