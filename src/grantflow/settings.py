@@ -185,10 +185,10 @@ class IntegrationSettings(_Settings):
     where people and the platform find the pages, if not at the address that they are served at; ``redirect_uri`` is
     ``/oauth`` below it. Instead of ``client_secret`` and ``key``, a file that holds nothing else can be named:
     ``client_secret_file``, ``key_file``. While the client secret is replaced there may be another one,
-    ``other_client_secret`` (``_file``): the one that works is used; a ``public_client`` has none (RFC 6749 section 2.1).
-    ``platform`` is what the pages call the other side,
-    and ``connected_apps_url`` its page where a person revokes a grant. ``token_api`` hands out access tokens, and
-    ``metrics`` are for Prometheus, each at an address of its own; the latter also where only their port is set.
+    ``other_client_secret`` (``_file``): the one that works is used; a ``public_client`` has none (RFC 6749, 2.1).
+    ``platform`` is what the pages call the other side, and ``connected_apps_url`` its page where a person revokes a
+    grant. ``token_api`` hands out access tokens, and ``metrics`` are for Prometheus, each at an address of its own; the
+    latter also where only their port is set.
 
     The two endpoints lie below ``api_url`` unless they are named; where only the ``issuer`` is, they are what its
     metadata says (RFC 8414, OpenID Connect Discovery), and ``api_url`` is the issuer unless it is named too.

@@ -1,6 +1,8 @@
 """Where a platform suddenly refuses many grants, none is declared dead until an operator has looked."""
 
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,7 +11,8 @@ from grantflow.client import rules
 from grantflow.client.events import Kind
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
-from tests.client.foreign import Answer
+from tests.client.foreign import Answer, Refusal
+from tests.engines import BOTH
 from tests.parts import ROOT
 
 PEOPLE = [f"p{number:02}" for number in range(60)]
@@ -195,9 +198,34 @@ def test_where_the_refusals_cannot_be_counted_the_lease_is_given_back_and_nothin
         raise VaultUnavailable("locked", retry_after=5)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlVault, "refusals", broken)
+        patch.setattr(SqlVault, "refuse", broken)
         with pytest.raises(VaultUnavailable):
             integration.refresh("id-ada")
     assert statuses(world) == {Status.ACTIVE: 1}
     mend(world)
     assert integration.refresh("id-ada").generation == 2
+
+
+@BOTH
+def test_refusals_that_come_at_once_are_counted_one_after_the_other(world: World) -> None:
+    """Each flight would else find the others' refusals not yet written, and believe its own."""
+    for person in PEOPLE[:40]:
+        world.grant(world.integration(), person=person)
+    gate = threading.Barrier(40)
+
+    def together() -> Refusal:
+        gate.wait(30)
+        return 400, {"error": "invalid_grant"}
+
+    world.platform.on_refresh = together
+
+    def refused(person: str) -> str:
+        try:
+            world.integration().refresh(f"id-{person}")
+        except Exception as error:
+            return type(error).__name__
+        return "renewed"
+
+    with ThreadPoolExecutor(40) as threads:
+        ends = Counter(threads.map(refused, PEOPLE[:40]))
+    assert ends == {"ReauthorizationRequired": 20, "RefusalHeldBack": 20}

@@ -244,6 +244,7 @@ def test_whoever_cannot_save_what_came_leaves_no_lease_behind(
         raise RuntimeError("no disk")
 
     monkeypatch.setattr(vault, "save", broken)
+    monkeypatch.setattr(vault, "refuse", broken)
     with pytest.raises(RuntimeError, match="no disk"):
         integration.refresh("id-ada")
     monkeypatch.undo()

@@ -93,6 +93,14 @@ def is_dead_alone(stored: StoredGrant, standing: Standing) -> bool:
     return suspected is not None and succeeded is not None and succeeded > suspected
 
 
+def braked(brake: Brake, *, refused: int, judged: int, now: datetime) -> Brake:
+    """The brake after one more refusal, beside so many refused grants of so many refreshes before it."""
+    if brake.on_since is not None or not is_mass_refusal(refused + 1, judged + 1):
+        return brake
+    reason = f"{refused + 1} grants were refused within five minutes, of {judged + 1} refreshes"
+    return replace(brake, on_since=now, reason=reason)
+
+
 def is_mass_refusal(refused: int, judged: int) -> bool:
     """`refused` grants of `judged` refreshes within `MASS_REFUSAL_WITHIN`."""
     return refused > _MANY_REFUSED and refused >= _SHARE_REFUSED * judged

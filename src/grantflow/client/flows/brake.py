@@ -5,7 +5,6 @@ says invalid_grant for everybody, and would cost every person their grant. So re
 in the audit log, and beyond a bound they are held back until an operator has looked.
 """
 
-from grantflow.client import rules
 from grantflow.client.events import Kind
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.recording import tell
@@ -16,22 +15,6 @@ from grantflow.client.steps import Flow, current_time, load, save
 def is_on(parts: Parts) -> Flow[bool]:
     integration = parts.configuration.client_id
     return (yield from load(lambda: parts.vault.brake(integration))).on_since is not None
-
-
-def is_braked(parts: Parts) -> Flow[bool]:
-    """Whether a refusal that has just come is to be held back; closes the brake where it is one too many."""
-    integration = parts.configuration.client_id
-    brake = yield from load(lambda: parts.vault.brake(integration))
-    if brake.on_since is not None:
-        return True
-    now = yield from current_time()
-    since = rules.counted_since(brake, now=now)
-    refused, judged = yield from load(lambda: parts.vault.refusals(integration, since=since))
-    if not rules.is_mass_refusal(refused + 1, judged + 1):
-        return False
-    reason = f"{refused + 1} grants were refused within five minutes, of {judged + 1} refreshes"
-    yield from _set(parts, Brake(on_since=now, released_at=brake.released_at, reason=reason), kind=Kind.BRAKE_ON)
-    return True
 
 
 def release(parts: Parts, *, actor: str | None) -> Flow[bool]:

@@ -6,10 +6,10 @@ changed the grant meanwhile, so nothing was saved and the vault must be read aga
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from grantflow.client import rules
 from grantflow.client.events import Event, Kind
-from grantflow.client.flows.brake import is_braked
 from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refused
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
@@ -18,8 +18,12 @@ from grantflow.client.flows.telling import many_are_refused, must_grant_again, m
 from grantflow.client.grant import Status, StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, save
+from grantflow.client.vault import Refusing
 from grantflow.protocol.http import Response
 from grantflow.protocol.token import TokenRefusal, read_tokens
+
+#: Each try may wait for a lock by itself: many grants that are renewed at once write one after the other.
+_TRIES_TO_SAVE: Final = 4
 
 
 def settle(
@@ -90,19 +94,40 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
 
 def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> Flow[StoredGrant | None]:
     """The platform refused the token. Where it refuses many at once this is not believed, and an operator must look;
-    but where an answer was lost before, the cause is known. Raises ReauthorizationRequired, IntegrationRefused."""
+    but where an answer was lost before, the cause is known. Raises ReauthorizationRequired, RefusalHeldBack."""
+    if leased.unanswered_since is not None:
+        return (yield from condemn(parts, leased, reason=reason, holder=holder))
+    now = yield from current_time()
+    refusing = _refusing(parts, leased, reason=reason, holder=holder, now=now)
     try:
-        is_believed = leased.unanswered_since is not None or not (yield from is_braked(parts))
+        events = yield from save(lambda: parts.vault.refuse(refusing, now=now))
     except BaseException:
         yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
         raise
-    if is_believed:
-        return (yield from condemn(parts, leased, reason=reason, holder=holder))
-    now = yield from current_time()
-    held = rules.held_back(leased, reason=reason, incident=parts.incident(), now=now)
-    if not (yield from _save_verdict(parts, held, over=leased, kind=Kind.HELD_BACK, now=now, holder=holder)):
+    for event in events:
+        yield from tell(parts, event)
+    if not events:
         return None
-    raise many_are_refused(held.grant)
+    if events[0].kind is Kind.HELD_BACK:
+        raise many_are_refused(refusing.held.grant)
+    parts.live.drop(leased.grant.key)
+    raise must_grant_again(refusing.believed.grant, configuration=parts.configuration)
+
+
+def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, now: datetime) -> Refusing:
+    incident, sent = parts.incident(), leased.refresh_token
+    believed = rules.refused(leased, reason=reason, incident=incident, now=now)
+    held = rules.held_back(leased, reason=reason, incident=incident, now=now)
+    token = sent.fingerprint() if sent else None
+    return Refusing(
+        believed,
+        parts.event(Kind.REAUTHORIZATION_REQUIRED, believed.grant, at=now, token=token),
+        held,
+        parts.event(Kind.HELD_BACK, held.grant, at=now, token=token),
+        parts.event(Kind.BRAKE_ON, at=now, incident=parts.incident()),
+        over=leased.grant.generation,
+        holder=holder,
+    )
 
 
 def _settle_refusal(
@@ -229,10 +254,14 @@ def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Eve
         return parts.vault.save(renewed, generation=over.grant.generation, holder=holder, event=event)
 
     try:
+        for _ in range(_TRIES_TO_SAVE - 1):
+            try:
+                return (yield from save(write))
+            except Exception as error:
+                logger.warning("grant %s: the new tokens could not be saved, trying again: %s", renewed.grant.id, error)
         return (yield from save(write))
-    except Exception as error:
-        logger.warning("grant %s: the new tokens could not be saved, trying once more: %s", renewed.grant.id, error)
-        return (yield from save(write))
+    except Exception:
+        raise
     except BaseException:
         # An interrupt from the keyboard, or the end of the event loop.
         yield from save(write)

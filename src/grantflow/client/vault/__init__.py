@@ -50,6 +50,21 @@ class Resealed:
     unopened: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusing:
+    """A refused grant, as it is to be kept where the refusal is believed and where it is held back, each with its
+    event; and the event of the brake that closes, should this be the one too many. `over` is the generation that was
+    refused, `holder` who holds the lease."""
+
+    believed: StoredGrant
+    believed_event: Event
+    held: StoredGrant
+    held_event: Event
+    brake_event: Event
+    over: int
+    holder: str
+
+
 class Vault(Protocol):
     """Every function is one short piece of work; none holds a lock or a transaction when it returns.
 
@@ -125,9 +140,6 @@ class Vault(Protocol):
 
     def brake(self, integration: str) -> Brake: ...
 
-    def refusals(self, integration: str, *, since: datetime) -> tuple[int, int]:
-        """How many grants the platform refused since then, and of how many refreshes that it judged."""
-
     def events(self, key: GrantKey) -> Sequence[Event]:
         """What happened to the grants of that key, oldest first."""
 
@@ -183,6 +195,11 @@ class Vault(Protocol):
         """Replace the record if it still has that generation, and end the holder's lease (every lease where no holder
         is named). `only_holder`: and if the lease has not passed to another since. Returns whether it was replaced;
         only then the event is written."""
+
+    def refuse(self, refusing: Refusing, *, now: datetime) -> Sequence[Event]:
+        """Keep a refused grant, believed or held back by how many were refused before it: they are counted in the same
+        transaction, and no two refusals at once. As `save` with `only_holder`; returns the events that were written,
+        that of the grant first, and none where it was not replaced."""
 
     def spend(self, state_digest: bytes, *, now: datetime, until: datetime) -> bool:
         """Note that a state has served, to be remembered until its cookie is dead; False where it had before."""

@@ -11,11 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
+from grantflow.client import rules
 from grantflow.client.callers import Caller
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
-from grantflow.client.vault import Adopting, Resealed, SealedUnder
+from grantflow.client.vault import Adopting, Refusing, Resealed, SealedUnder
 from grantflow.client.vault.process import is_gone, seconds_left, this_process_for
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
@@ -149,6 +150,8 @@ _TO_RESEAL: Final = (
 
 #: Two who bring the same token with different words for its person would make two grants of it.
 _ADOPTIONS: Final = "adoptions"
+#: Two refusals that do not see one another would both be believed, where only one is to be.
+_REFUSALS: Final = "refusals"
 
 
 class _Passed(Exception):
@@ -342,19 +345,7 @@ class SqlVault(ABC):
         )
 
     def brake(self, integration: str) -> Brake:
-        row = self._row(_BRAKE, {"integration": integration})
-        if row is None:
-            return Brake()
-        return Brake(to_time(row["on_since"]), to_time(row["released_at"]), row["reason"])
-
-    def refusals(self, integration: str, *, since: datetime) -> tuple[int, int]:
-        refused = sum(self._count(_REFUSED, integration, kind, since=since) for kind in REFUSALS)
-        return refused, refused + self._count(_RENEWED, integration, Kind.REFRESHED, since=since)
-
-    def _count(self, statement: str, integration: str, kind: Kind, *, since: datetime) -> int:
-        row = self._row(statement, {"integration": integration, "kind": kind.value, "since": to_seconds(since)})
-        assert row is not None
-        return int(row["number"])
+        return _brake_of(self._row(_BRAKE, {"integration": integration}))
 
     def events(self, key: GrantKey) -> list[Event]:
         return [read_event(row) for row in self._rows(_EVENTS, _named(key))]
@@ -530,11 +521,30 @@ class SqlVault(ABC):
             if event is not None:
                 _record(transaction, event)
 
-    def set_brake(self, integration: str, brake: Brake, *, event: Event) -> None:
-        on_since, released_at = to_seconds(brake.on_since), to_seconds(brake.released_at)
-        values = {"integration": integration, "on_since": on_since, "released_at": released_at, "reason": brake.reason}
+    def refuse(self, refusing: Refusing, *, now: datetime) -> list[Event]:
+        integration = refusing.believed.grant.integration
         with self._transaction() as transaction:
-            transaction.execute(_SET_BRAKE, values)
+            self._queue(transaction, f"{_REFUSALS} {integration}")
+            before = _brake_of(transaction.execute(_BRAKE, {"integration": integration}).fetchone())
+            brake = _braked(transaction, before, integration=integration, now=now)
+            held = brake.on_since is not None
+            stored, event = (
+                (refusing.held, refusing.held_event) if held else (refusing.believed, refusing.believed_event)
+            )
+            expected = _over(refusing.over, holder=refusing.holder, only_holder=True)
+            if transaction.execute(_REPLACE, {**write_record(stored, self._sealing), **expected}).rowcount != 1:
+                return []
+            events = [event]
+            if brake != before:
+                transaction.execute(_SET_BRAKE, _written(integration, brake))
+                events.append(replace(refusing.brake_event, reason=brake.reason))
+            for each in events:
+                _record(transaction, each)
+            return events
+
+    def set_brake(self, integration: str, brake: Brake, *, event: Event) -> None:
+        with self._transaction() as transaction:
+            transaction.execute(_SET_BRAKE, _written(integration, brake))
             _record(transaction, event)
 
     def record(self, event: Event) -> None:
@@ -629,6 +639,30 @@ class SqlVault(ABC):
                 f"OR NOT EXISTS (SELECT 1 FROM grants) THEN {self._clock} END ON CONFLICT (key_id) DO NOTHING",
                 of,
             )
+
+
+def _brake_of(row: Row | None) -> Brake:
+    if row is None:
+        return Brake()
+    return Brake(to_time(row["on_since"]), to_time(row["released_at"]), row["reason"])
+
+
+def _written(integration: str, brake: Brake) -> Parameters:
+    on_since, released_at = to_seconds(brake.on_since), to_seconds(brake.released_at)
+    return {"integration": integration, "on_since": on_since, "released_at": released_at, "reason": brake.reason}
+
+
+def _braked(transaction: Transaction, brake: Brake, *, integration: str, now: datetime) -> Brake:
+    if brake.on_since is not None:
+        return brake
+    since = to_seconds(rules.counted_since(brake, now=now))
+
+    def count(statement: str, kind: Kind) -> int:
+        values = {"integration": integration, "kind": kind.value, "since": since}
+        return int(transaction.execute(statement, values).fetchone()["number"])
+
+    refused = sum(count(_REFUSED, kind) for kind in REFUSALS)
+    return rules.braked(brake, refused=refused, judged=refused + count(_RENEWED, Kind.REFRESHED), now=now)
 
 
 def _record(transaction: Transaction, event: Event) -> None:
