@@ -236,7 +236,8 @@ def test_a_caller_that_is_cancelled_ends_its_own_spans_and_not_the_refresh(
             assert grant.generation >= 2
 
     asyncio.run(story())
-    assert told(spans.named("refresh")[0])["outcome"] == "renewed"
+    outcomes = {told(each)["outcome"] for each in spans.named("refresh")}
+    assert "renewed" in outcomes, "whichever of both ended first"
     assert "detach" not in caplog.text
 
 
