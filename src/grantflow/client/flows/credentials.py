@@ -48,24 +48,21 @@ def choose(parts: Parts) -> Flow[Chosen]:
 
 
 def mark_refused(parts: Parts, chosen: Chosen, refusal: TokenRefusal) -> Flow[Standing]:
-    """The platform refuses the integration under this secret: it waits, and an operator is told."""
+    """The platform refuses the integration under this secret, which waits; an operator is told where it is the last."""
     now = yield from current_time()
+    others = [other for other in (yield from in_order(parts)) if other.name != chosen.name]
+    # One that worked is refused: the platform has changed its mind, and what it said of the others is out of date.
+    anew = others if chosen.standing.works else []
+    is_last = not anew and not any(other.may_ask(now) for other in others)
     marked = rules.integration_refused(chosen.standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
-    event = parts.event(
-        Kind.INTEGRATION_REFUSED, at=now, reason=str(refusal), incident=parts.incident(), token=chosen.name
-    )
+    kind = Kind.INTEGRATION_REFUSED if is_last else Kind.SECRET_REFUSED
+    event = parts.event(kind, at=now, reason=str(refusal), incident=parts.incident(), token=chosen.name)
     yield from _set(parts, chosen, marked, event=event)
     yield from tell(parts, event)
-    if chosen.standing.works:
-        yield from _give_the_others_a_chance(parts, chosen, now=now)
-    return marked
-
-
-def _give_the_others_a_chance(parts: Parts, refused: Chosen, *, now: datetime) -> Flow[None]:
-    """One that worked is refused: the platform has changed its mind, so what it said of the others is out of date."""
-    for other in (yield from in_order(parts)):
-        if other.name != refused.name and not other.may_ask(now):
+    for other in anew:
+        if not other.may_ask(now):
             yield from _set(parts, other, replace(other.standing, retry_at=now))
+    return marked
 
 
 def clear(parts: Parts, chosen: Chosen) -> Flow[None]:

@@ -30,6 +30,7 @@ _WORDS: Final = {
     Kind.RETRIED: (logging.INFO, "grant {grant_id}: the refused token is tried again"),
     Kind.REVOKED: (logging.INFO, "grant {grant_id} revoked"),
     Kind.HANDED_OUT: (logging.INFO, "grant {grant_id}: access token handed out to {actor}"),
+    Kind.SECRET_REFUSED: (logging.WARNING, "client secret {token} is refused, another is tried: {reason}"),
     Kind.INTEGRATION_REFUSED: (logging.ERROR, "the integration is refused: {reason}"),
     Kind.BRAKE_ON: (logging.ERROR, "no grant is declared dead until an operator has looked: {reason}"),
     Kind.BRAKE_RELEASED: (logging.WARNING, "refused grants are declared dead again: {reason}"),
