@@ -123,7 +123,47 @@ def test_everything_that_is_known_of_a_person_is_shown_but_no_token(grantflow: C
     assert not any(token in asked.out for token in tokens_in(here))
     missing = grantflow("grants", "show", "nobody@example.org")
     assert missing.code == 4
-    assert "nobody@example.org has granted nothing here." in missing.err
+    assert "No grant of nobody@example.org is here." in missing.err
+
+
+# --- who is meant -----------------------------------------------------------------------------------------------------
+
+
+def test_one_person_with_two_grants_is_told_apart_by_the_grants_ids(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "grace")
+    here.grant("ada", owner="user-17")
+    told = grantflow("token")
+    assert (told.code, told.out) == (2, "")
+    assert "More than one grant is here: say which is meant." in told.err
+    rows = [" ".join(line.split()) for line in told.err.splitlines()]
+    assert f"{id_of(here, 'ada')} ada@example.org Ada" in rows
+    assert f"{id_of(here, 'ada', 'user-17')} ada@example.org Ada (owner user-17)" in rows
+    assert "grace@example.org Grace" in rows
+    assert grantflow("token", id_of(here, "ada", "user-17")).code == 0
+
+
+def test_refused_grants_stand_in_nobodys_way_where_one_alone_works(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "edsger", "grace")
+    for person in ("edsger", "grace"):
+        refuse(here, person)
+    with here.integration() as integration:
+        ada = integration.access_token("id-ada").token.reveal()
+    assert grantflow("token").out == f"{ada}\n"
+    ending = grantflow("logout")
+    assert ending.code == 2, "what is ended for good has to be named"
+    assert status_of(here, "ada") is Status.ACTIVE
+
+
+def test_an_owner_in_the_place_of_the_person_is_known_and_the_grants_id_is_told(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("ada", owner="user-17")
+    told = grantflow("grants", "explain", "user-17")
+    assert told.code == 2
+    assert "No grant of a person user-17 is here, but user-17 is an owner" in " ".join(told.err.split())
+    assert f"{id_of(here, 'ada', 'user-17')}  ada@example.org  Ada" in told.err
+    other = grantflow("grants", "explain", "id-ada", "--owner", "user-18")
+    assert "No grant of id-ada is here for the owner user-18." in other.err
 
 
 def test_the_grants_that_end_soon_are_listed_with_what_to_do(grantflow: CommandLine, here: Own) -> None:
@@ -327,7 +367,7 @@ def test_only_the_grants_that_would_die_are_kept_alive(grantflow: CommandLine, h
     assert (told.code, told.err) == (0, "Of the grants that end within 7 days: 1 renewed.\n")
     assert here.platform.counts["refresh"] == 1
     assert grantflow("grants", "keep-alive").err == "No grant ends within 7 days.\n"
-    assert grantflow("grants", "keep-alive", "--days", "100", "--json").json["prolonged"] == 2
+    assert grantflow("grants", "keep-alive", "--days", "100", "--json").json["prolonged"] == 3
     here.grant("soon", days_ago=85.5)
     here.platform.answers = [Answer(429, headers={"Retry-After": "60"})]
     away = grantflow("grants", "keep-alive")

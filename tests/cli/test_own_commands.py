@@ -37,8 +37,9 @@ def people_me(own: Own, token: str) -> httpx2.Response:
 def test_where_several_have_granted_one_has_to_be_named(own: Own) -> None:
     ended = own("token")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "More than one person has granted here: say which is meant." in ended.stderr
-    assert re.search(r"ada@example.com +Ada Lovelace\n +grace@example.com +Grace Hopper\n", ended.stderr)
+    assert "More than one grant is here: say which is meant." in ended.stderr
+    for row in (r"ada@example.com +Ada Lovelace\n", r"grace@example.com +Grace Hopper\n"):
+        assert re.search(row, ended.stderr)
 
 
 def test_a_person_is_meant_by_id_email_or_grant(own: Own) -> None:
@@ -47,7 +48,7 @@ def test_a_person_is_meant_by_id_email_or_grant(own: Own) -> None:
         assert own.json("whoami", name)[0]["grant_id"] == grace["grant_id"]
     ended = own("whoami", "nobody@example.com")
     assert ended.returncode == 4
-    assert "nobody@example.com has granted nothing here." in ended.stderr
+    assert "No grant of nobody@example.com is here." in ended.stderr
     assert "grantflow login" in ended.stderr
 
 
@@ -57,7 +58,7 @@ def test_a_person_is_meant_by_id_email_or_grant(own: Own) -> None:
 def test_w29_whoami_shows_who_granted_and_what_the_api_says(own: Own) -> None:
     ended = own("whoami")
     assert ended.returncode == 0
-    assert ended.stdout.splitlines() == [
+    assert sorted(ended.stdout.splitlines()) == [
         "ada@example.com\tAda Lovelace\tACTIVE\tAda Lovelace <ada@example.com>",
         "grace@example.com\tGrace Hopper\tACTIVE\tGrace Hopper <grace@example.com>",
     ]

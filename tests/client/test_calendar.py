@@ -260,11 +260,25 @@ def test_where_the_end_does_not_slide_that_is_told_and_the_others_are_tried_all_
     """Each answer names what is left until the end that was set when the person granted. Webex has been seen to count
     down like that although it slides, so it is no reason to let the others die."""
     integration = world.integration()
-    adopted(world, integration, *(f"person-{number}" for number in range(6)), days=5)
+    adopted(world, integration, *(f"person-{number}" for number in range(6)), days=6)
+    world.clock.advance(days=1)
     left = 5 * DAY.total_seconds()
     body = f'{{"access_token": "a", "refresh_token": "refresh-person", "refresh_token_expires_in": {left:.0f}}}'
     world.platform.answers = [Answer(200, body)] * 5
     assert either().keep_alive(7 * DAY) == KeptAlive(prolonged=1, in_vain=5)
+
+
+def test_of_a_grant_that_was_renewed_a_moment_ago_nobody_says_that_it_was_in_vain(world: World) -> None:
+    """Its end cannot have moved by more than the time that has gone by since."""
+    integration = world.integration()
+    world.grant(integration)
+    (granted,) = integration.grants()
+    assert granted.refresh_expires_at is not None
+    for seconds, kept in ((40, KeptAlive(prolonged=1)), (61, KeptAlive(in_vain=1))):
+        world.clock.advance(seconds=seconds)
+        left = (granted.refresh_expires_at - world.clock.time).total_seconds()
+        world.platform.answers = [Answer(200, f'{{"access_token": "a", "refresh_token_expires_in": {left:.0f}}}')]
+        assert integration.keep_alive(100 * DAY) == kept
 
 
 def test_a_grant_that_was_renewed_or_revoked_since_the_list_was_read_is_left_alone(world: World) -> None:

@@ -9,7 +9,7 @@ from grantflow.client.grant import Grant, Revocation
 
 def logout(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
     with own_integration(env_file, data=data) as integration:
-        grant = grant_called(integration, person)
+        grant = grant_called(integration, person, refused_too=True)
         done = integration.revoke(grant.person_id, owner=grant.owner)
         is_asked = integration.configuration.revocation_url is not None
     return tell(grant, done, is_asked=is_asked, json=json)

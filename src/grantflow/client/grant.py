@@ -183,7 +183,8 @@ class Revocation:
 class KeptAlive:
     """What `keep_alive` achieved, in numbers of grants.
 
-    - `prolonged`: renewed, and they live longer (or the platform tells no end any more).
+    - `prolonged`: renewed, and they live longer (or the platform tells no end any more, or they had been renewed so
+      shortly before that it cannot be told).
     - `in_vain`: renewed, and they end when they would have, as the platform tells it: where that is so, their people
       must grant again before.
     - `refused`: they were dead already. `delayed`: the platform did not help; nothing is harmed.

@@ -82,7 +82,7 @@ def _keep(parts: Parts, grant: Grant, row: _Row) -> Flow[None]:
             row.stop(f"The platform says slow down; ask it again in {error.retry_after:.0f} s.")
     else:
         row.away = 0
-        _count(renewed.grant, row, was=grant.refresh_expires_at)
+        _count(renewed.grant, row, before=stored.grant)
 
 
 def _put_off(row: _Row, *, why: str) -> None:
@@ -92,8 +92,11 @@ def _put_off(row: _Row, *, why: str) -> None:
         row.stop(why)
 
 
-def _count(renewed: Grant, row: _Row, *, was: datetime | None) -> None:
-    ends = renewed.refresh_expires_at
+def _count(renewed: Grant, row: _Row, *, before: Grant) -> None:
+    ends, was = renewed.refresh_expires_at, before.refresh_expires_at
+    since = before.refreshed_at or before.granted_at
+    # One that is as young as that cannot have an end that moves by more.
+    is_too_young = renewed.refreshed_at is not None and renewed.refreshed_at - since <= _MOVED
     # It goes on with the others all the same: Webex has been seen to count down in its answers what slides in truth.
-    moved = ends is None or was is None or ends > was + _MOVED
+    moved = ends is None or was is None or is_too_young or ends > was + _MOVED
     row.add(**{"prolonged" if moved else "in_vain": 1})
