@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Awaitable
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 
 from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, TransientTokenError, VaultUnavailable
 from grantflow.client.events import Event, Kind
-from grantflow.client.grant import GrantKey
+from grantflow.client.grant import GrantKey, Status
 from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
@@ -121,6 +123,128 @@ def test_a_watcher_may_be_awaited(world: World) -> None:
 
     asyncio.run(story())
     assert told == [Kind.GRANTED]
+
+
+def test_whoever_watches_may_use_the_integration_while_others_wait_for_the_same_grant(world: World) -> None:
+    answers: list[object] = []
+
+    def watch(event: Event) -> None:
+        if event.kind is Kind.REFRESHED:
+            answers.append(call())
+
+    integration = world.integration(on_event=watch)
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+
+    def call() -> int:
+        return integration.client_for("id-ada").get("people/me").status_code
+
+    callers = [Thread(target=lambda: answers.append(call()), daemon=True) for _ in range(5)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(timeout=2)
+    assert answers == [200] * 6
+
+
+def test_a_watcher_may_have_a_refused_token_tried_again(world: World) -> None:
+    def watch(event: Event) -> None:
+        if event.kind is Kind.REAUTHORIZATION_REQUIRED:
+            tried.append(integration.retry("id-ada").status)
+
+    tried: list[Status] = []
+    integration = world.integration(on_event=watch)
+    world.grant(integration)
+    world.platform.answers.append(Answer(400, '{"error":"invalid_grant"}'))
+    world.platform.expire_access_tokens()
+    raised: list[Exception] = []
+
+    def call() -> None:
+        try:
+            integration.client_for("id-ada").get("people/me")
+        except ReauthorizationRequired as error:
+            raised.append(error)
+
+    caller = Thread(target=call, daemon=True)
+    caller.start()
+    caller.join(timeout=5)
+    assert len(raised) == 1
+    assert tried == [Status.ACTIVE]
+
+
+def test_an_awaited_watcher_may_use_the_integration_and_is_waited_for_when_it_is_closed(world: World) -> None:
+    answers: list[object] = []
+
+    async def watch(event: Event) -> None:
+        if event.kind is Kind.REFRESHED:
+            answers.append((await integration.client_for("id-ada").get("people/me")).status_code)
+            await asyncio.sleep(0.2)
+            answers.append("done")
+
+    integration = world.async_integration(on_event=watch)
+    world.grant(world.integration())
+
+    async def story() -> None:
+        client = integration.client_for("id-ada")
+        async with asyncio.timeout(10):
+            await client.get("people/me")
+            world.platform.expire_access_tokens()
+            calls = [asyncio.create_task(client.get("people/me")) for _ in range(5)]
+            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            assert [(await call).status_code for call in done] == [200] * len(done)
+            assert answers != [200, "done"], "whoever shares the flight waits for no watcher"
+            calls[0].cancel()
+            await asyncio.wait(calls)
+            await integration.close()
+
+    asyncio.run(story())
+    assert answers == [200, "done"]
+
+
+def test_a_watcher_that_closes_the_integration_hangs_nobody(either: Kinds, world: World) -> None:
+    def watch(event: Event) -> Awaitable[None] | None:
+        return integration.integration.close() if event.kind is Kind.REFRESHED else None
+
+    integration = either(on_event=watch)
+    granted(integration, world)
+    assert integration.refresh().generation == 2
+    assert integration.refresh().generation == 3
+
+
+def test_what_was_cancelled_in_a_watcher_cancels_no_caller_and_no_revocation(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        stopped = asyncio.get_running_loop().create_future()
+        stopped.cancel()
+
+        async def watch(_: Event) -> None:
+            await stopped
+
+        world.grant(world.integration())
+        async with world.async_integration(on_event=watch, revocation_url=f"{world.api_url}/revoke") as integration:
+            client = integration.client_for("id-ada")
+            world.platform.expire_access_tokens()
+            answers = await asyncio.gather(*(client.get("people/me") for _ in range(5)))
+            assert [answer.status_code for answer in answers] == [200] * 5
+            assert (await integration.revoke("id-ada")).at_platform
+
+    asyncio.run(story())
+    assert "on_event failed on refreshed" in caplog.text
+    assert world.platform.counts["revoke"] == 1
+
+
+def test_a_watcher_is_told_of_a_revocation_when_the_platform_has_been_asked(either: Kinds, world: World) -> None:
+    asked: list[int] = []
+
+    def watch(event: Event) -> None:
+        if event.kind is Kind.REVOKED:
+            asked.append(world.platform.counts["revoke"])
+
+    integration = either(on_event=watch, revocation_url=f"{world.api_url}/revoke")
+    granted(integration, world)
+    integration.revoke()
+    assert asked == [1]
 
 
 def test_a_watcher_that_fails_stops_nobody_and_is_told_again(

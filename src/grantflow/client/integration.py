@@ -291,6 +291,7 @@ class Integration(_Made):
     - `identify`: finds out whose token it is, given an HTTP client that carries it; `GET people/me` by default, or the
       server's userinfo endpoint.
     - `on_event`: called with each `Event` once it is saved: at least once, also where a process dies in between.
+      It may use the integration.
     - `client_authentication`: how the secret is sent: in the form's body, or as HTTP Basic (RFC 6749 section 2.3.1).
     - `deadline`: the most that one call of the token endpoint may take in all, in seconds; half of it to connect. What
       finds no connection by then is not sent.

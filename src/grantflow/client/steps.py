@@ -80,6 +80,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Afterwards:
+    """Perform `flow` once the outermost flight around this step has landed and its callers have their result; outside
+    of a flight, now. So it may itself use what the flight was about."""
+
+    flow: Callable[[], "Flow[None]"] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     seconds: float
 
@@ -93,7 +101,7 @@ class Alone:
     flow: Callable[[], "Flow[Any]"] = field(repr=False)
 
 
-Step: TypeAlias = Now | Moment | Load | Save | Send | Call | Identify | Tell | Pause | Alone
+Step: TypeAlias = Now | Moment | Load | Save | Send | Call | Identify | Tell | Afterwards | Pause | Alone
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -135,6 +143,10 @@ def identify(access_token: Secret) -> Flow[Person]:
 
 def hand_over(event: Event) -> Flow[bool]:
     return cast(bool, (yield Tell(event)))
+
+
+def afterwards(flow: Callable[[], Flow[None]]) -> Flow[None]:
+    yield Afterwards(flow)
 
 
 def pause(seconds: float) -> Flow[None]:

@@ -1,5 +1,7 @@
 """Tell of events: in the log at once, and to whoever watches at least once, though the process that saved one may die.
 
+Whoever watches is told when the refresh under way has landed, and so may use the integration.
+
 An event that is saved for watchers is noted as untold beside it; whoever was told has the note removed. Notes that
 stay are picked up by whichever process next has something to tell.
 """
@@ -11,7 +13,7 @@ from typing import Final
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.parts import Parts, logger
-from grantflow.client.steps import Flow, current_time, hand_over, load, save
+from grantflow.client.steps import Flow, afterwards, current_time, hand_over, load, save
 
 #: An event that is untold for longer than this was left by a process that has died.
 _LEFT_AFTER: Final = timedelta(minutes=1)
@@ -44,14 +46,18 @@ def tell(parts: Parts, event: Event) -> Flow[None]:
     if logger.isEnabledFor(level):
         logger.log(level, words.format_map(_Known(members)), extra={"grantflow": members})
     if parts.is_watched:
-        yield from _hand_over(parts, event)
-        yield from _tell_what_is_left(parts, now=(yield from current_time()))
+        yield from afterwards(lambda: _tell_watchers(parts, event))
 
 
 def record(parts: Parts, event: Event) -> Flow[None]:
     """Save an event that comes with no other change, and tell of it."""
     yield from save(lambda: parts.vault.record(event))
     yield from tell(parts, event)
+
+
+def _tell_watchers(parts: Parts, event: Event) -> Flow[None]:
+    yield from _hand_over(parts, event)
+    yield from _tell_what_is_left(parts, now=(yield from current_time()))
 
 
 def _hand_over(parts: Parts, event: Event) -> Flow[None]:

@@ -25,8 +25,9 @@ def revoke(parts: Parts, key: GrantKey, *, actor: str | None = None) -> Flow[Rev
         if (yield from _forget(parts, stored.grant, event=event)):
             break
     parts.live.drop(key)
+    done = yield from end_at_platform(parts, stored)
     yield from tell(parts, event)
-    return (yield from end_at_platform(parts, stored))
+    return done
 
 
 def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx2
@@ -31,15 +31,26 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import Afterwards, Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
 T = TypeVar("T")
 
+#: What is to be done once a flight has landed.
+_Later: TypeAlias = list[Callable[[], Flow[None]]]
+
 #: Threads for the vault, at most, in each event loop. They are apart from asyncio's own few: else a vault that
 #: is locked would stop the look-up of names, and whatever else the host application does there.
 VAULT_THREADS: Final = 32
+
+
+@dataclass(slots=True)
+class _Flight:
+    """`telling` comes when `task` is done, where there is something to tell."""
+
+    task: "asyncio.Task[Any]"
+    telling: "asyncio.Task[None] | None" = None
 
 
 @dataclass(slots=True)
@@ -51,7 +62,8 @@ class _Here:
     vault: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(VAULT_THREADS, thread_name_prefix="grantflow-vault")
     )
-    flights: dict[Hashable, "asyncio.Task[Any]"] = field(default_factory=dict)
+    flights: dict[Hashable, _Flight] = field(default_factory=dict)
+    tellings: set["asyncio.Task[Any]"] = field(default_factory=set)
 
 
 class AsyncShell:
@@ -79,15 +91,22 @@ class AsyncShell:
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Here] = WeakKeyDictionary()
 
     async def perform(self, flow: Flow[T]) -> T:
-        run = Run(flow)
-        while run.step is not None:
-            await self.advance(run)
-        return run.value
+        return await self._perform(flow, later=None)
 
     async def advance(self, run: Run[T]) -> None:
         """Perform one step, whichever but `Call`."""
+        await self._advance(run, later=None)
+
+    async def _perform(self, flow: Flow[T], *, later: _Later | None) -> T:
+        """`later` is that of the flight which the flow is part of."""
+        run = Run(flow)
+        while run.step is not None:
+            await self._advance(run, later=later)
+        return run.value
+
+    async def _advance(self, run: Run[T], *, later: _Later | None) -> None:
         try:
-            result = await self._do(run.step)
+            result = await self._do(run.step, later)
         except BaseException as error:
             run.fail(error)
         else:
@@ -106,18 +125,19 @@ class AsyncShell:
         return self._here().api
 
     async def close(self) -> None:
-        """Waits for refreshes under way."""
+        """Waits for refreshes under way, and for whoever watches."""
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
             return
-        await asyncio.gather(*made.flights.values(), return_exceptions=True)
-        del self._made[loop]
+        while under_way := _under_way(made):
+            await asyncio.wait(under_way)
+        self._made.pop(loop, None)
         await made.api.aclose()
         await made.tokens.aclose()
         made.vault.shutdown(wait=False)
 
-    async def _do(self, step: object) -> Any:
+    async def _do(self, step: object, later: _Later | None) -> Any:
         match step:
             case Now():
                 return self._now()
@@ -130,7 +150,9 @@ class AsyncShell:
             case Send(request, deadline, since):
                 return await self._send(request, deadline=deadline, since=since)
             case Alone():
-                return await asyncio.shield(self._flight(step))
+                return await self._alone(step, later)
+            case Afterwards(flow):
+                return await self._wait_for(self._afterwards([flow])) if later is None else later.append(flow)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Identify(access_token):
@@ -173,16 +195,56 @@ class AsyncShell:
         except Exception as error:
             not_taken(event, error)
             return False
+        except asyncio.CancelledError as error:
+            telling = asyncio.current_task()
+            if telling is None or telling.cancelling():
+                raise
+            not_taken(event, error)  # not this task: what they waited for was cancelled
+            return False
         return True
 
-    def _flight(self, step: Alone) -> "asyncio.Task[Any]":
+    async def _alone(self, step: Alone, outer: _Later | None) -> Any:
+        flight = self._here().flights.get(step.key)
+        if flight is not None:
+            return await asyncio.shield(flight.task)
+        flight = self._fly(step, outer)
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            await self._wait_for(flight.telling)
+
+    def _fly(self, step: Alone, outer: _Later | None) -> _Flight:
         # A task of its own: the caller who happened to be first may be cancelled, the refresh is not.
-        flights = self._here().flights
-        flight = flights.get(step.key)
-        if flight is None:
-            flight = flights[step.key] = asyncio.create_task(self.perform(step.flow()))
-            flight.add_done_callback(lambda landed: _land(flights, step.key, landed))
+        flights, later = self._here().flights, [] if outer is None else outer
+        flight = flights[step.key] = _Flight(asyncio.create_task(self._perform(step.flow(), later=later)))
+
+        def land(landed: "asyncio.Task[Any]") -> None:
+            del flights[step.key]
+            if not landed.cancelled():
+                landed.exception()  # seen, even where every caller has gone
+            # One that was cancelled is on an event loop that ends. What it saved is told by whoever looks next.
+            if outer is None and later and not landed.cancelling():
+                flight.telling = self._afterwards(later)
+
+        flight.task.add_done_callback(land)
         return flight
+
+    def _afterwards(self, flows: _Later) -> "asyncio.Task[None]":
+        """In a task of its own, so that whoever watches may use the integration, and no caller's end is theirs."""
+
+        async def tell() -> None:
+            for flow in flows:
+                await self.perform(flow())
+
+        tellings, telling = self._here().tellings, asyncio.create_task(tell())
+        tellings.add(telling)
+        telling.add_done_callback(tellings.discard)
+        return telling
+
+    async def _wait_for(self, telling: "asyncio.Task[None] | None") -> None:
+        """Not from within another: whoever watches is told of what they led to when they have returned."""
+        if telling is not None and asyncio.current_task() not in self._here().tellings:
+            await asyncio.wait({telling})
 
     def _here(self) -> _Here:
         loop = asyncio.get_running_loop()
@@ -201,10 +263,10 @@ class AsyncShell:
         )
 
 
-def _land(flights: dict[Hashable, "asyncio.Task[Any]"], key: Hashable, landed: "asyncio.Task[Any]") -> None:
-    del flights[key]
-    if not landed.cancelled():
-        landed.exception()  # seen, even where every caller has gone
+def _under_way(made: _Here) -> set["asyncio.Task[Any]"]:
+    flights = {flight.task for flight in made.flights.values()}
+    # Whoever watches may close the integration, and then waits for no other that might do so too.
+    return flights if asyncio.current_task() in made.tellings else flights | made.tellings
 
 
 async def _finish(write: "asyncio.Future[Any]") -> Any:

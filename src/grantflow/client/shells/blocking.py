@@ -3,11 +3,12 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 
@@ -28,11 +29,14 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import Afterwards, Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
 T = TypeVar("T")
+
+#: What is to be done once a flight has landed.
+_Later: TypeAlias = list[Callable[[], Flow[None]]]
 
 
 class _LeaderGaveUp(Exception):
@@ -71,17 +75,25 @@ class Shell:
         self._on_event = on_event
         self._made: _Here | None = None
         self._making = threading.Lock()
+        self._telling = threading.local()
 
     def perform(self, flow: Flow[T]) -> T:
-        run = Run(flow)
-        while run.step is not None:
-            self.advance(run)
-        return run.value
+        return self._perform(flow, later=None)
 
     def advance(self, run: Run[T]) -> None:
         """Perform one step, whichever but `Call`."""
+        self._advance(run, later=None)
+
+    def _perform(self, flow: Flow[T], *, later: _Later | None) -> T:
+        """`later` is that of the flight which the flow is part of."""
+        run = Run(flow)
+        while run.step is not None:
+            self._advance(run, later=later)
+        return run.value
+
+    def _advance(self, run: Run[T], *, later: _Later | None) -> None:
         try:
-            result = self._do(run.step)
+            result = self._do(run.step, later)
         except BaseException as error:
             run.fail(error)
         else:
@@ -105,7 +117,7 @@ class Shell:
             made.api.close()
             made.tokens.close()
 
-    def _do(self, step: object) -> Any:
+    def _do(self, step: object, later: _Later | None) -> Any:
         match step:
             case Now():
                 return self._now()
@@ -118,7 +130,9 @@ class Shell:
             case Send(request, deadline, since):
                 return self._send(request, deadline=deadline, since=since)
             case Alone():
-                return self._alone(step)
+                return self._alone(step, later)
+            case Afterwards(flow):
+                return self._afterwards([flow]) if later is None else later.append(flow)
             case Pause(seconds):
                 return time.sleep(seconds)
             case Identify(access_token):
@@ -157,7 +171,21 @@ class Shell:
             return False
         return True
 
-    def _alone(self, step: Alone) -> Any:
+    def _afterwards(self, flows: Iterable[Callable[[], Flow[None]]]) -> None:
+        """In the thread of whoever led the flight. Whoever watches may use the integration meanwhile, and what that
+        leads to follows when they have returned."""
+        queue: deque[Callable[[], Flow[None]]] | None = getattr(self._telling, "queue", None)
+        if queue is not None:
+            queue.extend(flows)
+            return
+        queue = self._telling.queue = deque(flows)
+        try:
+            while queue:
+                self.perform(queue.popleft()())
+        finally:
+            self._telling.queue = None
+
+    def _alone(self, step: Alone, later: _Later | None) -> Any:
         here = self._here()
         while True:
             with here.lock:
@@ -165,15 +193,23 @@ class Shell:
                 if flight is None:
                     mine = here.flights[step.key] = Future()
             if flight is None:
-                return self._lead(here, step, mine)
+                return self._lead(here, step, mine, later)
             try:
                 return flight.result()
             except _LeaderGaveUp:
                 continue
 
-    def _lead(self, here: _Here, step: Alone, flight: "Future[Any]") -> Any:
+    def _lead(self, here: _Here, step: Alone, flight: "Future[Any]", outer: _Later | None) -> Any:
+        later: _Later = [] if outer is None else outer
         try:
-            result = self.perform(step.flow())
+            return self._fly(here, step, flight, later)
+        finally:
+            if outer is None:
+                self._afterwards(later)
+
+    def _fly(self, here: _Here, step: Alone, flight: "Future[Any]", later: _Later) -> Any:
+        try:
+            result = self._perform(step.flow(), later=later)
         except BaseException as error:
             self._land(here, step.key)
             flight.set_exception(error if isinstance(error, Exception) else _LeaderGaveUp())

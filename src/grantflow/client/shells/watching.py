@@ -7,7 +7,7 @@ from grantflow.client.events import Event
 _logger = logging.getLogger("grantflow")
 
 
-def not_taken(event: Event, error: Exception) -> None:
+def not_taken(event: Event, error: BaseException) -> None:
     _logger.error(
         "on_event failed on %s of grant %s and is called with it again in a minute or more: %s: %s",
         event.kind,
