@@ -157,6 +157,29 @@ def test_s95_an_answer_of_somebody_else_ends_nothing(own: Own) -> None:
         assert begun.end().returncode == 0
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "error=access_denied",
+        "error=server_error&error_description=Call+evil.example",
+        "code=a&code=b&state=c",
+        "error=%FF&state=c",
+        "//[?&error=x",
+    ],
+)
+def test_s95_what_comes_without_this_logins_own_state_ends_nothing_and_says_nothing(own: Own, query: str) -> None:
+    with own.login() as begun, httpx2.Client(trust_env=False, follow_redirects=True) as stranger:
+        page = stranger.get(f"{own.settings['GRANTFLOW_REDIRECT_URI']}?{query}")
+        assert "This is not the answer that was asked for" in page.text
+        begun.until("(Still waiting)")
+        begun.paste(f"http://[?{query}")
+        begun.until("(Still waiting)")
+        begun.accept(own.up.grace)
+        ended = begun.end()
+    assert ended.returncode == 0
+    assert "evil" not in ended.stderr
+
+
 def test_before_anything_has_come_the_address_says_what_it_is_for(own: Own) -> None:
     with own.login() as begun:
         answer = httpx2.get(own.settings["GRANTFLOW_REDIRECT_URI"], trust_env=False)

@@ -23,7 +23,7 @@ from grantflow import (
     UnknownPerson,
 )
 from tests.client.conftest import World
-from tests.client.foreign import Answer, Platform, foreign_platform
+from tests.client.foreign import CLIENT_SECRET, Answer, Platform, foreign_platform
 from tests.client.misbehaving import HUGE, PIECE, pours, says
 from tests.client.shells import Kinds, granted, jar
 
@@ -399,6 +399,29 @@ def test_w29_a_platform_that_will_not_say_who_granted_is_told_apart_from_one_tha
     world.platform.api_answers.append(Answer(status, "{}", JSON))
     with pytest.raises(UnknownPerson, match="ask for the scope"):
         granted(either(), world)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 503])
+def test_s94_what_was_secret_in_a_request_is_told_nowhere_where_the_answer_quotes_it(
+    world: World, either: Kinds, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    integration = either()
+    granted(integration, world)
+    _, refresh_token = world.stored_tokens(world.integration())
+    for form in ('{"error": "x%s", "error_description": "x%s"}', '{"message": "x%s", "trackingId": "x%s"}'):
+        begun = integration.begin()
+        answer = world.platform.accept(begun.url, person="grace")
+        code = answer.split("code=")[1].split("&")[0]
+        for quoted in (f"{CLIENT_SECRET} {refresh_token}", f"{code} {CLIENT_SECRET}"):
+            world.platform.answers.append(Answer(status, form % (quoted, quoted), JSON))
+        with pytest.raises(GrantflowError, match=r"x\*\*\* \*\*\*") as refreshing:
+            integration.refresh()
+        with pytest.raises(GrantflowError, match=r"x\*\*\* \*\*\*") as finishing:
+            integration.complete(answer, jar(begun))
+        kept = f"{integration.grants()} {world.integration().history('id-ada')}"
+        told = f"{refreshing.value} {finishing.value} {kept} {caplog.text}"
+        assert [each for each in (CLIENT_SECRET, refresh_token, code) if each in told] == []
+        world.clock.advance(hours=2)
 
 
 # --- elsewhere -------------------------------------------------------------------------------------------------------

@@ -251,6 +251,21 @@ def test_only_2xx_with_an_access_token_counts_as_success(response: Response, exp
     assert vars(refusal.value) == vars(expected)
 
 
+@pytest.mark.parametrize("basic", [True, False])
+@pytest.mark.parametrize(
+    "written", ['s3cr/t o"f+ours', "s3cr/t o'f+ours", "s3cr%2ft%20o%22f%2Bours", "s3cr%2Ft+o%22f%2Bours"]
+)
+def test_s94_a_refusal_quotes_nothing_that_was_secret_in_the_request(written: str, *, basic: bool) -> None:
+    credentials = ClientCredentials("C1", Secret('s3cr/t o"f+ours'), basic=basic)
+    request = exchange_request("https://as/token", CodeExchange(credentials, Secret("a-code(" * 9_000), "https://a/"))
+    header = request.headers.get("authorization", "s3cr%2Ft")
+    body = json.dumps({"error": written, "error_description": f"{'a-code(' * 9_000}, {written}: {header} for C1"})
+    with pytest.raises(TokenRefusal) as refusal:
+        read_tokens(Response(400, {}, body.encode(), request=request))
+    assert refusal.value.error == "***"
+    assert refusal.value.description == f"***, ***: {'Basic ***' if basic else header} for C1"
+
+
 @given(st.integers(100, 599), st.binary() | st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["access_token", "error", "errors", "x"]), inner),

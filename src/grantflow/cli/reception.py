@@ -23,7 +23,7 @@ from starlette.routing import Route
 from grantflow import serving
 from grantflow.cli.called import as_called
 from grantflow.cli.output import say
-from grantflow.client.errors import GrantflowError, MismatchingState, MissingCode
+from grantflow.client.errors import AuthorizationResponseError, GrantflowError, MissingCode
 from grantflow.client.flows.starting import BegunAuthorization
 from grantflow.client.grant import CompletedGrant
 from grantflow.client.integration import Integration
@@ -105,11 +105,14 @@ class Reception:
                 self._note(await asyncio.to_thread(self.complete, answer))
 
     def complete(self, answer: str) -> CompletedGrant | GrantflowError:
+        """What came of it; an error without `cookie_name` where this authorization's own state did not come along."""
         cookie = self.begun.cookie
         try:
             return self.integration.complete_authorization(answer, {cookie.name: cookie.value})
         except GrantflowError as error:
             return error
+        except ValueError:  # an address that is none
+            return AuthorizationResponseError("What came is no address and no answer.")
 
     def _note(self, outcome: CompletedGrant | GrantflowError) -> None:
         if is_somebody_elses(outcome):
@@ -164,8 +167,14 @@ class Reception:
 
 
 def is_somebody_elses(outcome: CompletedGrant | GrantflowError) -> bool:
-    """Whether it is no answer to this authorization: whoever opens the address by chance or malice ends nothing."""
-    return isinstance(outcome, MissingCode) or type(outcome) is MismatchingState
+    """Whether it is no answer to this authorization: whoever opens the address by chance or malice ends nothing.
+
+    Only the platform and this browser know the state, so what comes without it is not believed, whatever it says; a
+    platform repeats the state in its errors too (RFC 6749 section 4.1.2.1).
+    """
+    if isinstance(outcome, AuthorizationResponseError):
+        return outcome.cookie_name is None or isinstance(outcome, MissingCode)
+    return False
 
 
 def page_of(outcome: CompletedGrant | GrantflowError, *, about: About) -> Message:

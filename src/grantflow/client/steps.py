@@ -5,7 +5,7 @@ Each helper below yields one step and gives its result the right type: `now = yi
 """
 
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -130,7 +130,8 @@ def save(write: Callable[[], T]) -> Flow[T]:
 
 
 def send(request: Request, *, deadline: float, since: float | None = None) -> Flow[Response]:
-    return cast(Response, (yield Send(request, deadline, since)))
+    """The answer knows what was asked, so that whoever quotes it leaves out what was secret in that."""
+    return replace(cast(Response, (yield Send(request, deadline, since))), request=request)
 
 
 def call_api(access_token: Secret, *, again: bool = False) -> Flow[int]:

@@ -35,11 +35,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """``headers`` have lower-case names. The body is kept out of the repr: it may hold secrets."""
+    """``headers`` have lower-case names. The body is kept out of the repr: it may hold secrets. ``request`` is what was
+    asked, where that is known.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    request: Request | None = field(default=None, repr=False, compare=False)
 
     @property
     def media_type(self) -> str:

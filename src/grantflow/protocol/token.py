@@ -5,9 +5,11 @@ Side by side: ``exchange_request`` / ``refresh_request`` and ``read_token_reques
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from grantflow.protocol.errors import (
     InvalidRequest,
@@ -42,6 +44,9 @@ Members = Callable[[list[tuple[str, Any]]], dict[str, Any]]
 #: The most that a token may hold, in characters. The standard sets no bound; an access token travels in a header, where
 #: servers take 8 to 16 KiB in all, so whatever is longer could be kept and never be used.
 TOKEN_LIMIT = 16 * 1024
+_SECRET_FIELDS = ("client_secret", "code", "code_verifier", "refresh_token")
+#: In characters: what is shorter is guessed anyway, and may be part of an honest word.
+_SECRET_FROM = 8
 _REFUSED_GRANT_TYPES = {
     "password": "The password grant is not offered (RFC 9700 section 2.4): the person's password stays here.",
     "client_credentials": "Integrations act for a person; client_credentials is not offered.",
@@ -329,14 +334,38 @@ def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefu
     error, message = members.get("error"), members.get("message")
     description = members.get("error_description") or _first_description(members.get("errors")) or message
     tracking_id = members.get("trackingId") or members.get("trackingID")
+    secrets = _secrets_of(response.request)
     return replace(
         refusal,
         is_json=True,
-        error=printable(error)[:100] if isinstance(error, str) else None,
-        description=printable(description)[:500] if isinstance(description, str) else None,
+        error=_quoted(error, secrets)[:100] if isinstance(error, str) else None,
+        description=_quoted(description, secrets)[:500] if isinstance(description, str) else None,
         webex_shape=isinstance(message, str),
-        tracking_id=printable(tracking_id)[:100] if isinstance(tracking_id, str) else None,
+        tracking_id=_quoted(tracking_id, secrets)[:100] if isinstance(tracking_id, str) else None,
     )
+
+
+def _quoted(text: str, secrets: re.Pattern[str] | None) -> str:
+    """As it may stand in a log or a database: some servers repeat the token that they refuse."""
+    return printable(secrets.sub("***", text) if secrets else text)
+
+
+def _secrets_of(request: Request | None) -> re.Pattern[str] | None:
+    """What was secret in a request of ours, as it is and as it may have been written on the way."""
+    if request is None:
+        return None
+    written = {request.headers.get("authorization", "").partition(" ")[2]}
+    for secret in _secret_fields(request):
+        written |= {secret, printable(secret), quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    told = sorted((each for each in written if len(each) >= _SECRET_FROM), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, told)), re.IGNORECASE) if told else None  # %2f is %2F
+
+
+def _secret_fields(request: Request) -> list[str]:
+    fields = read_form(request.body, limit=len(request.body))
+    named = [fields[name] for name in _SECRET_FIELDS if name in fields]
+    header = request.headers.get("authorization")
+    return [*named, read_basic_credentials(header)[1].reveal()] if header else named
 
 
 def _first_description(errors: object) -> object:
