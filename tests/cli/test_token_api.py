@@ -62,6 +62,12 @@ def served(sandbox: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         yield Served(own, serving.said["token_url"])
 
 
+@pytest.fixture(scope="module")
+def adas(served: Served) -> str:
+    """The key of a caller that may have Ada's tokens alone."""
+    return served.add("of one", "ada@example.com")
+
+
 def test_a_program_with_a_key_is_handed_a_living_token(served: Served) -> None:
     key = served.add("deploy", "grace@example.com")
     answer = served.ask(key, person="grace@example.com")
@@ -187,14 +193,25 @@ def test_w34_who_must_grant_again_is_told_with_the_address(sandbox: Up, tmp_path
         ("POST", "/token", b"{", "application/json", 400),
         ("POST", "/token", b'{"person": 1}', "application/json", 400),
         ("POST", "/token", b"\xff\xfe", "application/json", 400),
+        ("POST", "/token?person=bob@example.com", b"", "", 400),
+        ("POST", "/token", b"persn=bob@example.com", "application/x-www-form-urlencoded", 400),
+        ("POST", "/token", b"person=", "application/x-www-form-urlencoded", 400),
+        ("POST", "/token", b"person", "application/x-www-form-urlencoded", 400),
+        ("POST", "/token", b"&", "application/x-www-form-urlencoded", 400),
+        ("POST", "/token", b'{"person": "bob@example.com"}', "application/x-www-form-urlencoded", 400),
+        ("POST", "/token", b'{"persn": "bob@example.com"}', "application/json", 400),
+        ("POST", "/token", b'{"person": ""}', "application/json", 400),
+        ("POST", "/token", b"{}", "application/json", 400),
     ],
 )
-def test_what_cannot_be_read_is_refused_as_json_and_never_kept(
-    served: Served, method: str, path: str, body: bytes, content_type: str, status: int
+def test_what_cannot_be_read_is_refused_as_json_and_never_kept_whoever_sends_it(
+    served: Served, adas: str, method: str, path: str, body: bytes, content_type: str, status: int
 ) -> None:
-    headers = {"authorization": "Bearer gfc_x"} | ({"content-type": content_type} if content_type else {})
+    """The caller has one grant, which a request that names somebody else and is misread must not be answered with."""
+    headers = {"authorization": f"Bearer {adas}"} | ({"content-type": content_type} if content_type else {})
     url = served.url.removesuffix("/token") + path
     answer = httpx2.request(method, url, content=body, headers=headers, trust_env=False)
+    record.learn_all(answer.text, "what the token API says")
     assert answer.status_code == status
     assert answer.json()["error"] == "invalid_request"
     assert answer.headers["cache-control"] == "no-store"

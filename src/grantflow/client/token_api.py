@@ -30,7 +30,9 @@ from grantflow.client.errors import (
 from grantflow.client.grant import AccessToken
 from grantflow.client.integration import AsyncIntegration
 from grantflow.protocol.bearer import read_bearer
-from grantflow.protocol.errors import OAuthError
+from grantflow.protocol.errors import InvalidRequest, OAuthError
+from grantflow.protocol.http import Request as Sent
+from grantflow.protocol.http import shown
 from grantflow.protocol.timestamp import write_timestamp
 from grantflow.protocol.token import BEARER, TOKEN_LIMIT, read_body
 from grantflow.web.throttle import FailuresInMemory, Throttle, sender
@@ -39,6 +41,7 @@ from grantflow.web.wire import read_request
 log = logging.getLogger("grantflow.token_api")
 
 TOKEN: Final = "/token"
+_MEMBERS: Final = frozenset({"person", "rejected"})
 #: A body names a person and a token at the most; its percent-encoding may triple a character.
 _BODY_LIMIT: Final = 4 * TOKEN_LIMIT
 _CHALLENGE: Final = 'Bearer realm="grantflow token API"'
@@ -68,7 +71,7 @@ class _Desk:
             key = read_bearer(sent.headers)
             if key is None:
                 return _refused(401, "invalid_request", "Send the key: Authorization: Bearer KEY", challenge=_CHALLENGE)
-            fields = read_body(sent, accept_json=True) if sent.body else {}
+            fields = _read_fields(sent)
         except OAuthError as error:
             return _refused(error.status, error.code, error.description)
         try:
@@ -101,6 +104,31 @@ class _Desk:
             "email": grant.email,
             "grant_id": grant.id,
         }
+
+
+def _read_fields(sent: Sent) -> dict[str, str]:
+    """What was asked for. Whoever is misread would be handed the token of somebody else than they meant, the one of
+    their only grant: so what is not understood is refused, and only who sends nothing names nobody.
+
+    Raises OAuthError: InvalidRequest, UnsupportedMediaType, ...
+    """
+    if "?" in sent.url:
+        raise InvalidRequest("Nothing is read from the address: send person and rejected in the body.")
+    if not sent.body:
+        return {}
+    fields = read_body(sent, accept_json=True, keep_empty=True)
+    unknown = sorted(set(fields) - _MEMBERS)
+    if unknown:
+        raise InvalidRequest(
+            f"The parameter {shown(unknown[0])} is none; there are person and rejected. JSON is sent with "
+            "Content-Type: application/json."
+        )
+    empty = sorted(name for name, value in fields.items() if not value)
+    if empty:
+        raise InvalidRequest(f"The parameter {shown(empty[0])} is empty: give it a value, or leave it out.")
+    if not fields:
+        raise InvalidRequest("The body names nobody: send person, or no body at all where the key is good for one.")
+    return fields
 
 
 def _why_not(error: GrantflowError) -> Response:

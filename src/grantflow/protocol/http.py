@@ -73,10 +73,11 @@ def write_form(fields: Iterable[tuple[str, str]]) -> bytes:
     return urlencode(list(fields), quote_via=quote, safe="").encode("ascii")
 
 
-def read_form(body: bytes, *, limit: int = FORM_LIMIT) -> dict[str, str]:
+def read_form(body: bytes, *, limit: int = FORM_LIMIT, keep_empty: bool = False) -> dict[str, str]:
     """Read a form or a query string.
 
-    A parameter without value counts as absent, a repeated one is an error (RFC 6749 section 3.1 and 3.2).
+    A parameter without value counts as absent, unless ``keep_empty``; a repeated one is an error (RFC 6749 section 3.1
+    and 3.2).
 
     Raises:
         RequestTooLarge: more than ``limit`` bytes or more than 100 fields.
@@ -100,7 +101,7 @@ def read_form(body: bytes, *, limit: int = FORM_LIMIT) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise _repeated(pairs)
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value or keep_empty}
 
 
 def _repeated(pairs: list[tuple[str, str]]) -> RepeatedParameter:

@@ -189,27 +189,28 @@ def read_token_request(request: Request, *, accept_json: bool = False) -> CodeEx
     )
 
 
-def read_body(request: Request, *, accept_json: bool = False) -> dict[str, str]:
-    """The fields of a POST to the token or revocation endpoint.
+def read_body(request: Request, *, accept_json: bool = False, keep_empty: bool = False) -> dict[str, str]:
+    """The fields of a POST to the token or revocation endpoint; those without value count as absent unless
+    ``keep_empty`` says otherwise.
 
     Raises:
         UnsupportedMediaType: neither a form nor, where ``accept_json`` says so, JSON.
         InvalidRequest: not readable as what it claims to be.
     """
     if request.media_type == FORM:
-        return read_form(request.body)
+        return read_form(request.body, keep_empty=keep_empty)
     if request.media_type == JSON and accept_json:
-        return _read_json_fields(request.body)
+        return _read_json_fields(request.body, keep_empty=keep_empty)
     raise UnsupportedMediaType(f"The body must be {FORM}; send that Content-Type with form-encoded parameters.")
 
 
-def _read_json_fields(body: bytes) -> dict[str, str]:
+def _read_json_fields(body: bytes, *, keep_empty: bool) -> dict[str, str]:
     fields = read_json_object(body, members=_once)
     if fields is None:
         raise InvalidRequest("The body is not a JSON object.")
     if not all(isinstance(value, str) for value in fields.values()):
         raise InvalidRequest("Every member of the JSON body must be a string.")
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value or keep_empty}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
