@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from os import environ
 from typing import Any
 
-from grantflow import Grant, KeyRing, SqliteVault, Status
+from grantflow import Grant, KeyRing, Status, open_vault
 
 NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
 
@@ -23,7 +23,7 @@ def settings() -> dict[str, Any]:
         "client_secret": environ["GRANTFLOW_CLIENT_SECRET"],
         "redirect_uri": environ["GRANTFLOW_REDIRECT_URI"],
         "scopes": "spark:people_read spark:rooms_read",
-        "vault": SqliteVault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
+        "vault": open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
         "api_url": environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
     }
 

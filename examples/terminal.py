@@ -2,21 +2,23 @@
 
 from os import environ
 
-from grantflow import GrantflowError, Integration, KeyRing, SqliteVault
+from grantflow import GrantflowError, Integration, KeyRing, open_vault
 
 integration = Integration(
     environ.get("GRANTFLOW_CLIENT_ID", ""),
     environ.get("GRANTFLOW_CLIENT_SECRET", ""),
     redirect_uri=environ.get("GRANTFLOW_REDIRECT_URI", ""),
     scopes="spark:people_read spark:rooms_read",
-    vault=SqliteVault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
+    vault=open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
     api_url=environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 begun = integration.authorization_request()
 print("Open this address and press Accept:", begun.url)
-answer = input("Paste the address that you were sent to: ")
 try:
+    answer = input("Paste the address that you were sent to: ")
     grant = integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
+except EOFError:
+    raise SystemExit("\nNothing was pasted, so nothing was granted. Run it again in a terminal.") from None
 except GrantflowError as error:
     raise SystemExit(f"{error}\nRun it again, and paste the whole address, with code= and state=.") from error
 for room in integration.client_for(grant.person_id).get("rooms").json()["items"]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Flask, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from grantflow import GrantflowError, Integration, KeyRing, ReauthorizationRequired, SqliteVault, TokenEndpointError
+from grantflow import GrantflowError, Integration, KeyRing, ReauthorizationRequired, TokenEndpointError, open_vault
 
 NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
@@ -18,7 +18,7 @@ integration = Integration(
     os.environ["GRANTFLOW_CLIENT_SECRET"],
     redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
     scopes="spark:people_read spark:rooms_read",
-    vault=SqliteVault(os.environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
+    vault=open_vault(os.environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)

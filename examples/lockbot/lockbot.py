@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.templating import Jinja2Templates
 
-from grantflow import AsyncIntegration, Grant, KeyRing, ReauthorizationRequired, SqliteVault, TokenEndpointError
+from grantflow import AsyncIntegration, Grant, KeyRing, ReauthorizationRequired, TokenEndpointError, open_vault
 from grantflow.client.pages import About, Link, integration_pages
 
 NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
@@ -28,7 +28,7 @@ integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_SECRET"],
     redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
     scopes="spark:people_read spark:rooms_read spark:rooms_write",
-    vault=SqliteVault(os.environ.get("GRANTFLOW_VAULT", "lockbot.db"), keys=KeyRing.from_env()),
+    vault=open_vault(os.environ.get("GRANTFLOW_VAULT", "lockbot.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)

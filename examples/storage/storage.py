@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.templating import Jinja2Templates
 
-from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, SqliteVault, Status
+from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, Status, open_vault
 from grantflow.client.pages import About, Link, integration_pages
 
 FILES, COMMENTS, TOLD, LARGEST_BODY = Path("files"), ".comments", ".told", 10_000_000
@@ -31,7 +31,7 @@ integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_SECRET"],
     redirect_uri=os.environ["GRANTFLOW_REDIRECT_URI"],
     scopes="spark:people_read spark:rooms_read spark:messages_write",
-    vault=SqliteVault(os.environ.get("GRANTFLOW_VAULT", "storage.db"), keys=KeyRing.from_env()),
+    vault=open_vault(os.environ.get("GRANTFLOW_VAULT", "storage.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)

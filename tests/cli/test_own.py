@@ -68,6 +68,13 @@ def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: Command
             "postgresql://ada:secret@127.0.0.1:1/db",
             "The vault postgresql://ada@127.0.0.1:1/db cannot be opened: the server",
         ),
+        ("mysql://ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file, and no address of a vault either"),
+        ("postgresq://ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file"),
+        ("postgresql:/ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file"),
+        ("postgresql//ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file"),
+        (" postgresql://ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file"),
+        ("POSTGRESQL://ada:secret@host/db", "GRANTFLOW_VAULT That is no path of a file"),
+        ("host=h user=ada password=secret", "GRANTFLOW_VAULT That is no path of a file"),
     ],
 )
 def test_the_address_of_a_vault_is_told_without_its_password(

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from grantflow import KeyRing, MissingKey, SqliteVault, VaultNotOpened, VaultUnavailable, database_file
+from grantflow import KeyRing, MissingKey, SqliteVault, VaultNotOpened, VaultUnavailable, database_file, open_vault
 from grantflow.client import rules
 from grantflow.client.vault import sqlite
+from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import Tokens
 from tests.client.vault_records import ACCESS, KEYS, NOW, stored
@@ -64,6 +65,35 @@ def test_without_a_key_there_is_no_vault(path: Path, monkeypatch: pytest.MonkeyP
 def test_a_vault_in_memory_is_refused() -> None:
     with pytest.raises(ValueError, match="forget every grant"):
         SqliteVault(":memory:", keys=KEYS)
+
+
+@pytest.mark.parametrize("make", [SqliteVault, open_vault])
+@pytest.mark.parametrize(
+    "where", ["mysql://ada:horse@host/db", "postgresq://ada:horse@host/db", "ada:horse@host", "password=horse"]
+)
+def test_what_looks_like_an_address_is_refused_unquoted_for_a_password_may_be_in_it(
+    where: str, make: Callable[..., SqlVault], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in (where, Path(where)):
+        with pytest.raises(ValueError, match="no path of a file") as refused:
+            make(given, keys=KEYS)
+        assert "horse" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sqlite_takes_no_address_of_a_postgresql_and_does_not_quote_it() -> None:
+    with pytest.raises(ValueError, match="open_vault takes it") as refused:
+        SqliteVault("postgresql://ada:horse@host/db", keys=KEYS)
+    assert "horse" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["grants.db", "a@b.db", "a b.db", "c:grants.db", "password.db", "x/y@z/g.db"])
+def test_a_path_is_a_path_whatever_its_name_holds(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    SqliteVault(path, keys=KEYS).close()
+    assert path.exists()
 
 
 def test_every_write_is_on_disk_when_it_returns(vault: SqliteVault) -> None:

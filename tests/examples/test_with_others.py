@@ -52,7 +52,14 @@ def granted(platform: Up, tmp_path: Path) -> dict[str, str]:
 def run(name: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "examples" / name)]
     return subprocess.run(
-        command, cwd=folder, env=environment() | env, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env=environment() | env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -69,15 +76,34 @@ def test_an_example_of_a_client_calls_with_a_living_token(
 
 
 def test_without_a_grant_an_example_says_how_to_get_one(tmp_path: Path) -> None:
-    env = {
-        "GRANTFLOW_CLIENT_ID": "C0ffee",
-        "GRANTFLOW_CLIENT_SECRET": "a secret of twenty bytes",
-        "GRANTFLOW_REDIRECT_URI": "http://localhost:8001/oauth",
-        "GRANTFLOW_KEY": KeyRing.new_key(),
-    }
-    ended = run("with_requests.py", tmp_path, **env)
+    ended = run("with_requests.py", tmp_path, **BY_NOBODY, GRANTFLOW_KEY=KeyRing.new_key())
     assert "examples/terminal.py" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+BY_NOBODY = {
+    "GRANTFLOW_CLIENT_ID": "C0ffee",
+    "GRANTFLOW_CLIENT_SECRET": "a secret of twenty bytes",
+    "GRANTFLOW_REDIRECT_URI": "http://localhost:8001/oauth",
+}
+
+
+def test_where_nothing_can_be_pasted_the_terminals_example_says_so(tmp_path: Path) -> None:
+    ended = run("terminal.py", tmp_path, **BY_NOBODY, GRANTFLOW_KEY=KeyRing.new_key())
+    assert (ended.returncode, ended.stderr.strip()) == (
+        1,
+        "Nothing was pasted, so nothing was granted. Run it again in a terminal.",
+    )
+
+
+@pytest.mark.parametrize("name", ["terminal.py", *EXAMPLES])
+def test_a_mistyped_address_of_a_vault_is_refused_without_its_password(name: str, tmp_path: Path) -> None:
+    where = "postgresq://ada:horse@127.0.0.1:1/x"
+    env = BY_NOBODY | {"GRANTFLOW_KEY": KeyRing.new_key(), "GRANTFLOW_VAULT": where}
+    ended = run(name, tmp_path, **env)
+    assert ended.returncode == 1
+    assert "no path of a file" in ended.stderr
+    assert "horse" not in ended.stderr
 
 
 @pytest.mark.slow

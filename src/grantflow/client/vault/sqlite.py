@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from grantflow.client.vault.places import refuse_address
 from grantflow.client.vault.sql_vault import Parameters, SqlVault, Transaction
 from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
 from grantflow.database_file import DatabaseFile
@@ -45,9 +46,10 @@ class SqliteVault(SqlVault):
     Without `keys` they come from the environment variable GRANTFLOW_KEY. Every write is on disk when it returns
     (`synchronous=FULL`). The file must lie on a local disk: SQLite's locks do not hold over network file systems.
 
-    Raises `MissingKey` or `MalformedKey` without a key, `WrongKey` where the file was sealed under another,
-    `SchemaTooNew` where a newer Grantflow wrote it, `VaultNotOpened` (an OSError) where it cannot be opened or made,
-    and from then on `VaultUnavailable` where it cannot be used: locked for five seconds, full, read-only, damaged.
+    Raises ValueError where `path` looks like an address, `MissingKey` or `MalformedKey` without a key, `WrongKey` where
+    the file was sealed under another, `SchemaTooNew` where a newer Grantflow wrote it, `VaultNotOpened` (an OSError)
+    where it cannot be opened or made, and from then on `VaultUnavailable` where it cannot be used: locked for five
+    seconds, full, read-only, damaged.
     """
 
     waits = False
@@ -58,6 +60,7 @@ class SqliteVault(SqlVault):
     def __init__(self, path: str | os.PathLike[str], *, keys: KeyRing | None = None) -> None:
         if str(path) == ":memory:":
             raise ValueError("A vault in memory would forget every grant; give the path of a file.")
+        refuse_address(path)
         self.keys = KeyRing.from_env() if keys is None else keys
         self._sealing = self.keys.derive("vault")
         self._path = Path(path).absolute()
