@@ -10,7 +10,7 @@ import psycopg
 from grantflow import KeyRing, open_vault
 from grantflow.client import rules
 from grantflow.client.grant import GrantKey, Person, StoredGrant
-from grantflow.client.vault.opening import is_address
+from grantflow.client.vault.places import is_address
 from grantflow.client.vault.records import COLUMNS, write_record
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
