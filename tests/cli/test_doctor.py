@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from grantflow.cli.checks import Verdict, Web, of_client_secret, of_files, of_platform, of_redirect_uri
+from grantflow.cli.checks import Verdict, Web, of_client_secret, of_key, of_platform, of_redirect_uri
 from grantflow.client.configuration import Configuration, configure
 from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
@@ -89,7 +89,7 @@ def test_while_a_secret_is_replaced_each_is_looked_at_and_one_is_enough(own: Own
     ("env", "check", "what"),
     [
         ({"GRANTFLOW_KEY": ""}, "settings", "GRANTFLOW_KEY"),
-        ({"GRANTFLOW_KEY": "horse"}, "vault", "setting is missing or wrong"),
+        ({"GRANTFLOW_KEY": "horse"}, "key", "GRANTFLOW_KEY"),
         ({"GRANTFLOW_VAULT": "/missing/vault.db"}, "vault", "No such file or directory"),
         ({"GRANTFLOW_SCOPES": "spark:rooms_read"}, "scopes", "spark:people_read is not asked for"),
         ({"GRANTFLOW_API_URL": "http://127.0.0.1:1/v1", "GRANTFLOW_ISSUER": ""}, "platform", "does not answer"),
@@ -106,6 +106,22 @@ def test_what_has_to_be_mended_is_found_with_its_fix_and_exit_code_1(
     assert verdict == "FAIL"
     assert what in told
     assert fix
+
+
+def test_a_broken_key_is_named_as_the_key_and_as_nothing_else(own: Own) -> None:
+    code, findings = found(own, GRANTFLOW_KEY="gfk_AAAA")
+    ((verdict, where, what),) = findings["key"]
+    assert (code, verdict, where) == (1, "FAIL", "GRANTFLOW_KEY")
+    assert what.startswith("A key is 32 bytes; this one has 3.")
+    assert "vault" not in findings, "what is wrong with it cannot be told without a key"
+
+
+def test_a_wrong_address_of_the_vault_is_told_by_the_setting_that_names_it(own: Own) -> None:
+    _, findings = found(own, GRANTFLOW_VAULT="postgresql://ada:se@cret@host/db")
+    ((verdict, where, what),) = findings["vault"]
+    assert (verdict, where) == ("FAIL", "GRANTFLOW_VAULT")
+    assert "falls into the wrong parts" in what
+    assert "cret" not in what
 
 
 def test_what_the_platform_says_of_itself_is_compared_with_the_settings(own: Own) -> None:
@@ -143,7 +159,7 @@ def test_an_old_key_is_named(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     os.utime(key, ((now - timedelta(days=400)).timestamp(),) * 2)
     settings = IntegrationSettings(client_id="C", client_secret="s", scopes="a", key_file=key)  # type: ignore[call-arg,arg-type]
-    (finding,) = of_files(settings, None, now=now)
+    finding = of_key(settings, now=now)
     assert (finding.verdict, finding.found) == (Verdict.WARN, f"{key} is 400 days old")
 
 

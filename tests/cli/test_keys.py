@@ -59,6 +59,8 @@ def test_a_key_takes_over_from_another_step_by_step_and_each_step_says_the_next(
         [OLD_ID, "primary", "30"],
         [NEW_ID, "previous", "0"],
     ]
+    assert f"Key {NEW_ID} opens what others seal under it, and has sealed nothing here itself" in ended.err
+    assert "destroy" not in ended.err + operator.grantflow("keys", "rotate").err, "it is the new one"
     operator.have_keys(NEW, OLD)
     ended = operator.grantflow("keys", "status")
     assert [line.split("\t")[:3] for line in ended.out.splitlines()] == [
@@ -71,6 +73,7 @@ def test_a_key_takes_over_from_another_step_by_step_and_each_step_says_the_next(
     assert ended.out == f"30 grants were sealed anew; key {NEW_ID} is the primary one.\n"
     assert f"Key {OLD_ID} seals no grant any more." in ended.err
     assert "take the other out of GRANTFLOW_KEY" in ended.err
+    assert f"Key {OLD_ID} seals no grant any more." in operator.grantflow("keys", "status").err
     ended = operator.grantflow("keys", "status", "--json")
     keys = {row["key_id"]: (row["role"], row["grants"]) for row in ended.json["keys"]}
     assert keys == {NEW_ID: ("primary", 30), OLD_ID: ("previous", 0)}

@@ -116,12 +116,12 @@ def _seconds_ahead(date: str | None, moment: datetime) -> float | None:
 # --- settings ------------------------------------------------------------------------------------------------------
 
 
-def of_settings(problems: Failure) -> Iterator[Finding]:
-    """Where it fails to begin with: one finding for each setting that is missing or wrong."""
+def of_problems(check: str, problems: Failure) -> Iterator[Finding]:
+    """What a check fails by: one finding for each setting that is missing or wrong."""
     if not problems.details:
-        yield Finding("settings", Verdict.FAIL, problems.what, problems.fix)
+        yield Finding(check, Verdict.FAIL, problems.what, problems.fix)
     for where, what in problems.details:
-        yield Finding("settings", Verdict.FAIL, where, what)
+        yield Finding(check, Verdict.FAIL, where, what)
 
 
 def of_scopes(scopes: Scopes) -> Finding:
@@ -135,12 +135,15 @@ def of_scopes(scopes: Scopes) -> Finding:
     )
 
 
-def of_files(settings: IntegrationSettings, env_file: Path | None, *, now: datetime) -> Iterator[Finding]:
-    """The keys and secrets that lie in files: who may read them, and how old the key is."""
+def of_key(settings: IntegrationSettings, *, now: datetime) -> Finding:
+    """Of one that has been read: if it lies in a file, who may read it and how old it is."""
     if settings.key_file is None:
-        yield Finding("key", Verdict.OK, "it comes from GRANTFLOW_KEY; how old it is cannot be told")
-    else:
-        yield _key_file(settings.key_file, now=now)
+        return Finding("key", Verdict.OK, "it comes from GRANTFLOW_KEY; how old it is cannot be told")
+    return _key_file(settings.key_file, now=now)
+
+
+def of_files(settings: IntegrationSettings, env_file: Path | None) -> Iterator[Finding]:
+    """The secrets that lie in other files: who may read them."""
     for name, path in (("client secret's file", settings.client_secret_file), ("env file", env_file)):
         if path is not None:
             yield _readable_by(name, path) or Finding(name, Verdict.OK, f"{path} is for its owner alone")

@@ -13,16 +13,17 @@ from grantflow.cli.checks import (
     of_certificates,
     of_client_secrets,
     of_files,
+    of_key,
     of_platform,
+    of_problems,
     of_redirect_uri,
     of_scopes,
-    of_settings,
     of_vault,
 )
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
-from grantflow.cli.own import make, open_own_vault, place_of_vault, redirect_uri_of, vault_of
+from grantflow.cli.own import keys_of, make, open_own_vault, place_of_vault, redirect_uri_of, vault_of
 from grantflow.cli.server import server_of
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
@@ -52,21 +53,32 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     try:
         settings = read(IntegrationSettings, env_file)
     except Failure as problems:
-        yield from of_settings(problems)
+        yield from of_problems("settings", problems)
         return
     yield Finding("settings", Verdict.OK, f"all are there, of {settings.client_id}")
-    yield from of_files(settings, env_file, now=clock())
+    broken = list(_attempt("key", lambda: keys_of(settings)))
+    yield from broken or [of_key(settings, now=clock())]
+    yield from of_files(settings, env_file)
     yield of_scopes(Scopes.of(*settings.scopes.split()))
+    if broken:
+        return
     for check, attempt in _attempts(settings, directory).items():
-        try:
-            attempt()
-        except Failure as problems:
-            yield Finding(check, Verdict.FAIL, problems.what, problems.fix)
+        broken = list(_attempt(check, attempt))
+        yield from broken
+        if broken:
             return
     integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
     with integration, Web(clock) as web:
         yield of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
         yield from _examine_configuration(integration, web)
+
+
+def _attempt(check: str, attempt: Callable[[], object]) -> Iterator[Finding]:
+    """What it fails by, if it does."""
+    try:
+        attempt()
+    except Failure as problems:
+        yield from of_problems(check, problems)
 
 
 def _attempts(settings: IntegrationSettings, directory: DataDirectory) -> Mapping[str, Callable[[], object]]:

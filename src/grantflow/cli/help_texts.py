@@ -514,7 +514,8 @@ apart from the vault: whoever has both can read the tokens, and without the key
 nobody can.
 
 Example
-  export GRANTFLOW_KEY=$(grantflow keys new)"""
+  (umask 077; grantflow keys new > grantflow.key)     once: it opens the vault
+  export GRANTFLOW_KEY_FILE=grantflow.key"""
 
 _KEYS_STATUS = """\
 grantflow keys status [OPTIONS]

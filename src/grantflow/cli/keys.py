@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,12 +47,15 @@ def status(*, env_file: File = None, data: Data = None, json: Json = False) -> i
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """`role`: primary, previous, or missing where the vault needs a key that was not given."""
+    """`role`: primary, previous, or missing where the vault needs a key that was not given. `has_sealed`: it has been
+    the primary one here, or seals some grant.
+    """
 
     key_id: str
     role: str
     grants: int
     since: datetime | None
+    has_sealed: bool
 
     def members(self) -> dict[str, str | int | None]:
         since = self.since.isoformat() if self.since else None
@@ -73,7 +76,7 @@ def _rows(known: Sequence[SealedUnder], keys: KeyRing) -> list[_Row]:
     for key_id in (*given, *missing):
         found = by_id.get(key_id, nothing)
         role = "primary" if key_id == keys.key_id else "previous" if key_id in given else "missing"
-        rows.append(_Row(key_id, role, found.records, found.since))
+        rows.append(_Row(key_id, role, found.records, found.since, has_sealed=key_id in by_id))
     return rows
 
 
@@ -84,13 +87,22 @@ def _advice(rows: Sequence[_Row]) -> Iterator[str]:
         elif row.role == "previous" and row.grants:
             yield f"Key {row.key_id} is still needed. Seal its grants under the primary key: grantflow keys rotate"
         elif row.role == "previous":
-            yield f"Key {row.key_id} seals no grant any more. {HOW_TO_DROP}"
+            yield _what_it_is_for(row.key_id, has_sealed=row.has_sealed)
+
+
+def _what_it_is_for(key_id: str, *, has_sealed: bool) -> str:
+    """Of one that is not the primary one and seals nothing: an old one is done with, a new one has yet to begin."""
+    return f"Key {key_id} seals no grant any more. {HOW_TO_DROP}" if has_sealed else f"Key {key_id} {HOW_TO_BEGIN}"
 
 
 #: Cookies of people who are on their way through the grant are sealed too, and live for ten minutes.
 HOW_TO_DROP: Final = (
     "Where the primary one is first at every node, and has been for ten minutes, take the other out of GRANTFLOW_KEY "
-    "there, and destroy it once no backup needs it."
+    "there (or the file that GRANTFLOW_KEY_FILE names), and destroy it once no backup needs it."
+)
+HOW_TO_BEGIN: Final = (
+    "opens what others seal under it, and has sealed nothing here itself: a new one waits so. When all nodes have it, "
+    "put it first in GRANTFLOW_KEY there (or the file that GRANTFLOW_KEY_FILE names)."
 )
 
 
@@ -99,7 +111,7 @@ HOW_TO_DROP: Final = (
 
 def rotate(*, env_file: File = None, data: Data = None, json: Json = False) -> int:
     with own_vault(env_file, data=data) as vault:
-        before = {each.key_id: each.records for each in vault.keys_in_use()}
+        before = {each.key_id: each.records for each in vault.keys_in_use()}  # and those that sealed once, with 0
         outcome = _Outcome(total=sum(number for key_id, number in before.items() if key_id != vault.keys.key_id))
         with _progress(outcome, shown=not json) as tell:
             _go_through(vault, outcome, tell)
@@ -109,7 +121,7 @@ def rotate(*, env_file: File = None, data: Data = None, json: Json = False) -> i
         told = {"primary": vault.keys.key_id, "resealed": outcome.resealed, "left": left}
         write_json({**told, "unopened": sorted(outcome.unopened)})
     else:
-        _tell(outcome, left, vault.keys)
+        _tell(outcome, left, vault.keys, have_sealed=before.keys())
     return FAILED if left else OK
 
 
@@ -195,7 +207,7 @@ def _bar(outcome: _Outcome) -> Iterator[Callable[[], None]]:
         yield lambda: progress.update(task, completed=outcome.resealed)
 
 
-def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing) -> None:
+def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing, *, have_sealed: Collection[str]) -> None:
     if outcome.resealed or not outcome.total:
         what = f"{outcome.resealed:,} grants were" if outcome.resealed else "No grant had to be"
         write(f"{what} sealed anew; key {keys.key_id} is the primary one.")
@@ -209,10 +221,10 @@ def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing) -> None:
         else:
             say(
                 f"{number:,} grants are under key {key_id} again: some node still seals under it. Make the new key the "
-                "first one in GRANTFLOW_KEY everywhere, then run this again."
+                "first one in GRANTFLOW_KEY (or its file) everywhere, then run this again."
             )
     for grant_id in sorted(outcome.unopened)[:20]:
         say(f"The record of grant {grant_id} does not open: restore it from a backup, or let the person grant again.")
     if not left:
         for key_id in keys.previous_key_ids:
-            say(f"Key {key_id} seals no grant any more. {HOW_TO_DROP}")
+            say(_what_it_is_for(key_id, has_sealed=key_id in have_sealed))
