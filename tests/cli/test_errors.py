@@ -35,6 +35,11 @@ from tests.client.vault_records import stored
         (("platform", "serve", "-p", "-1"), "'-1' is no port", "grantflow platform serve --help"),
         (("up", "too", "many"), "Too many words: too many", "grantflow up --help"),
         (("platform", "app", "add"), "NAME is missing", "grantflow platform app add --help"),
+        (
+            ("api", "people/me"),
+            "METHOD and PATH are needed, as in: grantflow api GET people/me",
+            "grantflow api --help",
+        ),
         (("platform", "app", "add", "X"), "--redirect-uri is missing", "grantflow platform app add --help"),
         (("status", "-o", "xml"), 'Choose from: "text", "env", "json"', "grantflow status --help"),
     ],
@@ -290,11 +295,20 @@ def test_what_nobody_expected_shows_its_traceback_for_debug_alone_and_no_secret(
 
 @pytest.mark.slow
 def test_a_package_that_is_missing_is_told_with_the_extra_that_brings_it() -> None:
-    without = "import sys; sys.modules['uvicorn'] = None; from grantflow.cli import main; main()"
-    ended = subprocess.run([sys.executable, "-c", without, "up"], capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert 'in a clone of Grantflow: pip install ".[server]"' in ended.stderr
-    assert "uvicorn" in ended.stderr
+    vault = {"GRANTFLOW_VAULT": "postgresql://ada:secret@127.0.0.1:1/db"}
+    settings = {"CLIENT_ID": "C", "CLIENT_SECRET": "s", "SCOPES": "a", "KEY": KeyRing.new_key()}
+    env = os.environ | {f"GRANTFLOW_{name}": value for name, value in settings.items()} | vault
+    for package, command, extras in (
+        ("uvicorn", ("up",), "server"),
+        ("psycopg", ("grants", "list"), "server,postgres"),
+        ("psycopg", ("doctor",), "server,postgres"),
+    ):
+        without = f"import sys; sys.modules[{package!r}] = None; from grantflow.cli import main; main()"
+        call = [sys.executable, "-c", without, *command]
+        ended = subprocess.run(call, capture_output=True, text=True, check=False, env=env)
+        assert ended.returncode == 1
+        assert f'in a clone of Grantflow: pip install ".[{extras}]"' in " ".join(ended.stderr.split())
+        assert package in ended.stderr
 
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:

@@ -47,6 +47,10 @@ def test_a_setting_that_is_missing_is_named(grantflow: CommandLine, tmp_path: Pa
         pass
     assert refused.value.code == USAGE
     assert [where for where, _ in refused.value.details] == [name]
+    assert "grantflow serve --help lists all." in refused.value.fix
+    assert "--env-file" in refused.value.fix
+    beside_up = 'eval "$(grantflow status -o env)"' in refused.value.fix
+    assert beside_up is (name == "GRANTFLOW_CLIENT_ID")
 
 
 def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: CommandLine, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_w34_whoami_tells_who_must_grant_again_and_which_answer_was_none(own: Ow
     ended = other("whoami")
     assert ended.returncode == 4
     assert re.search(r"REAUTHORIZATION_REQUIRED\tmust grant again: .*400", ended.stdout)
+    assert ended.stderr == "", "the table has said it"
 
 
 # --- token -------------------------------------------------------------------------------------------------------
@@ -177,6 +178,8 @@ def test_s102_a_token_goes_nowhere_but_to_the_api(own: Own) -> None:
     ended = own("api", "GET", "https://elsewhere.example/people/me", "--person", "ada@example.com")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "is not the API of this integration, so nothing was sent there" in " ".join(ended.stderr.split())
+    assert "api_origins" not in ended.stderr, "the command line has no such thing"
+    assert "Name a path below GRANTFLOW_API_URL" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -448,4 +448,4 @@ def test_without_the_driver_the_line_that_installs_it_is_told() -> None:
         "except ModuleNotFoundError as error: print(error)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'grantflow[postgres]'" in said
+    assert 'in a clone of Grantflow: pip install ".[postgres]"' in said, "it is not published"

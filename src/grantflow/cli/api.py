@@ -26,6 +26,7 @@ from grantflow.cli.output import (
     write_bytes,
 )
 from grantflow.cli.own import own_integration
+from grantflow.client.errors import ForeignOrigin
 from grantflow.client.rules import is_passing
 from grantflow.client.shells.clients import GrantClient
 
@@ -60,7 +61,16 @@ def api(
         grant = grant_called(integration, person)
         with integration.client_for(grant.person_id, owner=grant.owner) as client:
             client.follow_redirects = True
-            return _page_by_page(client, path, sent) if paginate else _call(client, method, path, sent, include)
+            try:
+                return _page_by_page(client, path, sent) if paginate else _call(client, method, path, sent, include)
+            except ForeignOrigin as error:
+                raise _foreign(error) from error
+
+
+def _foreign(error: ForeignOrigin) -> Failure:
+    """What a program would do about it cannot be done here."""
+    what = str(error).partition(" If it belongs to the API")[0]
+    return Failure(what, fix="Name a path below GRANTFLOW_API_URL, such as people/me.")
 
 
 def code_of(status: int) -> int:

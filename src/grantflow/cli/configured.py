@@ -44,9 +44,21 @@ def failure_of(problems: Mapping[str, str]) -> Failure:
     return Failure(
         "A setting is missing or wrong." if len(problems) == 1 else f"{len(problems)} settings are missing or wrong.",
         details=problems.items(),
-        fix="Set them in the environment or in grantflow.toml; --help lists all.",
+        fix=_where_to_set(problems),
         code=USAGE,
     )
+
+
+def _where_to_set(problems: Mapping[str, str]) -> str:
+    """No other command lists what all of them take."""
+    if any(where.startswith("GRANTFLOW_PLATFORM_") for where in problems):
+        return "Set them in the environment or in grantflow.toml; grantflow platform serve --help lists all."
+    fix = (
+        "Set them in the environment, in grantflow.toml or in a file that --env-file names; grantflow serve --help "
+        "lists all."
+    )
+    beside_up = ' Beside a grantflow up there are some to try with: eval "$(grantflow status -o env)"'
+    return fix + beside_up if "GRANTFLOW_CLIENT_ID" in problems else fix
 
 
 def _is_variable(where: str) -> bool:

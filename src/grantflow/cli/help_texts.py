@@ -131,13 +131,15 @@ Options
                                its own [GRANTFLOW_TOKEN_API]
   --token-api-host HOST        where; beyond this machine over --tls alone
                                [GRANTFLOW_TOKEN_API_HOST; 127.0.0.1]
-  --token-api-port PORT        [GRANTFLOW_TOKEN_API_PORT; 8010]
+  --token-api-port PORT        0 takes a free one [GRANTFLOW_TOKEN_API_PORT;
+                               8010]
   --try-it                     let whoever granted post a message; it takes the
                                scopes people_read, rooms_read, messages_write
   --metrics                    for Prometheus, at /metrics of an address of its
                                own [GRANTFLOW_METRICS]
   --metrics-host HOST          where [GRANTFLOW_METRICS_HOST; 127.0.0.1]
-  --metrics-port PORT          [GRANTFLOW_METRICS_PORT; 9464]
+  --metrics-port PORT          0 takes a free one [GRANTFLOW_METRICS_PORT;
+                               9464]
   --env-file FILE              settings that the environment does not have, such
                                as the portal's .env
   --data DIR                   where vault and certificates are kept
@@ -205,7 +207,7 @@ Options
 {_OWN}
   --json                       the result as one line of JSON
 
-Exit code 4: nothing was granted."""
+Exit codes: 4 nothing was granted; 1 the port is taken that the answer comes to."""
 
 _LOGOUT = f"""\
 grantflow logout [PERSON] [OPTIONS]

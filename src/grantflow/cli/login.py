@@ -11,7 +11,7 @@ from grantflow.app import clock
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json, PortSetting, Seconds, Switch
 from grantflow.cli.granted import grant_called
-from grantflow.cli.output import GRANT_FIRST, INTERRUPTED, OK, USAGE, Failure, say, say_interrupted, write_json
+from grantflow.cli.output import GRANT_FIRST, INTERRUPTED, OK, Failure, say, say_interrupted, write_json
 from grantflow.cli.own import about_of, make, place_of_vault, port_in, redirect_uri_of
 from grantflow.cli.reception import SOMEBODY_ELSES, Reception, TimeIsOver, is_somebody_elses
 from grantflow.cli.starting import bound, open_browser
@@ -58,8 +58,9 @@ def login(
         say("Given up; nothing was granted.")
         return INTERRUPTED
     except TimeIsOver:
+        seconds = "1 second" if asked.seconds == 1 else f"{asked.seconds} seconds"
         raise Failure(
-            f"Nobody answered within {asked.seconds} seconds; nothing was granted.",
+            f"Nobody answered within {seconds}; nothing was granted.",
             fix="Begin again with: grantflow login",
             code=GRANT_FIRST,
         ) from None
@@ -142,8 +143,9 @@ def _show(reception: Reception, asked: _Asked, *, waits_at: str | None) -> None:
         say("Afterwards paste here the address that the browser was sent to. Ctrl-C gives up.")
     else:
         say(
-            f"Waiting for the answer at {waits_at}. If the browser is on another machine\n"
-            "and cannot open it, paste the address that it was sent to here. Ctrl-C gives up."
+            f"Waiting for the answer at {waits_at}.\n"
+            "If the browser is on another machine and cannot open it, paste here the\n"
+            "address that it was sent to. Ctrl-C gives up."
         )
 
 
@@ -171,7 +173,7 @@ def _not_granted(error: AuthorizationResponseError) -> Failure:
         return Failure("The person declined; nothing was granted.", code=GRANT_FIRST)
     if isinstance(error, WrongAccount):
         fix = f"Sign in at the platform as {error.expected.called}, or leave out PERSON for a grant of their own."
-        return Failure(str(error), fix=fix, code=USAGE)
+        return Failure(str(error), fix=fix, code=GRANT_FIRST)
     return Failure(str(error), fix="Begin again with: grantflow login", code=GRANT_FIRST)
 
 

@@ -64,6 +64,8 @@ COMMANDS = {
     ("platform", "grant", "list"): "grantflow.cli.grant:show",
     ("platform", "grant", "revoke"): "grantflow.cli.grant:revoke",
 }
+#: What brings a package that the extra `server` does not.
+_EXTRAS = {"psycopg": "server,postgres", "opentelemetry": "server,otel"}
 #: Flags that every command takes, wherever they stand.
 EVERYWHERE = ("--debug", "--verbose")
 
@@ -109,7 +111,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> Failure:
         command = " ".join(("grantflow", *command_in(arguments), "--help"))
         return Failure(wrong_usage(error, arguments), fix=f"{command} shows how it is meant.", code=USAGE)
     if isinstance(error, ImportError) and (package := missing_package(error)):
-        fix = 'Install it in a clone of Grantflow: pip install ".[server]"'
+        extras = _EXTRAS.get(package, "server")
+        fix = f'Install it in a clone of Grantflow: pip install ".[{extras}]"'
         return Failure(f"This command needs the package {package}.", fix=fix)
     if isinstance(error, StorageUnavailable):
         fix = "Restore a backup" if is_damaged(error) else "Try again"
@@ -138,6 +141,8 @@ def wrong_usage(error: CycloptsError, arguments: Sequence[str]) -> str:
         return unknown_command(arguments)
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.argument.name
+        if command_in(arguments) == ("api",) and name in ("METHOD", "PATH"):  # one word alone may be meant as either
+            return "METHOD and PATH are needed, as in: grantflow api GET people/me"
         return f"{name} needs a value." if name in arguments else f"{name} is missing."
     if isinstance(error, UnusedCliTokensError):
         if command_in(arguments)[:2] == ("platform", "person"):  # they may be a password: not into anybody's log

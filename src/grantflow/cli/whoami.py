@@ -6,6 +6,7 @@ from typing import Any
 from grantflow.cli.api import code_of
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.granted import grant_called
+from grantflow.cli.log import told_by_the_command
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, Failure, say, write_json, write_table
 from grantflow.cli.own import own_integration
 from grantflow.client import userinfo, webex
@@ -29,7 +30,7 @@ class Seen:
 
 
 def whoami(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
-    with own_integration(env_file, data=data) as integration:
+    with own_integration(env_file, data=data) as integration, told_by_the_command():
         grants = [grant_called(integration, person)] if person else _living(integration)
         seen = [_ask(integration, grant) for grant in grants[:_ASKED]]
     if json:

@@ -27,7 +27,8 @@ try:
     )
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "A vault in PostgreSQL needs psycopg, which is not there. Install it with: pip install 'grantflow[postgres]'",
+        "A vault in PostgreSQL needs psycopg, which is not there. Install it in a clone of Grantflow: "
+        'pip install ".[postgres]"; beside the command line: pip install ".[server,postgres]"',
         name=error.name,
     ) from error
 
