@@ -152,7 +152,8 @@ def test_a_fifth_among_many_that_are_well_trips_no_brake(crowd: World) -> None:
     assert everybody(crowd, PEOPLE[30:]) == {"ReauthorizationRequired": 30}
 
 
-def test_a_lost_answer_has_a_cause_of_its_own_and_is_neither_held_nor_counted(crowd: World) -> None:
+def test_an_outage_before_a_mass_refusal_opens_no_way_around_the_brake(crowd: World) -> None:
+    """A platform that is put back from a backup was away before: then each answer that is lost is no excuse."""
     integration = crowd.integration()
     for person in PEOPLE[:30]:
         crowd.platform.answers.append(Answer(502, "<html>"))
@@ -160,11 +161,25 @@ def test_a_lost_answer_has_a_cause_of_its_own_and_is_neither_held_nor_counted(cr
             integration.refresh(f"id-{person}")
     crowd.clock.advance(seconds=5)
     refuse_all(crowd)
-    for person in PEOPLE[:30]:
+    for person in PEOPLE[:20]:
         with pytest.raises(RefreshOutcomeUnknown):
             integration.refresh(f"id-{person}")
-    with pytest.raises(ReauthorizationRequired):
-        integration.refresh("id-p59")
+    for person in PEOPLE[20:]:
+        with pytest.raises(RefusalHeldBack):
+            integration.refresh(f"id-{person}")
+    mend(crowd)
+    assert {integration.retry(f"id-{person}").status for person in PEOPLE} == {Status.ACTIVE}
+
+
+def test_one_person_who_comes_and_goes_trips_no_brake(crowd: World) -> None:
+    integration = crowd.integration()
+    for _ in range(25):
+        integration.revoke("id-p00")
+        crowd.grant(integration, person="p00")
+        crowd.platform.answers.append(Answer(400, '{"error": "invalid_grant"}'))
+        with pytest.raises(ReauthorizationRequired):
+            integration.refresh("id-p00")
+    assert integration.brake().on_since is None
 
 
 def test_a_held_grant_that_its_person_grants_again_is_alive(crowd: World) -> None:

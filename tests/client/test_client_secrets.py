@@ -56,8 +56,8 @@ def test_where_all_are_refused_the_operator_is_told_once_for_each_and_no_grant_i
         with pytest.raises(IntegrationRefused):
             integration.refresh("id-ada")
     assert world.platform.counts["token"] == 1 + 2
-    assert [event.kind for event in told] == [Kind.SECRET_REFUSED, Kind.INTEGRATION_REFUSED]
-    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    assert [event.kind for event in told] == [Kind.SECRET_REFUSED, Kind.INTEGRATION_REFUSED, Kind.REFRESH_DELAYED]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "WARNING"]
     assert told[0].token == Secret("first").fingerprint()
     grant = integration.grant("id-ada")
     assert grant is not None

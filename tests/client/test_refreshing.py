@@ -11,6 +11,8 @@ from datetime import timedelta
 import pytest
 
 from grantflow import (
+    GrantflowError,
+    Integration,
     IntegrationRefused,
     ReauthorizationRequired,
     RefreshOutcomeUnknown,
@@ -18,6 +20,7 @@ from grantflow import (
     TransientTokenError,
     VaultUnavailable,
 )
+from grantflow.client.flows import settling
 from grantflow.client.vault import sqlite
 from tests.client.conftest import World
 from tests.client.foreign import Answer
@@ -231,14 +234,14 @@ def test_s105_a_scope_that_is_none_leaves_what_is_known_and_the_new_tokens_are_k
     assert world.stored_tokens(integration) == ("a2", "r2")
 
 
-@pytest.mark.parametrize("answer", [None, Answer(503, "<html>"), DEAD, Answer(401, '{"error": "invalid_client"}')])
-def test_whoever_cannot_save_what_came_leaves_no_lease_behind(
-    world: World, monkeypatch: pytest.MonkeyPatch, answer: Answer | None
+@pytest.mark.parametrize("answer", [Answer(503, "<html>"), DEAD, Answer(401, '{"error": "invalid_client"}')])
+def test_whoever_cannot_save_what_was_said_leaves_no_lease_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch, answer: Answer
 ) -> None:
     integration = world.integration()
     grant = world.grant(integration)
     vault = integration._parts.vault
-    world.platform.answers += [answer] if answer else []
+    world.platform.answers.append(answer)
 
     def broken(*_: object, **__: object) -> bool:
         raise RuntimeError("no disk")
@@ -252,6 +255,49 @@ def test_whoever_cannot_save_what_came_leaves_no_lease_behind(
     found = vault.find(grant.key)
     assert found is not None
     assert found.unanswered_since is not None, "the taking of the lease"
+
+
+def test_tokens_that_could_not_be_saved_keep_the_lease_and_are_saved_before_anything_is_believed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took the lease would send the old token, which a strict server answers with the end of the grant."""
+    integration = world.integration()
+    grant = world.grant(integration)
+    world.platform.rotates = True
+    vault = integration._parts.vault
+
+    def broken(*_: object, **__: object) -> bool:
+        raise VaultUnavailable("no disk", retry_after=5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vault, "save", broken)
+        patch.setattr(settling, "_PAUSES_BETWEEN_TRIES", (0.01, 0.01))
+        with pytest.raises(VaultUnavailable, match="no disk"):
+            integration.refresh("id-ada")
+    assert vault.take_lease(grant.id, generation=1, holder="next", seconds=1) is None
+    world.home.ask("UPDATE grants SET status = 'REAUTHORIZATION_REQUIRED'")
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    assert world.platform.counts["refresh"] == 1
+
+
+def test_tokens_that_could_not_be_saved_are_saved_with_the_next_that_can_be(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration()
+    for person in ("ada", "grace"):
+        world.grant(integration, person=person)
+    world.platform.rotates = True
+
+    def broken(*_: object, **__: object) -> bool:
+        raise VaultUnavailable("no disk", retry_after=5)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(integration._parts.vault, "save", broken)
+        patch.setattr(settling, "_PAUSES_BETWEEN_TRIES", ())
+        with pytest.raises(VaultUnavailable):
+            integration.refresh("id-ada")
+    integration.refresh("id-grace")
+    assert world.integration().client_for("id-ada").get("people/me").status_code == 200
 
 
 def test_a_locked_vault_costs_a_caller_one_wait_and_harms_nothing(
@@ -367,23 +413,83 @@ def test_a_regenerated_secret_harms_no_grant_and_the_new_one_is_tried_at_once(wo
     assert repaired.client_for("id-ada").get("people/me").status_code == 200
 
 
-def test_a_lone_401_is_final_once_the_same_credentials_have_served_another_grant(world: World) -> None:
+UNAUTHORIZED = Answer(401, '{"message": "unauthorized", "trackingId": "R"}')
+
+
+def refuse_alone(world: World, integration: Integration, answer: Answer, *, times: int) -> list[str]:
+    """Each time the platform refuses Ada's renewal as if the integration were at fault, and then renews Grace's."""
+    ends = []
+    for _ in range(times):
+        world.platform.answers.append(answer)
+        with pytest.raises(GrantflowError) as caught:
+            integration.refresh("id-ada")
+        ends.append(type(caught.value).__name__)
+        world.clock.advance(seconds=70)
+        integration.refresh("id-grace")
+    return ends
+
+
+def test_a_401_that_comes_for_one_grant_alone_again_and_again_is_final_for_it(world: World) -> None:
     integration = world.integration()
     world.grant(integration)
     world.grant(integration, person="grace")
-    unauthorized = Answer(401, '{"message": "unauthorized", "trackingId": "R"}')
-    for _ in range(2):
-        world.platform.answers.append(unauthorized)
-        with pytest.raises(IntegrationRefused):
-            integration.refresh("id-ada")
-        world.clock.advance(seconds=5)
-    integration.refresh("id-grace")
-    world.platform.answers.append(unauthorized)
-    with pytest.raises(ReauthorizationRequired):
-        integration.refresh("id-ada")
-    integration.refresh("id-grace")
+    ends = refuse_alone(world, integration, UNAUTHORIZED, times=4)
+    assert ends == ["IntegrationRefused", "TransientTokenError", "TransientTokenError", "ReauthorizationRequired"]
     statuses = {grant.person_id: grant.status for grant in integration.grants()}
     assert statuses == {"id-ada": Status.REAUTHORIZATION_REQUIRED, "id-grace": Status.ACTIVE}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(401, '{"error": "invalid_client"}'),
+        Answer(403, '{"message": "no"}'),
+        Answer(400, '{"error": "invalid_scope"}'),
+        Answer(400, '{"error": "unauthorized_client"}'),
+    ],
+)
+def test_one_persons_trouble_makes_nobody_else_wait_and_condemns_nobody(world: World, answer: Answer) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.grant(integration, person="grace")
+    ends = refuse_alone(world, integration, answer, times=6)
+    assert ends == ["IntegrationRefused", *["TransientTokenError"] * 5]
+    world.platform.answers.append(answer)
+    with pytest.raises(TransientTokenError):
+        integration.refresh("id-ada")
+    assert integration.refresh("id-grace").status is Status.ACTIVE, "at once"
+
+
+@pytest.mark.parametrize("answer", [UNAUTHORIZED, Answer(401, '{"error": "invalid_client"}')])
+def test_a_wrong_secret_kills_no_grant_that_was_suspected_when_the_secret_was_wrong_before(
+    world: World, answer: Answer
+) -> None:
+    integration = world.integration()
+    people = ["ada", "bob", "cyd", "dan"]
+    for person in people:
+        world.grant(integration, person=person)
+    for _ in range(3):
+        for person in people:
+            world.clock.advance(seconds=600)
+            world.platform.answers.append(answer)
+            with pytest.raises((IntegrationRefused, TransientTokenError)):
+                integration.refresh(f"id-{person}")
+        world.clock.advance(hours=9)
+        integration.refresh("id-ada")
+    assert {grant.status for grant in integration.grants()} <= {Status.ACTIVE, Status.REFRESH_DELAYED}
+
+
+@pytest.mark.parametrize("ahead", [301, 86_400])
+def test_a_process_whose_clock_is_ahead_makes_nobody_wait_longer_than_its_own_clock_differs(
+    world: World, ahead: float
+) -> None:
+    world.grant(world.integration())
+    hasty = world.integration(_now=lambda: world.clock.now() + timedelta(seconds=ahead))
+    world.platform.answers.append(Answer(503, "<html>"))
+    with pytest.raises(TransientTokenError):
+        hasty.refresh("id-ada")
+    world.clock.advance(seconds=min(ahead, 3_600) + 2)
+    assert world.integration().refresh("id-ada").status is Status.ACTIVE
 
 
 @pytest.mark.parametrize("lost", [Answer(0, after_work=True), Answer(502, "<html>", after_work=True)])

@@ -1,12 +1,13 @@
 """The decisions about a grant, in tables."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from grantflow.client import rules
-from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.client.grant import Brake, GrantKey, Person, Standing, Status, StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.protocol.http import Response
 from grantflow.protocol.scope import Scopes
@@ -187,10 +188,23 @@ def test_a_refused_grant_keeps_its_tokens_and_a_revoked_one_has_none() -> None:
     assert revoked.grant.generation == 2
 
 
-def test_a_lone_401_condemns_only_after_the_same_credentials_have_served_another_grant() -> None:
-    suspected = StoredGrant(grant().grant, suspected_at=NOW)
-    before, after = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
-    assert not rules.is_dead_alone(grant(), Standing(succeeded_at=after))
-    assert not rules.is_dead_alone(suspected, Standing())
-    assert not rules.is_dead_alone(suspected, Standing(succeeded_at=before))
-    assert rules.is_dead_alone(suspected, Standing(succeeded_at=after))
+def test_a_lone_401_condemns_only_after_it_came_again_and_again_and_never_where_it_names_the_client() -> None:
+    plain, of_the_client = refusal_of(401, ""), refusal_of(401, {"error": "invalid_client"})
+    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=1), plain)
+    assert rules.is_dead_alone(StoredGrant(grant().grant, failures=2), plain)
+    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=9), of_the_client)
+    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=9), refusal_of(403, ""))
+
+
+@pytest.mark.parametrize(("ahead", "waits"), [(-1, False), (1, True), (3_600, True), (86_400, False)])
+def test_a_next_try_that_is_further_off_than_any_wait_is_of_a_clock_that_was_ahead(ahead: float, waits: bool) -> None:
+    retry_at = NOW + timedelta(seconds=ahead)
+    assert rules.waits_for_itself(replace(grant().grant, retry_at=retry_at), now=NOW) is waits
+    assert rules.waits_for_all(Standing(retry_at=retry_at), now=NOW) is (waits and ahead < 3_600)
+
+
+def test_a_release_by_a_clock_that_was_ahead_lets_no_mass_refusal_be_believed() -> None:
+    earliest = NOW - rules.MASS_REFUSAL_WITHIN
+    assert rules.counted_since(Brake(released_at=NOW + timedelta(days=1)), now=NOW) == earliest
+    assert rules.counted_since(Brake(released_at=NOW), now=NOW) == NOW
+    assert rules.counted_since(Brake(released_at=NOW - timedelta(days=1)), now=NOW) == earliest

@@ -44,7 +44,7 @@ class Kind(StrEnum):
 
 
 #: With these the platform said no to a grant that it should know.
-REFUSALS = (Kind.REAUTHORIZATION_REQUIRED, Kind.HELD_BACK)
+REFUSALS = (Kind.REAUTHORIZATION_REQUIRED, Kind.OUTCOME_UNKNOWN, Kind.HELD_BACK)
 
 
 @dataclass(frozen=True, slots=True)

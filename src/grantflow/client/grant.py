@@ -103,7 +103,7 @@ class StoredGrant:
     - `unanswered_since`: since when a refresh request with this refresh token has had no clear answer; the token
       may have been swapped without our knowing.
     - `failures`: transient failures in a row.
-    - `suspected_at`: when the platform first answered 401 to this grant alone.
+    - `suspected_at`: when the platform last refused the integration for this grant, if that was the last it said.
     """
 
     grant: Grant

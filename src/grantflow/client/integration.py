@@ -26,6 +26,7 @@ from grantflow.client.flows.parts import Mint, Parts
 from grantflow.client.flows.refreshing import refresh
 from grantflow.client.flows.retrying import retry
 from grantflow.client.flows.revoking import revoke
+from grantflow.client.flows.settling import save_what_is_left
 from grantflow.client.flows.starting import BegunAuthorization, start
 from grantflow.client.grant import (
     AccessToken,
@@ -560,6 +561,7 @@ class Integration(_Made):
         return self._shell.perform(self._is_first(form, seconds))
 
     def close(self) -> None:
+        self._shell.perform(save_what_is_left(self._parts))
         self._shell.close()
         self._parts.vault.close()
 
@@ -780,6 +782,7 @@ class AsyncIntegration(_Made):
 
     async def close(self) -> None:
         """Waits for refreshes under way."""
+        await self._shell.perform(save_what_is_left(self._parts))
         await self._shell.close()
         self._parts.vault.close()
 

@@ -34,6 +34,10 @@ _MANY_REFUSED: Final = 20
 _SHARE_REFUSED: Final = 0.2
 MASS_REFUSAL_WITHIN: Final = timedelta(minutes=5)
 _LONGEST_BACK_OFF: Final = 60.0
+#: How often a grant alone must have been refused as if the integration were, before the next time is final.
+_ALONE_BEFORE: Final = 2
+#: By how much the clocks of processes over one vault may differ without harm.
+CLOCKS_DIFFER: Final = timedelta(minutes=10)
 #: An access token that is handed out has this much of its life left at least, or a tenth of it where that is less.
 _LEFT_WHEN_HANDED_OUT: Final = timedelta(seconds=30)
 #: The longest that one answer of the token endpoint can make a grant wait, in seconds, whatever its Retry-After says:
@@ -87,10 +91,10 @@ def told_clearly(refusal: TokenRefusal) -> bool:
     return 400 <= refusal.status < 500
 
 
-def is_dead_alone(stored: StoredGrant, standing: Standing) -> bool:
-    """Whether a further 401 condemns this grant: since its first one, the same credentials served another."""
-    suspected, succeeded = stored.suspected_at, standing.succeeded_at
-    return suspected is not None and succeeded is not None and succeeded > suspected
+def is_dead_alone(stored: StoredGrant, refusal: TokenRefusal) -> bool:
+    """Whether one more 401 to this grant alone condemns it: others were served before each of the last ones. What names
+    the client condemns no grant."""
+    return refusal.status == 401 and refusal.error != "invalid_client" and stored.failures >= _ALONE_BEFORE
 
 
 def braked(brake: Brake, *, refused: int, judged: int, now: datetime) -> Brake:
@@ -109,13 +113,30 @@ def is_mass_refusal(refused: int, judged: int) -> bool:
 def counted_since(brake: Brake, *, now: datetime) -> datetime:
     """From when on refusals count: those that an operator has looked at do not make the brake close again."""
     earliest = now - MASS_REFUSAL_WITHIN
-    return max(earliest, brake.released_at) if brake.released_at else earliest
+    # One that lies far ahead is of a mistaken clock, and would let everything be believed until then.
+    was_released = brake.released_at is not None and brake.released_at <= now + CLOCKS_DIFFER
+    return max(earliest, brake.released_at) if was_released and brake.released_at else earliest
 
 
 def back_off(failures: int, *, retry_after: float | None = None, longest: float = _LONGEST_FOR_ONE) -> float:
     """Seconds to wait after so many failures in a row: 1, 2, 4, ... 60, or what the server asked for, up to an hour."""
     own = min(2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)
     return max(own, min(retry_after or 0.0, longest))
+
+
+def waits_for_itself(grant: Grant, *, now: datetime) -> bool:
+    """Whether this grant's next try is still to come. No wait is longer than an hour: one that is comes of a clock that
+    was ahead."""
+    return _is_ahead(grant.retry_at, now=now, longest=_LONGEST_FOR_ONE)
+
+
+def waits_for_all(standing: Standing, *, now: datetime) -> bool:
+    """The same of everybody's next try under one client secret, which is at most minutes away."""
+    return _is_ahead(standing.retry_at, now=now, longest=_LONGEST_FOR_ALL)
+
+
+def _is_ahead(moment: datetime | None, *, now: datetime, longest: float) -> bool:
+    return moment is not None and timedelta(0) < moment - now <= timedelta(seconds=longest) + CLOCKS_DIFFER
 
 
 def presentable(person: Person) -> Person | None:
@@ -278,7 +299,13 @@ def delayed(
     wait = timedelta(seconds=back_off(failures, retry_after=retry_after))
     grant = replace(stored.grant, status=Status.REFRESH_DELAYED, retry_at=now + wait, incident=incident, reason=reason)
     since = (stored.unanswered_since or now) if unanswered else stored.unanswered_since
-    return replace(stored, grant=grant, failures=failures, unanswered_since=since)
+    return replace(stored, grant=grant, failures=failures, unanswered_since=since, suspected_at=None)
+
+
+def refused_alone(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:
+    """The integration was refused for this grant, but serves others: this one waits by itself."""
+    waiting = delayed(stored, reason=reason, incident=incident, retry_after=None, unanswered=False, now=now)
+    return replace(waiting, suspected_at=now)
 
 
 def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:

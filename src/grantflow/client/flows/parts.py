@@ -83,6 +83,9 @@ class UnsavedTokens:
         if len(self._renewed) > _LIVE_LIMIT:
             self._renewed.pop(next(iter(self._renewed)), None)
 
+    def waiting(self) -> list[GrantKey]:
+        return list(self._renewed)
+
     def drop(self, key: GrantKey) -> None:
         self._renewed.pop(key, None)
 

@@ -8,6 +8,7 @@ not get it waits and looks again. No lock and no transaction is held while the r
 from collections.abc import Hashable
 from typing import Final
 
+from grantflow.client import rules
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.flows import brake
 from grantflow.client.flows.credentials import Chosen, choose
@@ -46,6 +47,7 @@ def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Sto
 
 def find_usable(parts: Parts, key: GrantKey) -> Flow[StoredGrant]:
     """The grant, as long as calls may be made on it. Raises ReauthorizationRequired."""
+    yield from save_late(parts, key)
     stored = yield from load(lambda: parts.vault.find(key))
     if stored is None or stored.grant.status in {Status.REAUTHORIZATION_REQUIRED, Status.REVOKED}:
         parts.live.drop(key)
@@ -67,15 +69,16 @@ def _lead(parts: Parts, key: GrantKey, rejected: Secret | None, *, flight: Hasha
 def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None, refreshing: Refreshing) -> Flow[StoredGrant]:
     holder = parts.mint(12)
     look_again = _FIRST_LOOK_SECONDS
+    late = yield from save_late(parts, key)
+    if late is not None and late.access_token != rejected:
+        refreshing.renewed = True
+        return late
     while True:
         stored = yield from find_usable(parts, key)
         if rejected is None:
             rejected = stored.access_token or NO_TOKEN
         if stored.access_token is not None and stored.access_token != rejected:
             return stored
-        if (late := (yield from save_late(parts, stored))) is not None:
-            refreshing.renewed = True
-            return late
         yield from _check_may_ask(parts, stored)
         leased = yield from _take_lease(parts, stored, holder=holder)
         if leased is None:
@@ -92,7 +95,7 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None, refreshing: R
 def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Chosen]:
     """One request for each step of back-off, over all callers. Raises TransientTokenError, IntegrationRefused."""
     now = yield from current_time()
-    if stored.grant.retry_at is not None and now < stored.grant.retry_at:
+    if rules.waits_for_itself(stored.grant, now=now):
         raise must_wait(stored, now=now)
     if stored.grant.is_held_back and (yield from brake.is_on(parts)):
         raise many_are_refused(stored.grant)

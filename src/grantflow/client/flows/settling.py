@@ -9,21 +9,22 @@ from datetime import datetime
 from typing import Final
 
 from grantflow.client import rules
+from grantflow.client.errors import GrantflowError
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refused
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
 from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
-from grantflow.client.grant import Status, StoredGrant
+from grantflow.client.grant import GrantKey, Status, StoredGrant
 from grantflow.client.rules import Verdict
-from grantflow.client.steps import Flow, Unanswered, current_time, load, save
+from grantflow.client.steps import Flow, Unanswered, current_time, load, pause, save
 from grantflow.client.vault import Refusing
 from grantflow.protocol.http import Response
 from grantflow.protocol.token import TokenRefusal, read_tokens
 
-#: Each try may wait for a lock by itself: many grants that are renewed at once write one after the other.
-_TRIES_TO_SAVE: Final = 4
+#: In seconds, where new tokens could not be saved: a server that restarts, a lock that others wait for too.
+_PAUSES_BETWEEN_TRIES: Final = (0.1, 0.3, 1.0, 2.0)
 
 
 def settle(
@@ -42,7 +43,7 @@ def settle(
         return (yield from _settle_refusal(parts, leased, refusal, chosen=chosen, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
     event = _renewal(parts, renewed, over=leased, now=(yield from current_time()))
-    if not (yield from _save_tokens(parts, renewed, over=leased, asked_at=asked_at, event=event, holder=holder)):
+    if not (yield from _save_tokens(parts, renewed, over=leased, event=event, holder=holder)):
         yield from _end_if_revoked(parts, renewed, over=leased)
         return None
     yield from clear(parts, chosen)
@@ -84,7 +85,7 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
     """Declare the grant dead. Raises ReauthorizationRequired."""
     now = yield from current_time()
     refused = rules.refused(leased, reason=reason, incident=parts.incident(), now=now)
-    kind = Kind.OUTCOME_UNKNOWN if leased.unanswered_since else Kind.REAUTHORIZATION_REQUIRED
+    kind = _kind_of_end(leased)
     if not (yield from _save_verdict(parts, refused, over=leased, kind=kind, now=now, holder=holder)):
         return None
     grant = refused.grant
@@ -93,10 +94,8 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
 
 
 def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> Flow[StoredGrant | None]:
-    """The platform refused the token. Where it refuses many at once this is not believed, and an operator must look;
-    but where an answer was lost before, the cause is known. Raises ReauthorizationRequired, RefusalHeldBack."""
-    if leased.unanswered_since is not None:
-        return (yield from condemn(parts, leased, reason=reason, holder=holder))
+    """The platform refused the token. Where it refuses many at once this is not believed, and an operator must look.
+    Raises ReauthorizationRequired, RefusalHeldBack."""
     now = yield from current_time()
     refusing = _refusing(parts, leased, reason=reason, holder=holder, now=now)
     try:
@@ -111,7 +110,14 @@ def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: 
     if events[0].kind is Kind.HELD_BACK:
         raise many_are_refused(refusing.held.grant)
     parts.live.drop(leased.grant.key)
-    raise must_grant_again(refusing.believed.grant, configuration=parts.configuration)
+    unanswered_since = refusing.believed.unanswered_since
+    raise must_grant_again(
+        refusing.believed.grant, configuration=parts.configuration, unanswered_since=unanswered_since
+    )
+
+
+def _kind_of_end(leased: StoredGrant) -> Kind:
+    return Kind.OUTCOME_UNKNOWN if leased.unanswered_since else Kind.REAUTHORIZATION_REQUIRED
 
 
 def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, now: datetime) -> Refusing:
@@ -121,7 +127,7 @@ def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, no
     token = sent.fingerprint() if sent else None
     return Refusing(
         believed,
-        parts.event(Kind.REAUTHORIZATION_REQUIRED, believed.grant, at=now, token=token),
+        parts.event(_kind_of_end(leased), believed.grant, at=now, token=token),
         held,
         parts.event(Kind.HELD_BACK, held.grant, at=now, token=token),
         parts.event(Kind.BRAKE_ON, at=now, incident=parts.incident()),
@@ -134,9 +140,11 @@ def _settle_refusal(
     parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
     verdict = rules.judge(refusal)
-    dead_alone = refusal.status == 401 and rules.is_dead_alone(leased, chosen.standing)
-    if verdict is Verdict.FINAL or dead_alone:
+    is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased))
+    if verdict is Verdict.FINAL or (is_alone and rules.is_dead_alone(leased, refusal)):
         return (yield from _condemn_or_hold(parts, leased, reason=str(refusal), holder=holder))
+    if is_alone:
+        return (yield from _save_delay_alone(parts, leased, refusal, holder=holder))
     if verdict is Verdict.INTEGRATION:
         return (yield from _blame_integration(parts, leased, refusal, chosen=chosen, holder=holder))
     return (
@@ -176,19 +184,45 @@ def _save_delay(
     raise must_wait(delayed, now=now, status=status)
 
 
+def _is_alone(parts: Parts, leased: StoredGrant) -> Flow[bool]:
+    """Whether the platform refuses the integration for this grant alone: since it last did, it has served others."""
+    key, suspected_at = leased.grant.key, leased.suspected_at
+    if suspected_at is None:
+        return False
+    since = suspected_at - rules.CLOCKS_DIFFER
+    return (yield from load(lambda: parts.vault.served_others(key, since=since)))
+
+
+def _save_delay_alone(
+    parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, holder: str
+) -> Flow[StoredGrant | None]:
+    """One person's trouble is not everybody's: an account that is disabled, a scope that was taken away."""
+    now = yield from current_time()
+    alone = rules.refused_alone(leased, reason=str(refusal), incident=parts.incident(), now=now)
+    if not (yield from _save_verdict(parts, alone, over=leased, kind=Kind.REFRESH_DELAYED, now=now, holder=holder)):
+        return None
+    raise must_wait(alone, now=now, status=refusal.status)
+
+
 def _blame_integration(
     parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
     """None where another client secret is there to be tried."""
-    now = yield from current_time()
-    # A lone 401 may be this grant's own: remembered, to be judged when the same credentials have served another.
-    suspected_at = leased.suspected_at or (now if refusal.status == 401 else None)
-    untouched = replace(leased, suspected_at=suspected_at)
-    if not (yield from _save_verdict(parts, untouched, over=leased, holder=holder)):
+    try:
+        marked = yield from mark_refused(parts, chosen, refusal)
+        another, now = (yield from choose(parts)), (yield from current_time())
+    except BaseException:
+        yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+        raise
+    goes_on = another.name != chosen.name and another.may_ask(now)
+    # It may be this grant's own fault: remembered, to be judged when the same credentials have served another.
+    untouched = replace(leased, suspected_at=now, failures=0)
+    kind = None if goes_on else Kind.REFRESH_DELAYED
+    if not (
+        yield from _save_verdict(parts, untouched, over=leased, kind=kind, now=now, reason=str(refusal), holder=holder)
+    ):
         return None
-    marked = yield from mark_refused(parts, chosen, refusal)
-    another = yield from choose(parts)
-    if another.name != chosen.name and another.may_ask(now):
+    if goes_on:
         return None
     raise operator_must_look(marked, now=now, status=refusal.status)
 
@@ -201,12 +235,14 @@ def _save_verdict(
     holder: str,
     kind: Kind | None = None,
     now: datetime | None = None,
+    reason: str | None = None,
 ) -> Flow[bool]:
     """Save where the vault still has the token that was sent, and nobody else has taken up the refresh meanwhile."""
     generation, sent = over.grant.generation, over.refresh_token
     event = None
     if kind is not None and now is not None:
-        event = parts.event(kind, judged.grant, at=now, token=sent.fingerprint() if sent else None)
+        event = parts.event(kind, judged.grant, at=now, reason=reason, token=sent.fingerprint() if sent else None)
+        event = event if event.incident else replace(event, incident=parts.incident())
     try:
         saved = yield from save(
             lambda: parts.vault.save(judged, generation=generation, holder=holder, only_holder=True, event=event)
@@ -219,34 +255,48 @@ def _save_verdict(
     return saved
 
 
-def _save_tokens(
-    parts: Parts, renewed: StoredGrant, *, over: StoredGrant, asked_at: datetime, event: Event, holder: str
-) -> Flow[bool]:
+def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:
     """Save where the vault still has the token that was sent, whoever holds the lease by now. That token may be dead,
-    so the new ones are not given up at the first failure; where they must be, whoever comes next need not wait."""
+    so the new ones are not given up: where they cannot be saved they stay in this process until they can be, and the
+    lease is left to end by itself, so that nobody sends the old token meanwhile."""
     try:
-        return (yield from _insist(parts, renewed, over=over, event=event, holder=holder))
+        saved = yield from _insist(parts, renewed, over=over, event=event, holder=holder)
     except BaseException:
         parts.unsaved.keep(renewed)
-        since = over.unanswered_since or asked_at
-        yield from give_back(parts, over, holder=holder, unanswered_since=since)
         raise
+    yield from save_what_is_left(parts)
+    return saved
 
 
-def save_late(parts: Parts, stored: StoredGrant) -> Flow[StoredGrant | None]:
-    """Save what came for this very token while the vault did not work; None where there is no such thing."""
-    key, generation = stored.grant.key, stored.grant.generation
-    renewed = parts.unsaved.get(key)
+def save_late(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
+    """Save what came for this grant while the vault did not work, whatever was said of the token before it since.
+    None where there is no such thing."""
+    renewed, saved = parts.unsaved.get(key), False
     if renewed is None:
         return None
-    over_this = renewed.grant.generation == generation + 1
-    event = _renewal(parts, renewed, over=stored, now=(yield from current_time()))
-    saved = over_this and (yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event)))
+    stored = yield from load(lambda: parts.vault.find(key))
+    if stored is not None and _is_next(renewed, stored):
+        event = _renewal(parts, renewed, over=stored, now=(yield from current_time()))
+        generation = stored.grant.generation
+        saved = yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event))
+        if saved:
+            yield from tell(parts, event)
     parts.unsaved.drop(key)
-    if not saved:
-        return None
-    yield from tell(parts, event)
-    return renewed
+    return renewed if saved else None
+
+
+def _is_next(renewed: StoredGrant, stored: StoredGrant) -> bool:
+    return stored.grant.status is not Status.REVOKED and renewed.grant.generation == stored.grant.generation + 1
+
+
+def save_what_is_left(parts: Parts) -> Flow[None]:
+    """The vault works again: whatever else came while it did not is saved too, though nobody may ask for it soon."""
+    for key in parts.unsaved.waiting():
+        try:
+            yield from save_late(parts, key)
+        except GrantflowError as error:
+            logger.warning("tokens that came earlier are saved later: %s", error)
+            return
 
 
 def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:
@@ -254,11 +304,12 @@ def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Eve
         return parts.vault.save(renewed, generation=over.grant.generation, holder=holder, event=event)
 
     try:
-        for _ in range(_TRIES_TO_SAVE - 1):
+        for seconds in _PAUSES_BETWEEN_TRIES:
             try:
                 return (yield from save(write))
             except Exception as error:
                 logger.warning("grant %s: the new tokens could not be saved, trying again: %s", renewed.grant.id, error)
+                yield from pause(seconds)
         return (yield from save(write))
     except Exception:
         raise

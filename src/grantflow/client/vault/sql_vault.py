@@ -113,11 +113,16 @@ _UNTOLD: Final = (
 )
 # A grant without a refresh token cannot be refused one: then there is no fingerprint.
 _REFUSED: Final = (
-    "SELECT COUNT(DISTINCT grant_id) AS number FROM events "
+    "SELECT COUNT(DISTINCT person_id) AS number FROM events "
     "WHERE integration = :integration AND kind = :kind AND at > :since AND token IS NOT NULL"
 )
 _RENEWED: Final = (
     "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
+)
+# By number and not by time: processes' clocks differ.
+_SERVED_OTHERS: Final = (
+    "SELECT 1 FROM events WHERE integration = :integration AND kind = :renewed AND at > :since AND number > "
+    f"(SELECT MAX(number) FROM events WHERE {_OF_KEY} AND kind = :delayed) LIMIT 1"
 )
 _OF_CALLERS: Final = "SELECT integration, name, key_digest, grant_ids, created_at, last_used_at FROM callers"
 _CALLERS: Final = f"{_OF_CALLERS} WHERE integration = :integration ORDER BY name"
@@ -347,6 +352,10 @@ class SqlVault(ABC):
     def brake(self, integration: str) -> Brake:
         return _brake_of(self._row(_BRAKE, {"integration": integration}))
 
+    def served_others(self, key: GrantKey, *, since: datetime) -> bool:
+        kinds = {"renewed": Kind.REFRESHED.value, "delayed": Kind.REFRESH_DELAYED.value}
+        return self._row(_SERVED_OTHERS, {**_named(key), **kinds, "since": to_seconds(since)}) is not None
+
     def events(self, key: GrantKey) -> list[Event]:
         return [read_event(row) for row in self._rows(_EVENTS, _named(key))]
 
@@ -544,6 +553,7 @@ class SqlVault(ABC):
 
     def set_brake(self, integration: str, brake: Brake, *, event: Event) -> None:
         with self._transaction() as transaction:
+            self._queue(transaction, f"{_REFUSALS} {integration}")
             transaction.execute(_SET_BRAKE, _written(integration, brake))
             _record(transaction, event)
 
