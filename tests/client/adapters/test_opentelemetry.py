@@ -302,7 +302,7 @@ def play(either: Kinds, world: World, spans: Spans, **options: Any) -> tuple[str
 
 def test_s106_no_token_code_or_person_is_in_any_span(either: Kinds, world: World, spans: Spans) -> None:
     text, secrets = play(either, world, spans)
-    assert not [secret for secret in [*secrets, "ada", "Ada", "the-owner"] if secret in text]
+    assert not [secret for secret in [*secrets, "id-ada", "ada@example.org", "the-owner"] if secret in text]
 
 
 def test_a_persons_id_is_in_the_spans_where_it_is_asked_for_and_still_no_token(
