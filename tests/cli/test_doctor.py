@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
-from grantflow.cli.checks import Verdict, Web, of_client_secret, of_key, of_platform, of_redirect_uri
+from grantflow.cli.checks import Verdict, Web, of_authorization, of_client_secret, of_key, of_platform, of_redirect_uri
 from grantflow.client.configuration import Configuration, configure
 from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
@@ -47,7 +47,7 @@ def found(own: Own, *arguments: str, **env: str) -> tuple[int, dict[str, list[tu
 def test_where_all_is_well_each_check_says_so(own: Own) -> None:
     code, findings = found(own)
     assert code == 0
-    checks = "settings, key, scopes, vault, redirect URI, TLS, platform, clock, metadata, client secret"
+    checks = "settings, key, scopes, vault, redirect URI, TLS, platform, clock, metadata, authorization, client secret"
     assert list(findings) == checks.split(", ")
     assert {verdict for each in findings.values() for verdict, _, _ in each} == {"OK"}
 
@@ -56,7 +56,7 @@ def test_people_read_a_line_for_each_and_a_sum(own: Own) -> None:
     ended = own("doctor")
     lines = ended.stdout.splitlines()
     assert lines[0].startswith("OK    settings       all are there")
-    assert lines[-1] == "10 well, 0 to look at, 0 to mend."
+    assert lines[-1] == "11 well, 0 to look at, 0 to mend."
     assert ended.stderr == ""
     code, seen = on_a_terminal(own, "doctor", GRANTFLOW_SCOPES="spark:rooms_read")
     assert code == 1
@@ -106,6 +106,32 @@ def test_what_has_to_be_mended_is_found_with_its_fix_and_exit_code_1(
     assert verdict == "FAIL"
     assert what in told
     assert fix
+
+
+def test_a_redirect_uri_that_is_not_registered_is_found_before_anybody_is_sent_there(own: Own) -> None:
+    code, findings = found(own, GRANTFLOW_REDIRECT_URI="http://localhost:9999/other")
+    ((verdict, what, fix),) = findings["authorization"]
+    assert (code, verdict) == (1, "FAIL")
+    assert what.startswith("people would see an error page (400): ")
+    assert fix.startswith("Register http://localhost:9999/other at the platform to the letter")
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "verdict"),
+    [
+        (302, "http://127.0.0.1/oauth?error=invalid_scope&error_description=No&state=s", Verdict.FAIL),
+        (302, "/sign-in?request=1", Verdict.OK),
+        (302, "https://idbroker.example/login", Verdict.WARN),
+        (200, None, Verdict.WARN),
+        (400, None, Verdict.FAIL),
+        (503, None, Verdict.WARN),
+    ],
+)
+def test_an_authorization_request_is_judged_by_its_answer_alone(
+    status: int, location: str | None, verdict: Verdict
+) -> None:
+    with server(status, location=location) as url, Web(lambda: datetime.now(UTC)) as web:
+        assert of_authorization(f"{url}/authorize?client_id=C", configuration(url), web).verdict is verdict
 
 
 def test_a_broken_key_is_named_as_the_key_and_as_nothing_else(own: Own) -> None:
@@ -167,7 +193,9 @@ def test_an_old_key_is_named(tmp_path: Path) -> None:
 
 
 @contextmanager
-def server(status: int = 404, body: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def server(
+    status: int = 404, body: bytes = b"", *, tls: ssl.SSLContext | None = None, location: str | None = None
+) -> Iterator[str]:
     """Answers all alike; its address."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -175,6 +203,8 @@ def server(status: int = 404, body: bytes = b"", *, tls: ssl.SSLContext | None =
             self.rfile.read(int(self.headers.get("content-length") or 0))
             self.send_response(status)
             self.send_header("content-type", "application/json")
+            if location:
+                self.send_header("location", location)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

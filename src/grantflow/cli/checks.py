@@ -2,6 +2,7 @@
 grant, and none sends a token or a code of anybody's.
 """
 
+import re
 import shutil
 import ssl
 import stat
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from html import unescape
 from pathlib import Path
 from socket import create_connection
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx2
 
@@ -317,6 +319,41 @@ def _compare(configuration: Configuration, server: ServerMetadata) -> Iterator[F
         yield Finding("metadata", verdict, found, f"export {name}={theirs}")
     if not differing:
         yield Finding("metadata", Verdict.OK, f"{server.issuer} says the same as the settings")
+
+
+def of_authorization(url: str, configuration: Configuration, web: Web) -> Finding:
+    """One authorization request as people send it, by nobody who is signed in; where it leads is not followed."""
+    try:
+        answer, _ = web.ask(Request("GET", url, {"accept": "text/html"}))
+    except httpx2.HTTPError as error:
+        return _not_asked(f"{configuration.authorization_endpoint} does not answer: {_words(error)}")
+    leads_to = urlsplit(urljoin(url, answer.headers.get("location", "")))
+    told = dict(parse_qsl(leads_to.query))
+    if answer.status in _REDIRECTS and "error" in told:
+        what = f"people would come back with {told['error']}: {told.get('error_description', 'no more is said')}"
+        fix = "Compare GRANTFLOW_SCOPES and the redirect URI with the registration at the platform."
+        return Finding("authorization", Verdict.FAIL, what, fix)
+    if answer.status in (400, 401, 404):
+        what = f"people would see an error page ({answer.status}){_heading(answer)}"
+        fix = f"Register {configuration.redirect_uri} at the platform to the letter, or correct GRANTFLOW_REDIRECT_URI "
+        return Finding("authorization", Verdict.FAIL, what, f"{fix}or GRANTFLOW_CLIENT_ID.")
+    if answer.status in _REDIRECTS and leads_to.netloc == urlsplit(url).netloc:
+        return Finding("authorization", Verdict.OK, "client ID and redirect URI are taken, and people can sign in")
+    return _not_asked(
+        f"the answer ({answer.status}) does not tell whether the redirect URI and the scopes are registered"
+    )
+
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+def _not_asked(found: str) -> Finding:
+    return Finding("authorization", Verdict.WARN, found, "Compare them with the registration, or try: grantflow login")
+
+
+def _heading(answer: Response) -> str:
+    found = re.search(r"<(h1|title)[^>]*>(.*?)</\1>", answer.body.decode(errors="replace"), re.DOTALL | re.IGNORECASE)
+    return f": {' '.join(unescape(re.sub(r'<[^>]+>', '', found[2])).split())[:200]}" if found else ""
 
 
 def of_client_secrets(configuration: Configuration, web: Web) -> Iterator[Finding]:

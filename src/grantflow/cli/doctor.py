@@ -10,6 +10,7 @@ from grantflow.cli.checks import (
     Finding,
     Verdict,
     Web,
+    of_authorization,
     of_certificates,
     of_client_secrets,
     of_files,
@@ -100,6 +101,7 @@ def _examine_configuration(integration: Integration, web: Web) -> Iterator[Findi
     platform = list(of_platform(of, web))
     yield from platform
     if platform[0].verdict is Verdict.OK:
+        yield of_authorization(integration.authorization_request().url, of, web)
         yield from of_client_secrets(of, web)
 
 

@@ -294,7 +294,8 @@ grantflow doctor [OPTIONS]
 Look at everything that your own integration needs, a line for each, and below
 it what to do where something is not well: settings, key, vault and its disk,
 scopes, redirect URI, certificates, the platform, its clock and what it says of
-itself, the client secret. No grant is changed, and nobody's token is sent.
+itself, what it answers to an authorization request, the client secret. No
+grant is changed, and nobody's token is sent.
 
 Options
 {_OWN}
