@@ -362,3 +362,47 @@ def test_killed_at_any_point_while_it_asks_whose_they_are_it_loses_no_token(here
             assert stored.refresh_token is not None
             assert stored.refresh_token.reveal() == line.refresh
             assert integration.client_for(f"id-{person}").get("people/me").status_code == 200
+
+
+def chained(form: str) -> str:
+    """Mappings, each with nine of the one before."""
+    lines = (form.format(name, ",".join([f"*{chr(ord(name) - 1)}"] * 9)) for name in "bcdefghi")
+    return "a: &a {k: 1}\n" + "".join(lines)
+
+
+HOSTILE = {
+    "lists without end": "x: " + "[" * 50_000,
+    "mappings without end": "x: " + "{" * 100_000,
+    "blocks without end": "".join(f"{' ' * depth}a:\n" for depth in range(3_000)),
+    "merged": chained("{0}: &{0} {{{{<<: [{1}]}}}}\n".replace("{{{{", "{{").replace("}}}}", "}}")),
+    "merged by tag": chained("{0}: &{0} {{!!merge x: [{1}]}}\n"),
+    "a date that is none": "refresh_token: abc\nexpires_at: 2026-02-31\n",
+    "a number that is none": "refresh_token: abc\nexpires_in: !!int ''\n",
+    "a truth that is none": "refresh_token: abc\nexpires_in: !!bool x\n",
+    "a long name": f"? 0x{'f' * 100_000}\n: {{refresh_token: abc}}\n",
+    "a long file": "refresh_token: abc\nnote: " + "y" * 5_000_000,
+    "a long number in JSON": f'{{"refresh_token": "abc", "expires_at": {"9" * 5_000}}}',
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_s104_a_file_made_to_harm_is_refused_at_once_and_with_a_reason(
+    grantflow: CommandLine, here: Own, tmp_path: Path, text: str
+) -> None:
+    began = time.monotonic()
+    ended = grantflow("grants", "import", "--dry-run", written(tmp_path, text))
+    assert time.monotonic() - began < 10
+    assert ended.code == 2, ended.err
+    assert "is no file of tokens." in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize(
+    "members", [{"expires_in": 1e300}, {"expires_at": "9999-12-31T23:59:59-14:00"}, {"expires_in": float("nan")}]
+)
+def test_s104_an_entry_with_an_impossible_time_is_told_and_the_rest_comes_in(
+    grantflow: CommandLine, here: Own, tmp_path: Path, members: dict[str, Any]
+) -> None:
+    wrong = {key: value for key, value in OURS.items() if key != "access_expires_at"} | members
+    ended = grantflow("grants", "import", written(tmp_path, json.dumps([wrong, OURS])))
+    assert "entry 1: cannot be used" in " ".join(ended.err.split())
+    assert len(grants(here)) == 1

@@ -20,6 +20,16 @@ from grantflow.protocol.secret import Secret
 #: What the names in a mapping are.
 Names = Literal["owner", "person"]
 
+#: In characters; YAML is read whole, and takes a hundredfold while it is.
+_YAML_LIMIT = 4 * 2**20
+_YAML_DEPTH = 20
+#: In bits, of a name that is a number.
+_LONGEST_NAME = 256
+_MERGE = "tag:yaml.org,2002:merge"
+#: What PyYAML raises for 2026-02-31, for a number of five thousand digits, and where a tag calls something what it is
+#: not (`!!bool x`, `!!int ''`).
+_UNREADABLE_VALUE = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -63,8 +73,10 @@ def read_tokens(file: TextIO, *, names: Names, now: datetime) -> Iterator[Entry]
         else:
             yield from _read_whole(one, names=names, now=now)
         return
-    text = first + file.read()
-    yield from _read_whole(_read_json(text) if text.lstrip()[0] in "[{" else _read_yaml(text), names=names, now=now)
+    if first.lstrip()[0] in "[{":
+        yield from _read_whole(_read_json(first + file.read()), names=names, now=now)
+    else:
+        yield from _read_whole(_read_yaml(first + file.read(_YAML_LIMIT)), names=names, now=now)
 
 
 def _parsed(line: str) -> object:
@@ -93,17 +105,43 @@ def _read_json(text: str) -> object:
         ) from None
     except RecursionError:
         raise NotTokens("Its JSON is nested too deeply.") from None
+    except ValueError:
+        raise NotTokens("A number in its JSON is too long to be read.") from None
 
 
 def _read_yaml(text: str) -> object:
     import yaml
 
+    if len(text) > _YAML_LIMIT:
+        raise NotTokens(
+            f"It is longer than {_YAML_LIMIT // 2**20} MiB, and no JSON.", fix="Write it as one object a line."
+        )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  safe, both of them
+        _check_yaml(yaml.parse(text, Loader=loader))
+        return yaml.load(text, Loader=loader)  # noqa: S506  safe, both of them
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise NotTokens(f"It is neither JSON nor YAML: it cannot be read on{where}.") from None
+    except _UNREADABLE_VALUE:
+        raise NotTokens("It holds a date, a number or another value that is none.", fix="Put it in quotes.") from None
+
+
+def _check_yaml(events: Iterator[Any]) -> None:
+    """Before anything is made of it: the reader in C ends the process where lists are nested without end, and mappings
+    that are merged into others can grow by the ninefold a line. Raises NotTokens."""
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        depth += name in ("SequenceStartEvent", "MappingStartEvent")
+        depth -= name in ("SequenceEndEvent", "MappingEndEvent")
+        if depth > _YAML_DEPTH:
+            raise NotTokens(f"Its YAML is nested more than {_YAML_DEPTH} deep.")
+        if name == "ScalarEvent" and (event.value == "<<" or event.tag == _MERGE):
+            raise NotTokens(
+                f"It merges mappings (<<, line {event.start_mark.line + 1}).", fix="Write out what is merged."
+            )
 
 
 def _read_whole(found: object, *, names: Names, now: datetime) -> Iterator[Entry]:
@@ -113,6 +151,8 @@ def _read_whole(found: object, *, names: Names, now: datetime) -> Iterator[Entry
     elif isinstance(found, Mapping) and _is_entry(found):
         yield _read_entry("entry 1", found, now=now)
     elif isinstance(found, Mapping) and found and all(isinstance(value, Mapping) for value in found.values()):
+        if any(isinstance(name, int) and name.bit_length() > _LONGEST_NAME for name in found):
+            raise NotTokens("The name of an entry is a number too long to be one.")
         for name, members in found.items():
             yield _read_entry(f"entry {str(name)!r}", members, now=now, **{names: str(name)})
     else:
@@ -138,7 +178,7 @@ def _read_entry(
             )
     except _Wrong as wrong:
         return Entry(place, problem=wrong.args[0], fix=wrong.args[1])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         return Entry(place, problem=f"cannot be used: {error}", fix="Correct it, or take it out")
     except OAuthError as error:
         return Entry(place, problem=f"cannot be used: {error.description}", fix="Correct its scopes, or take them out")

@@ -96,6 +96,17 @@ def test_w02_grants_belong_to_the_hosts_own_users(world: World, owner_of: AskHos
         assert not [name for name in one.cookies if name.endswith("_person")], "the host says who is looking"
 
 
+def test_a_user_who_is_called_as_a_person_does_not_find_that_persons_grant(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with host(world, owner_of=signed_in) as sample, sample.browser() as visitor:
+        world.grant(sample.elsewhere(), person="ada")
+        page = user(visitor, "id-ada").open(f"{sample.url}/")
+        assert "Connected as" not in page.words
+        assert "names no user of the host application" in caplog.text
+        assert "You are connected, Grace" in sample.grant(user(visitor, "id-ada"), person="grace").words
+
+
 def test_a_host_that_knows_persons_says_who_is_looking(world: World) -> None:
     with host(world, person_of=signed_in) as sample, sample.browser() as visitor:
         assert "You are connected, Ada" in sample.grant(visitor).words

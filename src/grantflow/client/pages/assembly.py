@@ -124,7 +124,8 @@ def integration_pages(
 
     - `base_url`: where the public finds the landing page; the redirect URI must lie below it. By default the folder
       that the redirect URI lies in. It is never taken from a request, so proxies need no trust.
-    - `owner_of`: the host application's own signed-in user of a request, whom grants then belong to.
+    - `owner_of`: the host application's own signed-in user of a request, whom grants then belong to. Grants that were
+      made without an owner are shown to nobody then.
     - `person_of`: the id at the platform of whoever sent a request. Without either, the pages know a person by a
       sealed cookie that is set when they come back with a grant.
     - `try_it`: let a connected person post a message in their name, as the sample does; it needs the scopes

@@ -7,6 +7,7 @@ application that knows its people says who they are instead: `person_of`, or `ow
 """
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -21,6 +22,8 @@ from grantflow.web.cookies import Cookies
 
 #: Answers the id of whoever sent the request, or None; may be a coroutine function.
 AskHost: TypeAlias = Callable[[Request], str | Awaitable[str | None] | None]
+
+log = logging.getLogger("grantflow.pages")
 
 COOKIE = "person"
 LIFETIME_SECONDS = 12 * 3_600
@@ -50,7 +53,7 @@ class Viewers:
     async def _found_by_host(self, request: Request) -> Sequence[Grant | None]:
         owner = await self.owner(request)
         if self.person_of is None:
-            return [] if owner is None else await self.integration.grants(owner=owner)
+            return [] if owner is None else _owned(await self.integration.grants(owner=owner))
         person_id = await _ask(self.person_of, request)
         return [] if person_id is None else [await self.integration.grant(person_id, owner=owner)]
 
@@ -71,6 +74,20 @@ class Viewers:
 
     def forget(self, response: Response) -> None:
         self.cookies.clear(response, COOKIE)
+
+
+def _owned(grants: Sequence[Grant]) -> Sequence[Grant]:
+    """Those that came with a user of the host's. Where nobody named one, the person is the owner, and a user who is
+    called as a person at the platform must not find that person's grant."""
+    owned = [grant for grant in grants if grant.owner != grant.person_id]
+    for grant in grants:
+        if grant not in owned:
+            log.warning(
+                "grant %s names no user of the host application, so its pages show it to nobody: adopt its tokens with "
+                "an owner, or use person_of where users are called by their ids at the platform",
+                grant.id,
+            )
+    return owned
 
 
 async def _ask(host: AskHost, request: Request) -> str | None:
