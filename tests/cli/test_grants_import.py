@@ -374,7 +374,7 @@ HOSTILE = {
     "lists without end": "x: " + "[" * 50_000,
     "mappings without end": "x: " + "{" * 100_000,
     "blocks without end": "".join(f"{' ' * depth}a:\n" for depth in range(3_000)),
-    "merged": chained("{0}: &{0} {{{{<<: [{1}]}}}}\n".replace("{{{{", "{{").replace("}}}}", "}}")),
+    "merged": chained("{0}: &{0} {{<<: [{1}]}}\n"),
     "merged by tag": chained("{0}: &{0} {{!!merge x: [{1}]}}\n"),
     "a date that is none": "refresh_token: abc\nexpires_at: 2026-02-31\n",
     "a number that is none": "refresh_token: abc\nexpires_in: !!int ''\n",
