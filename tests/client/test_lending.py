@@ -156,6 +156,25 @@ def test_the_awaiting_kind_lends_alike(world: World) -> None:
 
 
 @BOTH
+@pytest.mark.parametrize("name", ["a\0b", "\N{SLICE OF PIZZA}" * 5_000], ids=["NUL", "long"])
+def test_a_name_that_no_vault_can_keep_is_nobodys_and_no_owners(world: World, name: str) -> None:
+    """PostgreSQL's texts hold no NUL, and its indexes no key of more than 2,704 bytes."""
+    integration = world.integration()
+    added = integration.add_caller("deploy", grants=granted(world, integration, "ada"))
+    with pytest.raises(NotForCaller):
+        integration.lend(added.key, person=name)
+    with pytest.raises(ReauthorizationRequired):
+        integration.client_for(name).get("people/me")
+    assert integration.find_grants(name) == []
+    assert integration.find_grants(f"{name}@example.com") == []
+    assert integration.grant(name) is None
+    assert integration.history(name, owner=name) == []
+    for refused in (lambda: integration.authorization_request(owner=name), lambda: integration.adopt("r", owner=name)):
+        with pytest.raises(ValueError, match="not every vault can keep"):
+            refused()
+
+
+@BOTH
 def test_callers_are_kept_in_either_database(home: Home) -> None:
     vault: SqlVault = home.open(KEYS)
     make: Callable[[str, str], Caller] = lambda name, key: Caller("C1", name, Secret(key).digest(), ("g1", "g2"), NOW)  # noqa: E731

@@ -71,8 +71,8 @@ def check(tokens: ExistingTokens) -> None:
             raise ValueError(f"{name} has no time zone; give it as an aware datetime.")
     if tokens.person is not None and rules.presentable(tokens.person) is None:
         raise ValueError("The person's id is empty, too long, or holds characters that cannot be shown.")
-    if tokens.owner is not None and not tokens.owner.strip():
-        raise ValueError("owner is empty; leave it out where you have no users of your own.")
+    if tokens.owner is not None:
+        rules.check_owner(tokens.owner)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from grantflow.client import rules
 from grantflow.client.flows.parts import Parts
 from grantflow.client.grant import Grant
 from grantflow.client.pending import Pending, PendingCookie, check_return_to
@@ -32,8 +33,10 @@ def start(
 ) -> Flow[BegunAuthorization]:
     """State and PKCE are made here, on the click, in the browser of the person who clicks.
 
-    Raises ValueError (where to return to), InvalidScope.
+    Raises ValueError (where to return to, an owner that no vault can keep), InvalidScope.
     """
+    if owner:
+        rules.check_owner(owner)
     now = yield from current_time()
     renewing = yield from _grant_to_renew(parts, grant_id, owner=owner)
     pending = _pending(parts, owner=owner, return_to=return_to, scopes=scopes, renewing=renewing, now=now)

@@ -94,6 +94,8 @@ class PostgresVault(SqlVault):
     # --- statements ---------------------------------------------------------------------------------------------
 
     def _rows(self, statement: str, parameters: Parameters) -> Sequence[Any]:
+        if any(isinstance(value, str) and "\0" in value for value in parameters.values()):
+            return ()  # its texts hold no NUL, and it would refuse the question: so nothing here is called that
         with self._lent() as connection:
             return connection.execute(_in_its_words(statement), parameters).fetchall()
 
