@@ -269,6 +269,30 @@ def test_a_refresh_outlives_the_caller_who_began_it(world: World) -> None:
     assert world.platform.counts["refresh"] == 1
 
 
+def test_a_refresh_that_is_under_way_when_the_event_loop_ends_is_awaited_and_saved(world: World) -> None:
+    """A strict server has swapped the token by then, and ends the grant where the old one comes again."""
+    world.grant(world.integration())
+    world.platform.rotates = world.platform.revokes_families = True
+    world.platform.expire_access_tokens()
+    world.platform.wait = 0.6
+    integration = world.async_integration()
+
+    async def leave() -> None:
+        caller = asyncio.create_task(integration.client_for("id-ada").get("people/me"))
+        await asyncio.sleep(0.3)
+        caller.cancel()
+
+    async def come_back() -> int:
+        async with integration:
+            return (await integration.client_for("id-ada").get("people/me")).status_code
+
+    asyncio.run(leave())
+    assert world.platform.counts["refresh"] == 1
+    world.platform.wait = 0
+    assert asyncio.run(come_back()) == 200
+    assert world.platform.counts["refresh"] == 1
+
+
 def test_an_interrupted_thread_hands_the_refresh_to_the_next_caller_at_once(world: World) -> None:
     integration = world.integration()
     world.grant(integration)

@@ -5,7 +5,7 @@ reading what lies behind a network, goes to a thread.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -148,7 +148,8 @@ class AsyncShell:
             case Moment():
                 return asyncio.get_running_loop().time()
             case Send(request, deadline, since):
-                return await self._send(request, deadline=deadline, since=since)
+                sending = self._send(request, deadline=deadline, since=since)
+                return await (sending if later is None else _insist(sending))
             case Alone():
                 return await self._alone(step, later)
             case Afterwards(flow):
@@ -267,6 +268,22 @@ def _under_way(made: _Here) -> set["asyncio.Task[Any]"]:
     flights = {flight.task for flight in made.flights.values()}
     # Whoever watches may close the integration, and then waits for no other that might do so too.
     return flights if asyncio.current_task() in made.tellings else flights | made.tellings
+
+
+async def _insist(sending: Coroutine[Any, Any, T]) -> T:
+    """What is sent in a flight is awaited though the event loop ends: a platform that swaps refresh tokens has swapped
+    this one, and the answer is still to be saved. `asyncio.run` cancels all tasks that it knows of, so not this one."""
+    task = asyncio.create_task(sending)
+    asyncio.tasks._unregister_task(task)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        return task.result()
 
 
 async def _finish(write: "asyncio.Future[Any]") -> Any:
