@@ -4,8 +4,10 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Thread
+from time import sleep
 
 import pytest
 
@@ -284,6 +286,93 @@ def test_what_a_process_saved_and_did_not_tell_another_tells(world: World) -> No
     world.clock.advance(minutes=2)
     another.refresh("id-ada")
     assert told == [Kind.REFRESHED, Kind.GRANTED]
+
+
+def test_events_that_are_never_taken_hide_no_other(world: World) -> None:
+    told: list[Event] = []
+
+    def watch(event: Event) -> None:
+        if event.kind is Kind.GRANTED:
+            raise KeyError("a bug of the host application")
+        told.append(event)
+
+    integration = world.integration(on_event=watch)
+    for number in range(12):
+        world.grant(integration, person=f"p{number}")
+    _die_before_telling(world, person_id="id-p0")
+    for _ in range(5):
+        world.clock.advance(minutes=2)
+        integration.refresh("id-p5")
+    assert [event.person_id for event in told if event.kind is Kind.REVOKED] == ["id-p0"]
+
+
+def test_a_caller_tells_a_few_of_what_is_left_and_the_next_one_more(either: Kinds, world: World) -> None:
+    told: list[Kind] = []
+    is_away = [True]
+
+    def watch(event: Event) -> None:
+        if is_away:
+            raise OSError("the web hook is away")
+        told.append(event.kind)
+
+    integration = either(on_event=watch)
+    for number in range(12):
+        granted(integration, world, person=f"p{number}")
+    is_away.clear()
+    world.clock.advance(minutes=3)
+    for count in (5, 10, 12, 12):
+        integration.refresh("id-p0")
+        assert told.count(Kind.GRANTED) == count
+
+
+def test_what_is_left_is_told_by_one_process_alone(world: World) -> None:
+    told: list[str] = []
+
+    def slow(event: Event) -> None:
+        told.append(event.id)
+        sleep(0.02)
+
+    first = world.integration(on_event=slow)
+    for number in range(4):
+        world.grant(first, person=f"p{number}")
+    told.clear()
+    world.home.ask("INSERT INTO untold_events (id, integration, number) SELECT id, integration, number FROM events")
+    world.clock.advance(minutes=3)
+    others = [world.integration(on_event=slow) for _ in range(4)]
+    with ThreadPoolExecutor(4) as processes:
+        list(processes.map(lambda number: others[number].refresh(f"id-p{number}"), range(4)))
+    assert len(told) == len(set(told)) == 8
+
+
+def test_an_event_that_is_never_taken_is_told_less_and_less_and_given_up_loudly(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    days: list[float] = []
+
+    def watch(event: Event) -> None:
+        if event.kind is Kind.GRANTED:
+            days.append((world.clock.now() - event.at).total_seconds() / 86_400)
+            raise KeyError("a bug of the host application")
+
+    integration = world.integration(on_event=watch)
+    world.grant(integration)
+    for _ in range(120):
+        world.clock.advance(hours=4, seconds=1)
+        integration.refresh("id-ada")
+    assert len(days) == 91
+    assert 13 < days[-1] < 16
+    assert "on_event never took granted" in caplog.text
+
+
+def _die_before_telling(world: World, *, person_id: str) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(_: Event) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        world.integration(on_event=dies).revoke(person_id)
 
 
 def test_without_a_watcher_nothing_waits_to_be_told(world: World) -> None:

@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
 from grantflow import GrantflowError, KeyRing, MissingKey, Tampered, VaultUnavailable, WrongKey, open_vault
 from grantflow.client import rules
+from grantflow.client.events import Event, Kind
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
-from grantflow.client.vault import Adopting, postgres_connections, sqlite
+from grantflow.client.vault import Adopting, Untold, postgres_connections, sqlite
 from grantflow.client.vault.process import is_gone, this_process
 from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.migrations import SchemaTooNew
@@ -51,6 +52,25 @@ def test_what_is_entered_is_found_again_whole(vault: SqlVault) -> None:
     full = replace(full, grant=replace(full.grant, refused_at=NOW + timedelta(microseconds=1)))
     assert vault.save(full, generation=1)
     assert vault.find(kept.grant.key) == full
+
+
+def test_what_is_untold_is_claimed_once_and_comes_again_later_behind_the_others(vault: SqlVault) -> None:
+    for number in range(3):
+        vault.record(Event(f"e{number}", NOW, Kind.GRANTED, "C1", is_to_be_told=True))
+    minute = timedelta(minutes=1)
+
+    def untold(now: datetime, *, limit: int = 9) -> list[Untold]:
+        return vault.untold("C1", left=now - minute, now=now, limit=limit)
+
+    assert untold(NOW + minute) == []
+    soon = NOW + 2 * minute
+    (first,) = untold(soon, limit=1)
+    assert (first.event.id, first.tries) == ("e0", 0)
+    assert [vault.claim_untold(first, again_at=soon + minute) for _ in range(2)] == [True, False]
+    assert [(each.event.id, each.tries) for each in untold(soon)] == [("e1", 0), ("e2", 0)]
+    assert [(each.event.id, each.tries) for each in untold(soon + minute)] == [("e1", 0), ("e2", 0), ("e0", 1)]
+    vault.set_told("e1")
+    assert [each.event.id for each in untold(soon + minute)] == ["e2", "e0"]
 
 
 def test_a_grant_outlives_the_process_that_stored_it(home: Home) -> None:

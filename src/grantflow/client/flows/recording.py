@@ -14,10 +14,15 @@ from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.steps import Flow, afterwards, current_time, hand_over, load, save
+from grantflow.client.vault import Untold
 
 #: An event that is untold for longer than this was left by a process that has died.
 _LEFT_AFTER: Final = timedelta(minutes=1)
-_AT_ONCE: Final = 100
+#: Of those a few at a time: a caller waits for each.
+_AT_ONCE: Final = 5
+#: An event that is not taken is told again after 1, 2, 4 ... minutes and then every four hours; two weeks in all.
+_LONGEST: Final = timedelta(hours=4)
+_ENOUGH: Final = 90
 
 #: How loud each is, and in which words. No more than a warning where a person takes a grant back, or forgets it for
 #: months: that needs no operator.
@@ -60,9 +65,14 @@ def _tell_watchers(parts: Parts, event: Event) -> Flow[None]:
     yield from _tell_what_is_left(parts, now=(yield from current_time()))
 
 
-def _hand_over(parts: Parts, event: Event) -> Flow[None]:
-    if not (yield from hand_over(event)):
-        return
+def _hand_over(parts: Parts, event: Event) -> Flow[bool]:
+    taken = yield from hand_over(event)
+    if taken:
+        yield from _set_told(parts, event)
+    return taken
+
+
+def _set_told(parts: Parts, event: Event) -> Flow[None]:
     try:
         yield from save(lambda: parts.vault.set_told(event.id))
     except VaultUnavailable as error:
@@ -75,14 +85,28 @@ def _tell_what_is_left(parts: Parts, *, now: datetime) -> Flow[None]:
     if last is not None and timedelta(0) <= now - last < _LEFT_AFTER:
         return
     parts.watch.looked_at = now
-    integration, before = parts.configuration.client_id, now - _LEFT_AFTER
+    integration = parts.configuration.client_id
     try:
-        left = yield from load(lambda: parts.vault.untold(integration, before=before, limit=_AT_ONCE))
+        left = yield from load(lambda: parts.vault.untold(integration, left=now - _LEFT_AFTER, now=now, limit=_AT_ONCE))
+        for untold in left:
+            yield from _tell_again(parts, untold, now=now)
     except VaultUnavailable as error:  # what this process had to tell is saved and told
         logger.warning("events that others left untold are looked for later: %s", error)
         return
-    for event in left:
-        yield from _hand_over(parts, event)
+    if len(left) == _AT_ONCE:
+        parts.watch.looked_at = None  # there may be more: for the next caller
+
+
+def _tell_again(parts: Parts, untold: Untold, *, now: datetime) -> Flow[None]:
+    """Claimed before it is told: no two processes tell of it at once, and one that it kills hides no other."""
+    event, tries = untold.event, untold.tries
+    again_at = now + min(_LEFT_AFTER * 2 ** min(tries, 10), _LONGEST)
+    if not (yield from save(lambda: parts.vault.claim_untold(untold, again_at=again_at))):
+        return
+    if not (yield from _hand_over(parts, event)) and tries + 1 >= _ENOUGH:
+        words = "on_event never took %s of grant %s (event %s) and is not called with it any more, after %s attempts"
+        logger.error(words, event.kind, event.grant_id, event.id, tries + 2)
+        yield from _set_told(parts, event)
 
 
 class _Known(dict[str, object]):

@@ -65,6 +65,14 @@ class Refusing:
     holder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An event that whoever watches has not taken, and how often they were told of it again."""
+
+    event: Event
+    tries: int
+
+
 class Vault(Protocol):
     """Every function is one short piece of work; none holds a lock or a transaction when it returns.
 
@@ -147,8 +155,9 @@ class Vault(Protocol):
     def events(self, key: GrantKey) -> Sequence[Event]:
         """What happened to the grants of that key, oldest first."""
 
-    def untold(self, integration: str, *, before: datetime, limit: int) -> Sequence[Event]:
-        """Events of before then that whoever watches has not been told of."""
+    def untold(self, integration: str, *, left: datetime, now: datetime, limit: int) -> Sequence[Untold]:
+        """Events of before `left` that whoever watches has not taken and is to be told of now; first those that were
+        tried least often, so that none hides another."""
 
     def callers(self, integration: str) -> Sequence[Caller]:
         """All of them, by name."""
@@ -225,6 +234,10 @@ class Vault(Protocol):
 
     def record_hand_over(self, event: Event, *, caller: str) -> None:
         """Write the event, and note beside it that this caller was here."""
+
+    def claim_untold(self, untold: Untold, *, again_at: datetime) -> bool:
+        """Become the one who tells of it; should it not be taken, nobody does before `again_at`. False where another
+        was first."""
 
     def set_told(self, event_id: str) -> None:
         """Whoever watches has been told of it."""

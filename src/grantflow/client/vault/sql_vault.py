@@ -16,7 +16,7 @@ from grantflow.client.callers import Caller
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, Grant, GrantKey, Standing, Status, StoredGrant
-from grantflow.client.vault import Adopting, Refusing, Resealed, SealedUnder
+from grantflow.client.vault import Adopting, Refusing, Resealed, SealedUnder, Untold
 from grantflow.client.vault.process import is_gone, seconds_left, this_process_for
 from grantflow.client.vault.records import (
     CHANGING_COLUMNS,
@@ -106,10 +106,14 @@ _INSERT_EVENT: Final = (
 _INSERT_UNTOLD: Final = "INSERT INTO untold_events (id, integration, number) VALUES (:id, :integration, :number)"
 _EVENTS: Final = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events WHERE {_OF_KEY} ORDER BY number"
 _UNTOLD: Final = (
-    f"SELECT {', '.join(f'events.{name}' for name in EVENT_COLUMNS)} "
+    f"SELECT {', '.join(f'events.{name}' for name in EVENT_COLUMNS)}, untold_events.tries "
     "FROM untold_events JOIN events ON events.number = untold_events.number "
-    "WHERE untold_events.integration = :integration AND events.at < :before "
-    "ORDER BY untold_events.number LIMIT :most"
+    "WHERE untold_events.integration = :integration AND events.at < :left "
+    "AND (again_at IS NULL OR again_at <= :now) "
+    "ORDER BY tries, untold_events.number LIMIT :most"
+)
+_CLAIM_UNTOLD: Final = (
+    "UPDATE untold_events SET tries = tries + 1, again_at = :again_at WHERE id = :id AND tries = :tries"
 )
 # A grant without a refresh token cannot be refused one: then there is no fingerprint.
 _REFUSED: Final = (
@@ -359,9 +363,9 @@ class SqlVault(ABC):
     def events(self, key: GrantKey) -> list[Event]:
         return [read_event(row) for row in self._rows(_EVENTS, _named(key))]
 
-    def untold(self, integration: str, *, before: datetime, limit: int) -> list[Event]:
-        values = {"integration": integration, "before": to_seconds(before), "most": limit}
-        return [read_event(row) for row in self._rows(_UNTOLD, values)]
+    def untold(self, integration: str, *, left: datetime, now: datetime, limit: int) -> list[Untold]:
+        values = {"integration": integration, "left": to_seconds(left), "now": to_seconds(now), "most": limit}
+        return [Untold(read_event(row), row["tries"]) for row in self._rows(_UNTOLD, values)]
 
     def callers(self, integration: str) -> list[Caller]:
         return [read_caller(row) for row in self._rows(_CALLERS, {"integration": integration})]
@@ -572,6 +576,10 @@ class SqlVault(ABC):
         with self._transaction() as transaction:
             _record(transaction, event)
             transaction.execute(_CALLER_WAS_HERE, at)
+
+    def claim_untold(self, untold: Untold, *, again_at: datetime) -> bool:
+        values = {"id": untold.event.id, "tries": untold.tries, "again_at": to_seconds(again_at)}
+        return self._write(_CLAIM_UNTOLD, values) == 1
 
     def set_told(self, event_id: str) -> None:
         self._write("DELETE FROM untold_events WHERE id = :id", {"id": event_id})
