@@ -53,6 +53,19 @@ def test_the_file_is_for_its_owner_alone_from_the_first_moment(vault: SqliteVaul
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_file_that_everybody_may_open_is_told_in_the_log_and_stays_as_it_was_made(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for mode, told in ((0o660, 0), (0o666, 1), (0o604, 2)):
+        path.touch()
+        path.chmod(mode)
+        SqliteVault(path, keys=KeyRing(KeyRing.new_key())).close()
+        assert caplog.text.count("Make it yours alone: chmod 600") == told
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        path.unlink()
+
+
 def test_without_a_key_there_is_no_vault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRANTFLOW_KEY", raising=False)
     with pytest.raises(MissingKey, match="GRANTFLOW_KEY is not set"):

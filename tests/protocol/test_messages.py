@@ -25,7 +25,7 @@ from grantflow.protocol.errors import (
     UnsupportedGrantType,
     UnsupportedMediaType,
 )
-from grantflow.protocol.http import FORM, Request, Response, write_basic_credentials, write_form
+from grantflow.protocol.http import FORM, Request, Response, retry_after, write_basic_credentials, write_form
 from grantflow.protocol.metadata import ServerMetadata, metadata_url, read_metadata, write_metadata
 from grantflow.protocol.revocation import Revocation, read_revocation_request, revocation_request
 from grantflow.protocol.scope import Scopes, meaning, read_scopes
@@ -264,6 +264,25 @@ def test_s94_a_refusal_quotes_nothing_that_was_secret_in_the_request(written: st
         read_tokens(Response(400, {}, body.encode(), request=request))
     assert refusal.value.error == "***"
     assert refusal.value.description == f"***, ***: {'Basic ***' if basic else header} for C1"
+
+
+NOON = "Thu, 26 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("told", "sent", "seconds"),
+    [
+        ("Thu, 26 Nov 2026 12:02:00 GMT", NOON, 120),
+        ("Thursday, 26-Nov-26 12:02:00 GMT", NOON, 120),
+        ("Thu, 26 Nov 2026 11:00:00 GMT", NOON, 0),
+        ("Thu, 26 Nov 2026 12:02:00 GMT", "", None),
+        ("Thu, 32 Nov 2026 12:02:00 GMT", NOON, None),
+        ("120", NOON, 120),
+        (f"{'9' * 5_000} GMT", NOON, None),
+    ],
+)
+def test_a_date_to_come_again_at_counts_from_the_answers_own_date(told: str, sent: str, seconds: int | None) -> None:
+    assert retry_after(Response(503, {"retry-after": told, "date": sent})) == seconds
 
 
 @given(st.integers(100, 599), st.binary() | st.recursive(

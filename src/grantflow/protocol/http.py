@@ -4,6 +4,8 @@ import base64
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, unquote_plus, urlencode
 
 from grantflow.protocol.errors import InvalidClient, InvalidRequest, RepeatedParameter, RequestTooLarge
@@ -12,6 +14,8 @@ from grantflow.protocol.secret import Secret
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 _PAGES = {"text/html", "application/xhtml+xml"}
+#: In characters: that of RFC 850, on a Wednesday.
+_LONGEST_DATE = 33
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 
 #: The most that a form may hold, in bytes: sixteen times the largest honest one.
@@ -61,8 +65,22 @@ def is_page(response: Response) -> bool:
 
 
 def retry_after(response: Response) -> int | None:
-    """Seconds, up to ten digits of them; a Retry-After that is a date, or nonsense, says nothing."""
-    return whole_number(response.headers.get("retry-after", ""))
+    """Seconds, up to ten digits of them. A date (RFC 9110 section 10.2.3) counts from the answer's own Date, so that
+    our clock need not be that server's; one without that, or nonsense, says nothing."""
+    told = response.headers.get("retry-after", "")
+    end, sent = _http_date(told), _http_date(response.headers.get("date", ""))
+    if end is None or sent is None:
+        return whole_number(told)
+    return max(0, int((end - sent).total_seconds()))
+
+
+def _http_date(text: str) -> datetime | None:
+    if not text.endswith(" GMT") or len(text) > _LONGEST_DATE:
+        return None
+    try:
+        return parsedate_to_datetime(text).replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def whole_number(text: str) -> int | None:

@@ -311,3 +311,12 @@ def test_a_request_that_was_prepared_can_be_sent_again_and_keeps_no_token(world:
             world.platform.expire_access_tokens()
         assert "Authorization" not in prepared.headers
         assert session.get("people/me").json()["id"] == session.get("/people/me").json()["id"] == "id-ada"
+
+
+@pytest.mark.parametrize("query", ["?link=https://example.org/x", "#a://b"])
+def test_an_address_within_a_query_makes_no_relative_address_whole(world: World, query: str) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    with GrantSession(integration, "id-ada") as session:
+        assert session.get(f"people/me{query}").json()["id"] == "id-ada"
+        assert session.get(f" {world.api_url}/people/me{query}").json()["id"] == "id-ada"

@@ -1,5 +1,6 @@
 """The living client in requests: a transport adapter, which sees each request that leaves, redirected ones too."""
 
+import re
 from contextlib import closing
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,9 @@ from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL, Cal
 from grantflow.client.steps import Call
 from grantflow.protocol.bearer import write_bearer
 
+#: An address with a scheme of its own; one may also stand in a query, where it says nothing.
+_WHOLE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
 
 class GrantSession(requests.Session):
     """A session for one person's calls; relative addresses lie under the API's URL."""
@@ -26,8 +30,8 @@ class GrantSession(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **options: Any) -> requests.Response:
         # As httpx2 merges them: a path with a slash in front lies under the API's URL too.
-        address = url.decode() if isinstance(url, bytes) else str(url)
-        if "://" not in address:
+        address = (url.decode() if isinstance(url, bytes) else str(url)).lstrip()
+        if not _WHOLE.match(address):
             address = self._base + address.removeprefix("/")
         return super().request(method, address, *args, **options)
 

@@ -1,8 +1,10 @@
 """The vault in one SQLite file, for all threads and processes of one machine."""
 
 import errno
+import logging
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,8 @@ from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened,
 from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
 from grantflow.sealing import KeyRing
+
+log = logging.getLogger("grantflow.vault")
 
 #: The most that one write waits for others. Their writes take milliseconds; who holds the file for seconds is a program
 #: that does not belong there, and a person waits before a page that does not come.
@@ -91,6 +95,7 @@ class SqliteVault(SqlVault):
         try:
             if not again:
                 _make(self._path)
+                _warn_of_others(self._path)
             _check_usable(self._path)
             size = self._path.stat().st_size
         except OSError as error:
@@ -196,6 +201,19 @@ def _make(path: Path) -> None:
     """
     with suppress(FileExistsError):
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _warn_of_others(path: Path) -> None:
+    """A group may be meant to share it; everybody on the machine hardly. Not mended: that is for whoever made it."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name == "posix" and mode & 0o007:
+        log.warning(
+            "%s may be read or written by everybody on this machine (mode %03o): the tokens in it are sealed, and can "
+            "still be copied or destroyed. Make it yours alone: chmod 600 %s",
+            path,
+            mode,
+            path,
+        )
 
 
 def _check_usable(path: Path) -> None:
