@@ -70,6 +70,8 @@ def test_grants_are_listed_with_who_whether_they_work_and_when_they_end(grantflo
         "grace@example.org"
     ]
     assert len(grantflow("grants", "list", "--status", "refused", "--status", "active", "--json").json) == 3
+    (named,) = grantflow("grants", "list", "--status", "REAUTHORIZATION_REQUIRED", "--json").json
+    assert named["email"] == "grace@example.org", "the words of --json serve as well"
     assert [each["owner"] for each in grantflow("grants", "list", "--owner", "user-17", "--json").json] == ["user-17"]
 
 
@@ -228,6 +230,27 @@ def test_an_operator_revokes_here_and_at_the_platform(
     assert status_of(here, "grace") is Status.REVOKED
 
 
+@pytest.mark.parametrize("command", [("grants", "revoke"), ("logout",)])
+def test_to_end_what_had_ended_before_is_well_and_said_so(
+    grantflow: CommandLine, here: Own, command: tuple[str, ...]
+) -> None:
+    here.grant("ada", "grace")
+    for person in ("ada", "grace"):
+        refuse(here, person)
+    refused = grantflow(*command, "ada@example.org")
+    assert (refused.code, refused.err) == (
+        0,
+        "The platform had refused the grant of Ada already; it is forgotten here.\n",
+    )
+    again = grantflow(*command, "ada@example.org")
+    assert (again.code, again.err) == (0, "The grant of Ada was ended here already.\n")
+    assert grantflow(*command, "ada@example.org", "--json").json["had_ended"] is True
+    with here.integration() as integration:
+        integration._parts.vault.forget_refused(before=datetime.now(UTC) + timedelta(days=1))
+    old = grantflow(*command, "grace@example.org")
+    assert (old.code, old.err) == (0, "The platform had refused the grant of Grace already; it is forgotten here.\n")
+
+
 def test_on_a_terminal_a_revocation_is_asked_about(
     grantflow: CommandLine, here: Own, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +275,7 @@ def test_a_refused_token_is_tried_again_and_works_where_the_platform_was_mistake
     told = grantflow("grants", "retry", "ada@example.org")
     assert told.code == 0
     assert "The grant of Ada works again." in told.err
+    assert "The grant of Ada was not refused; it is renewed." in grantflow("grants", "retry", "ada@example.org").err
     assert status_of(here, "ada") is Status.ACTIVE
 
 
@@ -262,7 +286,8 @@ def test_all_refused_are_tried_one_after_another_and_each_is_told(grantflow: Com
     here.platform.line("grace").alive = here.platform.line("edsger").alive = True
     told = grantflow("grants", "retry", "--all-refused")
     assert told.code == 4
-    assert "ada@example.org:  refused once more: the token endpoint answered 400: invalid_grant" in told.err
+    refused = "the refresh token is refused once more (the token endpoint answered 400: invalid_grant)"
+    assert f"ada@example.org: {refused}. The person must grant again.\n" in told.err
     assert "2 work again, 1 refused once more." in told.err
     assert "WARNING" not in told.err
     assert here.platform.counts["refresh"] == 6

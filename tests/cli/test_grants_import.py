@@ -171,7 +171,7 @@ def test_each_entry_that_cannot_be_used_is_named_with_what_to_do_and_all_others_
     told = [line for line in ended.err.splitlines() if line.startswith(place)]
     assert len(told) == len(TOLD)
     for line, (number, says) in zip(told, TOLD.items(), strict=True):
-        assert line.startswith(f"{place} {number}:")
+        assert line.startswith(f"{place} {number}: it ")
         assert says in line
         assert line.endswith(".")
     assert "10 entries: 2 new, 8 failed." in ended.err
@@ -271,11 +271,22 @@ def test_whose_they_are_is_asked_after_all_are_kept_and_each_failure_is_told(
     ended = grantflow("grants", "import", written(tmp_path, json.dumps(entries)))
     assert kept == [3, 3, 3]
     assert ended.code == 1
-    assert "entry 1:" in ended.err
-    assert "is no longer accepted: the token endpoint answered 400" in ended.err
-    assert "This person must grant again." in ended.err
+    refused = "the refresh token is no longer accepted (the token endpoint answered 400: invalid_grant)"
+    assert f"entry 1: {refused}. This person must grant again.\n" in ended.err
     assert "3 entries: 2 new, 1 failed." in ended.err
     assert {grant.person_id for grant in grants(here) if grant.status is Status.ACTIVE} == {"id-ada", "id-grace"}
+
+
+def test_a_refusal_is_told_once_with_the_id_by_which_the_platform_finds_it(
+    grantflow: CommandLine, here: Own, tmp_path: Path
+) -> None:
+    here.line("ada")
+    words = "The token is no longer valid; send the person through the grant again."
+    body = json.dumps({"error": "invalid_grant", "error_description": words, "trackingId": "T_1-a"})
+    here.platform.answers = [Answer(400, body)]
+    ended = grantflow("grants", "import", written(tmp_path, json.dumps({"refresh_token": "refresh-of-ada"})))
+    told = "the refresh token is no longer accepted (tracking id T_1-a). This person must grant again.\n"
+    assert ended.err.startswith(f"entry 1: {told}")
 
 
 def test_where_the_platform_says_slow_down_it_is_waited_for(grantflow: CommandLine, here: Own, tmp_path: Path) -> None:

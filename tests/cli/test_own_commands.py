@@ -59,8 +59,8 @@ def test_w29_whoami_shows_who_granted_and_what_the_api_says(own: Own) -> None:
     ended = own("whoami")
     assert ended.returncode == 0
     assert sorted(ended.stdout.splitlines()) == [
-        "ada@example.com\tAda Lovelace\tACTIVE\tAda Lovelace <ada@example.com>",
-        "grace@example.com\tGrace Hopper\tACTIVE\tGrace Hopper <grace@example.com>",
+        "ada@example.com\tAda Lovelace\tactive\tAda Lovelace <ada@example.com>",
+        "grace@example.com\tGrace Hopper\tactive\tGrace Hopper <grace@example.com>",
     ]
     code, seen = on_a_terminal(own, "whoami", NO_COLOR="1")
     assert code == 0
@@ -77,7 +77,7 @@ def test_w34_whoami_tells_who_must_grant_again_and_which_answer_was_none(own: Ow
     own.up.platform("grant", "revoke", "--app", "Revoked", "--yes")
     ended = other("whoami")
     assert ended.returncode == 4
-    assert re.search(r"REAUTHORIZATION_REQUIRED\tmust grant again: .*400", ended.stdout)
+    assert re.search(r"refused\tmust grant again: .*400", ended.stdout)
     assert ended.stderr == "", "the table has said it"
 
 

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from grantflow import ReauthorizationRequired, Status
+from grantflow import ReauthorizationRequired, Revocation, Status
 from tests.client.conftest import World
 
 
@@ -52,10 +52,11 @@ def test_where_the_platform_cannot_or_will_not_the_grant_is_forgotten_here_all_t
 
 def test_revoking_twice_or_what_was_never_granted_asks_nobody(world: World) -> None:
     integration = world.integration(revocation_url=f"{world.api_url}/revoke")
-    assert integration.revoke("nobody").reason == "There was no grant to revoke."
+    assert integration.revoke("nobody") == Revocation(at_platform=False, reason="There was no grant to revoke.")
     world.grant(integration)
     integration.revoke("id-ada")
-    assert integration.revoke("id-ada").reason == "There was no grant to revoke."
+    again = integration.revoke("id-ada")
+    assert (again.reason, again.had_ended) == ("There was no grant to revoke.", True)
     assert world.platform.counts["revoke"] == 1
 
 

@@ -35,7 +35,7 @@ def test_the_lines_work_from_top_to_bottom(sandbox: Up, tmp_path: Path) -> None:
     env = json.loads(told)
     log_in(login, env, sandbox.grace)
     who, me, rooms = (typed(line, env, tmp_path) for line in calls.splitlines())
-    assert who.startswith("grace@example.com\tGrace Hopper\tACTIVE")
+    assert who.startswith("grace@example.com\tGrace Hopper\tactive")
     assert json.loads(me)["displayName"] == "Grace Hopper"
     assert len(json.loads(rooms)["items"]) > 1
     assert json.loads(typed(token, env, tmp_path))["displayName"] == "Grace Hopper"

@@ -1,5 +1,6 @@
 """`grantflow grants list`, `show` and `expiring`: the grants that one's own integration keeps."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
@@ -18,7 +19,13 @@ from grantflow.protocol.timestamp import write_timestamp
 _HELD_BACK: Final = "refused with so many others that it is not believed; an operator must look"
 Days = Annotated[int, Parameter(name="--days", validator=Number(gte=1, lte=3_650))]
 Word = Literal["active", "delayed", "refused", "revoked"]
-Words = Annotated[tuple[Word, ...], Parameter(name="--status", negative="")]
+#: As they are shown, and as --json and the library name them.
+AnyWord = Literal[
+    "active", "delayed", "refused", "revoked", "ACTIVE", "REFRESH_DELAYED", "REAUTHORIZATION_REQUIRED", "REVOKED"
+]
+Words = Annotated[tuple[AnyWord, ...], Parameter(name="--status", negative="")]
+
+_TRACKED: Final = re.compile(r"\(tracking id [^()]+\)\Z")
 
 #: As many are read at a time, so that a million of them do not fill the memory.
 PAGE: Final = 500
@@ -47,13 +54,17 @@ def show_all(
     json: Json = False,
 ) -> None:
     with own_integration(env_file, data=data) as integration:
-        pages = _pages(integration, owner=owner, statuses=[each for each, word in WORDS.items() if word in status])
+        pages = _pages(integration, owner=owner, statuses=_named(status))
         if json:
             write_json_list(as_json(grant) for page in pages for grant in page)
             return
         rows = ([_row(grant) for grant in page] for page in pages)
         if not write_pages(("PERSON", "STATUS", "ENDS", "GRANT", "OWNER"), rows):
             say("There is no such grant here." if status or owner else "Nobody has granted here yet.")
+
+
+def _named(words: Sequence[AnyWord]) -> list[Status]:
+    return [each for each, word in WORDS.items() if word in words or each.value in words]
 
 
 def _pages(integration: Integration, *, owner: str | None, statuses: Sequence[Status]) -> Iterator[Sequence[Grant]]:
@@ -160,6 +171,13 @@ def _row_of_end(grant: Grant, *, now: datetime) -> tuple[str, ...]:
 def who(grant: Grant) -> str:
     """As people know them, and as commands take them."""
     return grant.email or grant.person_id
+
+
+def because(reason: str | None) -> str:
+    """Behind a sentence that tells of a refusal: the id by which the platform finds its own reason, else its words."""
+    found = _TRACKED.search(reason or "")
+    told = found[0] if found else f"({reason})" if reason else ""
+    return f" {told}" if told else ""
 
 
 def day(when: datetime | None) -> str:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from grantflow.cli.administration import is_confirmed
 from grantflow.cli.flags import Data, File, Json, Switch
 from grantflow.cli.granted import one_called
-from grantflow.cli.grants import PAGE, Days, as_json, moment, who
+from grantflow.cli.grants import PAGE, Days, as_json, because, moment, who
 from grantflow.cli.log import told_by_the_command
 from grantflow.cli.logout import tell as tell_of_revocation
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
@@ -97,17 +97,20 @@ def retry(
         if person is not None:
             grant = one_called(integration, person, owner=owner)
             alive = integration.retry(grant.person_id, owner=grant.owner)
-            return _tell_of_one(alive, others_wait=integration.brake().on_since is not None, json=json)
+            others_wait = integration.brake().on_since is not None
+            return _tell_of_one(alive, before=grant, others_wait=others_wait, json=json)
         with told_by_the_command():
             retried = _retry_all(integration, owner=owner, release_brake=release_brake)
     return _tell_of_retries(retried, json=json)
 
 
-def _tell_of_one(alive: Grant, *, others_wait: bool, json: bool) -> int:
+def _tell_of_one(alive: Grant, *, before: Grant, others_wait: bool, json: bool) -> int:
     if json:
         write_json(as_json(alive))
         return OK
-    say(f"The grant of {alive.called} works again. {_until(alive)}")
+    was_refused = before.is_held_back or before.status is Status.REAUTHORIZATION_REQUIRED
+    told = "works again" if was_refused else "was not refused; it is renewed"
+    say(f"The grant of {alive.called} {told}. {_until(alive)}")
     if others_wait:
         say("The refusals of many others are held back. To try them too: grantflow grants retry --all-refused")
     return OK
@@ -179,7 +182,7 @@ def _count_refusal(retried: Retried, grant: Grant, error: ReauthorizationRequire
         return
     retried.refused += 1
     reason = error.grant.reason if error.grant else None
-    say_of(f"{who(grant)}:", f"refused once more: {reason}. The person must grant again.")
+    say_of(f"{who(grant)}:", f"the refresh token is refused once more{because(reason)}. The person must grant again.")
 
 
 def _tell_of_retries(retried: Retried, *, json: bool) -> int:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TextIO
 from cyclopts import Parameter
 
 from grantflow.cli.flags import Data, File, Json, Switch
+from grantflow.cli.grants import because
 from grantflow.cli.log import told_by_the_command
 from grantflow.cli.output import FAILED, OK, REFUSED, USAGE, Failure, say, say_of, write_json
 from grantflow.cli.own import own_integration
@@ -25,7 +26,7 @@ from grantflow.client.errors import (
     TransientTokenError,
     UnknownPerson,
 )
-from grantflow.client.grant import Adoption, ExistingTokens
+from grantflow.client.grant import Adoption, ExistingTokens, Status
 from grantflow.client.integration import Integration
 
 #: As many are kept by one write; so many are lost to a kill at most, and the next run brings them in.
@@ -167,10 +168,7 @@ def _name(
                     report.stopped = "The platform is out of order."
                     return
             except ReauthorizationRequired as error:
-                reason = error.grant.reason if error.grant and error.grant.reason else "it was disconnected here"
-                report.fail(
-                    Entry(place, problem=f"is no longer accepted: {reason}", fix="This person must grant again")
-                )
+                report.fail(Entry(place, problem=_ended(error), fix="This person must grant again"))
             except UnknownPerson as error:
                 fix = 'Add "person_id" to it in the file, or the scope spark:people_read to the integration'
                 report.fail(Entry(place, problem=str(error).partition(", so ")[0], fix=fix))
@@ -178,6 +176,12 @@ def _name(
                 report.fail(Entry(place, problem=str(error).rstrip("."), fix="Run this again"))
             report.nameless = len(waiting) - number
             progress(number)
+
+
+def _ended(error: ReauthorizationRequired) -> str:
+    if error.grant is None or error.grant.status is Status.REVOKED:
+        return "the grant was disconnected here"
+    return f"the refresh token is no longer accepted{because(error.grant.reason)}"
 
 
 def _adopt(integration: Integration, tokens: ExistingTokens, *, replace: bool) -> Any:

@@ -351,7 +351,8 @@ Examples
 Options
   --status STATUS              only these: active, delayed (the platform does
                                not renew it for now), refused (the person must
-                               grant again), revoked; may be repeated
+                               grant again), revoked; or as --json names them;
+                               may be repeated
   --owner OWNER                only those of this user of your own
 {_OWN}
   --json                       the result as one line of JSON"""

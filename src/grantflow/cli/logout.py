@@ -4,7 +4,7 @@ from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import OK, REFUSED, say, write_json
 from grantflow.cli.own import own_integration
-from grantflow.client.grant import Grant, Revocation
+from grantflow.client.grant import Grant, Revocation, Status
 
 
 def logout(person: str | None = None, /, *, env_file: File = None, data: Data = None, json: Json = False) -> int:
@@ -16,15 +16,26 @@ def logout(person: str | None = None, /, *, env_file: File = None, data: Data = 
 
 
 def tell(grant: Grant, done: Revocation, *, is_asked: bool, json: bool) -> int:
-    """Which of the two happened; `is_asked`: it is known where the platform can be asked. Answers the exit code."""
+    """What happened; `grant` is as it was before, `is_asked`: it is known where the platform can be asked. Answers the
+    exit code."""
     if json:
         write_json(
-            {"grant_id": grant.id, "person_id": grant.person_id, "at_platform": done.at_platform, "reason": done.reason}
+            {
+                "grant_id": grant.id,
+                "person_id": grant.person_id,
+                "at_platform": done.at_platform,
+                "had_ended": done.had_ended,
+                "reason": done.reason,
+            }
         )
+    elif grant.status is Status.REVOKED:
+        say(f"The grant of {grant.called} was ended here already.")
+    elif grant.status is Status.REAUTHORIZATION_REQUIRED and (done.at_platform or done.had_ended):
+        say(f"The platform had refused the grant of {grant.called} already; it is forgotten here.")
     elif done.at_platform:
         say(f"The grant of {grant.called} is revoked at the platform and forgotten here.")
     else:
         say(f"The grant of {grant.called} is forgotten here, but not revoked at the platform. {done.reason}")
         if not is_asked:
             say("If the platform has one (RFC 7009), set GRANTFLOW_REVOCATION_URL to it.")
-    return OK if done.at_platform or not is_asked else REFUSED
+    return OK if done.at_platform or done.had_ended or not is_asked else REFUSED

@@ -52,8 +52,11 @@ def say(text: str) -> None:
 
 def say_of(label: str, text: str) -> None:
     """Chatter about one of many: on a terminal in two columns, else in one line."""
-    width = _width(sys.stderr) if sys.stderr.isatty() else None
-    say(aligned([(one_line(label), one_line(text))], width=width)[0].removeprefix("  "))
+    label, text = one_line(label), one_line(text)
+    if not sys.stderr.isatty():
+        say(f"{label} {text}")
+        return
+    say(aligned([(label, text)], width=_width(sys.stderr))[0].removeprefix("  "))
 
 
 def _to_stderr(text: str) -> None:

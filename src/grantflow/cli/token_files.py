@@ -177,11 +177,13 @@ def _read_entry(
                 "This person must grant again",
             )
     except _Wrong as wrong:
-        return Entry(place, problem=wrong.args[0], fix=wrong.args[1])
+        return Entry(place, problem=f"it {wrong.args[0]}", fix=wrong.args[1])
     except (ValueError, OverflowError) as error:
-        return Entry(place, problem=f"cannot be used: {error}", fix="Correct it, or take it out")
+        return Entry(place, problem=f"it cannot be used: {error}", fix="Correct it, or take it out")
     except OAuthError as error:
-        return Entry(place, problem=f"cannot be used: {error.description}", fix="Correct its scopes, or take them out")
+        return Entry(
+            place, problem=f"it cannot be used: {error.description}", fix="Correct its scopes, or take them out"
+        )
     return Entry(place, tokens)
 
 

@@ -173,10 +173,12 @@ class Overview:
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """What `revoke` achieved. The grant is forgotten here in every case; `at_platform` tells whether the platform
-    ended it too, and `reason` why not, in words for people."""
+    ended it too, and `reason` why not, in words for people. `had_ended`: there was nothing to end any more, since it
+    was disconnected here before, or refused by the platform so long ago that no token of it is kept."""
 
     at_platform: bool
     reason: str | None = None
+    had_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

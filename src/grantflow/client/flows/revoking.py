@@ -1,5 +1,7 @@
 """Revoke: forget the grant here in every case, and ask the platform to end it where it can be asked (RFC 7009)."""
 
+from dataclasses import replace
+
 from grantflow.client import rules
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.credentials import in_order
@@ -19,7 +21,8 @@ def revoke(parts: Parts, key: GrantKey, *, actor: str | None = None) -> Flow[Rev
     while True:
         stored = yield from _find(parts, key)
         if stored is None or stored.grant.status is Status.REVOKED:
-            return Revocation(at_platform=False, reason="There was no grant to revoke.")
+            reason = "There was no grant to revoke."
+            return Revocation(at_platform=False, reason=reason, had_ended=stored is not None)
         now = yield from current_time()
         event = parts.event(Kind.REVOKED, rules.revoked(stored.grant).grant, at=now, actor=actor)
         if (yield from _forget(parts, stored.grant, event=event)):
@@ -27,7 +30,12 @@ def revoke(parts: Parts, key: GrantKey, *, actor: str | None = None) -> Flow[Rev
     parts.live.drop(key)
     done = yield from end_at_platform(parts, stored)
     yield from tell(parts, event)
-    return done
+    return replace(done, had_ended=_was_over(stored))
+
+
+def _was_over(stored: StoredGrant) -> bool:
+    is_refused = stored.grant.status is Status.REAUTHORIZATION_REQUIRED
+    return is_refused and stored.refresh_token is None and stored.access_token is None
 
 
 def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
