@@ -17,6 +17,7 @@ from grantflow import (
     Kind,
     Person,
     ReauthorizationRequired,
+    RefreshOutcomeUnknown,
     Status,
     TransientTokenError,
     UnknownPerson,
@@ -224,19 +225,56 @@ def test_a_platform_that_does_not_tell_whose_they_are_is_told_with_what_to_do(wo
     assert world.platform.counts["token"] == 0
 
 
-def test_refused_tokens_of_nobody_knows_whom_are_kept_refused_and_not_sent_again(world: World, line: Line) -> None:
-    world.platform.end_grants()
+def test_refused_tokens_of_nobody_knows_whom_leave_nothing_but_their_events(
+    world: World, either: Kinds, line: Line
+) -> None:
+    line.alive = False
+    integration = either()
+    for count in (1, 2):
+        with pytest.raises(ReauthorizationRequired, match=r"came in is no longer accepted: .*nothing of it is kept"):
+            integration.adopt(REFRESH, owner="user-17")
+        assert world.platform.counts["refresh"] == count
+        assert integration.grants() == []
+    nameless = ExistingTokens(refresh_token=Secret(REFRESH)).person_id
+    kinds = [event.kind for event in world.integration().history(nameless, owner="user-17")]
+    assert kinds == [Kind.ADOPTED, Kind.REAUTHORIZATION_REQUIRED] * 2
+    line.alive = True
+    assert integration.adopt(REFRESH).person_id == "id-ada", "the platform was mistaken"
+
+
+def test_refused_tokens_that_nobody_else_may_have_are_kept(world: World, line: Line) -> None:
+    """An answer was lost, or the platform has swapped the token: what is here may be all that there is."""
+    world.platform.rotates = True
     integration = world.integration()
-    for _ in range(2):
-        with pytest.raises(ReauthorizationRequired):
-            integration.adopt(REFRESH)
-    assert world.platform.counts["refresh"] == 1
-    (kept,) = integration.grants()
-    begun = integration.authorization_request(grant=kept.id)
-    grant = integration.complete_authorization(
-        world.platform.accept(begun.url), {begun.cookie.name: begun.cookie.value}
-    )
-    assert (grant.person_id, grant.owner) == ("id-ada", "id-ada")
+    world.platform.api_answers = [Answer(502)]
+    with pytest.raises(TransientTokenError):
+        integration.adopt(REFRESH)
+    (swapped,) = integration.grants()
+    line.alive = False
+    with pytest.raises(ReauthorizationRequired):
+        integration.adopt(REFRESH)
+    assert [(grant.id, grant.status) for grant in integration.grants()] == [
+        (swapped.id, Status.REAUTHORIZATION_REQUIRED)
+    ]
+    assert world.stored_tokens(integration, swapped.person_id, swapped.owner)[1] == line.refresh
+    world.platform.lines.append(Line("grace", set(), "lost"))
+    world.platform.answers = [Answer(0, after_work=True)]
+    with pytest.raises(TransientTokenError):
+        integration.adopt("lost")
+    world.platform.end_grants()
+    world.clock.advance(minutes=1)
+    with pytest.raises(RefreshOutcomeUnknown):
+        integration.adopt("lost")
+    assert len(integration.grants()) == 2
+
+
+def test_refused_tokens_whose_person_is_known_are_kept(world: World, line: Line) -> None:
+    integration = world.integration()
+    line.alive = False
+    integration.adopt(REFRESH, person="id-ada")
+    with pytest.raises(ReauthorizationRequired):
+        integration.refresh("id-ada")
+    assert integration.adopt(REFRESH, person="id-ada").status is Status.REAUTHORIZATION_REQUIRED
 
 
 def test_the_hosts_own_identify_may_stumble_over_a_dead_token_and_is_asked_again_with_a_new_one(world: World) -> None:

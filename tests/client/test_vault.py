@@ -570,6 +570,20 @@ def test_a_grant_whose_person_has_another_goes_and_its_token_is_known_where_it_w
     assert vault.adopted("C1", digest=Secret(REFRESH).digest()) == (here if remember else None)
 
 
+def test_refused_tokens_that_came_in_go_only_as_they_were_seen(vault: SqlVault) -> None:
+    leased = nameless_in(vault)
+    assert not vault.drop_refused(leased.grant), "calls may be made on it"
+    refused = rules.refused(leased, reason="invalid_grant", incident="i-1", now=NOW)
+    assert vault.save(refused, generation=1, holder="me")
+    for other in (replace(refused.grant, incident="i-2"), replace(refused.grant, generation=2)):
+        assert not vault.drop_refused(other)
+    assert vault.find(leased.grant.key) == refused
+    assert vault.drop_refused(refused.grant)
+    assert vault.find(leased.grant.key) is None
+    assert vault.adopted("C1", digest=Secret(REFRESH).digest()) is None
+    vault.adopt([adopting()], at=NOW)
+
+
 @pytest.mark.parametrize("access", [None, Secret("a")])
 def test_a_refresh_token_is_kept_without_an_access_token_too(vault: SqlVault, access: Secret | None) -> None:
     entered = replace(stored(), access_token=access)

@@ -419,7 +419,8 @@ class Integration(_Made):
         that swaps them takes two for thieves. `outcome` tells what became of the tokens.
 
         Raises ValueError, InvalidScope; and where the platform must be asked UnknownPerson, ReauthorizationRequired,
-        TransientTokenError, IntegrationRefused: then the tokens are kept, and adopting them again goes on.
+        TransientTokenError, IntegrationRefused: then the tokens are kept, and adopting them again goes on. Those that
+        are refused for good before anybody knows whose they are leave nothing but their events in the audit log.
         """
         tokens = _existing(
             refresh_token,

@@ -263,6 +263,18 @@ def adopted(
     return StoredGrant(grant, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
 
 
+def came_in_vain(stored: StoredGrant) -> bool:
+    """Whether nothing of tokens that were brought in is worth keeping: the platform refused them for good, nobody ever
+    knew whose they are, no answer was lost that may have held others, and whoever brought them has the same still."""
+    grant, token = stored.grant, stored.refresh_token
+    return (
+        grant.status is Status.REAUTHORIZATION_REQUIRED
+        and not grant.is_named
+        and stored.unanswered_since is None
+        and (token is None or ExistingTokens(refresh_token=token).person_id == grant.person_id)
+    )
+
+
 def named(stored: StoredGrant, key: GrantKey, *, person: Person) -> StoredGrant:
     """The same tokens under the name of their person. The new generation keeps a refresh under way from coming back."""
     grant = replace(

@@ -2,7 +2,8 @@
 
 They are in the vault before anything is sent. Where it is not known whose they are, they lie there under a name made of
 the refresh token's own SHA-256 until the platform has told it: so a crash at any point loses nothing, and whoever
-brings the same token again goes on where the first one ended (docs/decisions/0013).
+brings the same token again goes on where the first one ended (docs/decisions/0013). What the platform refuses for good
+before anybody knows whose it is leaves nothing but its events.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def adopt(parts: Parts, tokens: ExistingTokens, *, instead: bool) -> Flow[Adopte
 
     Raises ValueError (tokens that cannot be sent, times without a zone), UnknownPerson, and as a refresh:
     ReauthorizationRequired, TransientTokenError, IntegrationRefused. With these the tokens are kept, and whoever adopts
-    the same again goes on.
+    the same again goes on; but where they are refused for good, they go.
     """
     (taken,) = yield from take_in(parts, [tokens], instead=instead)
     if taken.is_named:
@@ -173,12 +174,32 @@ def _name(parts: Parts, tokens: ExistingTokens, *, instead: bool) -> Flow[Adopte
             stored, person = yield from _whose(parts, stored)
             moved = yield from _move(parts, stored, replace(tokens, person=person), instead=instead)
         except ReauthorizationRequired as error:
-            if error.grant is not None:
-                raise
-            continue  # it has moved, just before it was to be renewed
+            if error.grant is None:
+                continue  # it has moved, just before it was to be renewed
+            if (yield from _drop(parts, error.grant)):
+                raise _came_in_vain(parts, error.grant) from error
+            raise
         if moved is not None:
             return moved
         yield from pause(_LOOK_AGAIN_SECONDS)
+
+
+def _drop(parts: Parts, refused: Grant) -> Flow[bool]:
+    """It would stand among the grants for good, and nobody could do anything with it."""
+    stored = yield from load(lambda: parts.vault.find(refused.key))
+    if stored is None or not rules.came_in_vain(stored):
+        return False
+    return (yield from save(lambda: parts.vault.drop_refused(stored.grant)))
+
+
+def _came_in_vain(parts: Parts, grant: Grant) -> ReauthorizationRequired:
+    url = parts.configuration.grant_url(None)
+    return ReauthorizationRequired(
+        f"The refresh token that came in is no longer accepted: {grant.reason}. Nobody knows whose it was, so nothing "
+        f"of it is kept. Send the person to {url} to grant access. Incident {grant.incident}.",
+        grant=grant,
+        grant_url=url,
+    )
 
 
 def _whose(parts: Parts, stored: StoredGrant) -> Flow[tuple[StoredGrant, Person]]:

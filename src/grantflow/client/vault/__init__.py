@@ -186,6 +186,10 @@ class Vault(Protocol):
         """Drop a grant whose person has another here, with that id. `remember`: the refresh token that came in counts
         as known from now on. False where the lease has passed from the holder."""
 
+    def drop_refused(self, nameless: Grant) -> bool:
+        """Drop a refused grant of tokens that came in, as if they never had; its events stay. False where another has
+        changed it meanwhile."""
+
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         """Become the one who refreshes this grant, and note that a request is about to be sent.
 

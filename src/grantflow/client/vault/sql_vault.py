@@ -69,6 +69,11 @@ _NOTE_ADOPTION: Final = (
 )
 _MOVE_ADOPTIONS: Final = "UPDATE adoptions SET grant_id = :new WHERE grant_id = :old"
 _FORGET: Final = "DELETE FROM grants WHERE id = :id AND generation = :generation AND lease_holder = :holder"
+_DROP_REFUSED: Final = (
+    "DELETE FROM grants WHERE id = :id AND generation = :generation AND incident = :incident "
+    "AND status = 'REAUTHORIZATION_REQUIRED'"
+)
+_FORGET_ADOPTIONS: Final = "DELETE FROM adoptions WHERE grant_id = :id"
 _GENERATION: Final = f"SELECT generation FROM grants WHERE {_OF_KEY} AND {_ALIVE}"
 _HAS_GRANTED: Final = (
     f"SELECT 1 FROM grants WHERE integration = :integration AND person_id = :person_id AND {_ALIVE} LIMIT 1"
@@ -452,9 +457,18 @@ class SqlVault(ABC):
             if remember:
                 transaction.execute(_MOVE_ADOPTIONS, {"old": nameless.id, "new": into})
             else:
-                transaction.execute("DELETE FROM adoptions WHERE grant_id = :id", {"id": nameless.id})
+                transaction.execute(_FORGET_ADOPTIONS, {"id": nameless.id})
             return True
         return False
+
+    def drop_refused(self, nameless: Grant) -> bool:
+        seen = {"id": nameless.id, "generation": nameless.generation, "incident": nameless.incident}
+        with self._transaction() as transaction:
+            self._queue(transaction, _ADOPTIONS)
+            is_dropped = transaction.execute(_DROP_REFUSED, seen).rowcount == 1
+            if is_dropped:
+                transaction.execute(_FORGET_ADOPTIONS, {"id": nameless.id})
+            return is_dropped
 
     def _forget(self, transaction: Transaction, grant: Grant, *, holder: str) -> None:
         held = {"id": grant.id, "generation": grant.generation, "holder": holder}
