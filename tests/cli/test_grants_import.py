@@ -415,5 +415,5 @@ def test_s104_an_entry_with_an_impossible_time_is_told_and_the_rest_comes_in(
 ) -> None:
     wrong = {key: value for key, value in OURS.items() if key != "access_expires_at"} | members
     ended = grantflow("grants", "import", written(tmp_path, json.dumps([wrong, OURS])))
-    assert "entry 1: cannot be used" in " ".join(ended.err.split())
+    assert "entry 1: it cannot be used" in " ".join(ended.err.split())
     assert len(grants(here)) == 1
