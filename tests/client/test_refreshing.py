@@ -383,7 +383,7 @@ def test_what_is_the_integrations_own_fault_costs_no_person_their_grant(
     assert world.platform.counts["token"] == exchanges + 1, "one request for each step, over all grants"
     assert {grant.status for grant in integration.grants()} == {Status.ACTIVE}
     assert "the integration is refused" in caplog.text
-    world.clock.advance(seconds=300 if answer.headers else 2)
+    world.clock.advance(seconds=305 if answer.headers else 2)
     for person in ("ada", "grace", "edsger"):
         assert integration.client_for(f"id-{person}").get("people/me").status_code == 200
 
@@ -458,6 +458,20 @@ def test_one_persons_trouble_makes_nobody_else_wait_and_condemns_nobody(world: W
     with pytest.raises(TransientTokenError):
         integration.refresh("id-ada")
     assert integration.refresh("id-grace").status is Status.ACTIVE, "at once"
+
+
+def test_a_grant_for_which_the_integration_is_refused_lets_another_try_first(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.grant(integration, person="grace")
+    world.platform.answers += [UNAUTHORIZED, UNAUTHORIZED]
+    for waited in (0.0, 1.0, 0.9):
+        world.clock.advance(seconds=waited)
+        with pytest.raises(IntegrationRefused):
+            integration.refresh("id-ada")
+    assert len(world.platform.answers) == 1, "asked once"
+    world.platform.answers.clear()
+    assert integration.refresh("id-grace").status is Status.ACTIVE
 
 
 @pytest.mark.parametrize("answer", [UNAUTHORIZED, Answer(401, '{"error": "invalid_client"}')])

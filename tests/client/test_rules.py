@@ -200,7 +200,7 @@ def test_a_lone_401_condemns_only_after_it_came_again_and_again_and_never_where_
 def test_a_next_try_that_is_further_off_than_any_wait_is_of_a_clock_that_was_ahead(ahead: float, waits: bool) -> None:
     retry_at = NOW + timedelta(seconds=ahead)
     assert rules.waits_for_itself(replace(grant().grant, retry_at=retry_at), now=NOW) is waits
-    assert rules.waits_for_all(Standing(retry_at=retry_at), now=NOW) is (waits and ahead < 3_600)
+    assert rules.waits_for_all(retry_at, now=NOW) is (waits and ahead < 3_600)
 
 
 def test_a_release_by_a_clock_that_was_ahead_lets_no_mass_refusal_be_believed() -> None:

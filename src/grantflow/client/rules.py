@@ -38,6 +38,7 @@ MASS_REFUSAL_WITHIN: Final = timedelta(minutes=5)
 _LONGEST_BACK_OFF: Final = 60.0
 #: How often a grant alone must have been refused as if the integration were, before the next time is final.
 _ALONE_BEFORE: Final = 2
+_OTHERS_FIRST: Final = timedelta(seconds=5)
 #: By how much the clocks of processes over one vault may differ without harm.
 CLOCKS_DIFFER: Final = timedelta(minutes=10)
 #: An access token that is handed out has this much of its life left at least, or a tenth of it where that is less.
@@ -132,9 +133,18 @@ def waits_for_itself(grant: Grant, *, now: datetime) -> bool:
     return _is_ahead(grant.retry_at, now=now, longest=_LONGEST_FOR_ONE)
 
 
-def waits_for_all(standing: Standing, *, now: datetime) -> bool:
+def next_try(stored: StoredGrant, standing: Standing) -> datetime | None:
+    """When this grant may be asked for while the integration is refused. One for which it was refused lets others try
+    first, for as long again, but for seconds at most: else one whose refusal is its own would be asked again and again,
+    and no other ever."""
+    if standing.retry_at is None or standing.refused_at is None or stored.suspected_at is None:
+        return standing.retry_at
+    return standing.retry_at + min(standing.retry_at - standing.refused_at, _OTHERS_FIRST)
+
+
+def waits_for_all(moment: datetime | None, *, now: datetime) -> bool:
     """The same of everybody's next try under one client secret, which is at most minutes away."""
-    return _is_ahead(standing.retry_at, now=now, longest=_LONGEST_FOR_ALL)
+    return _is_ahead(moment, now=now, longest=_LONGEST_FOR_ALL)
 
 
 def _is_ahead(moment: datetime | None, *, now: datetime, longest: float) -> bool:

@@ -29,7 +29,7 @@ class Chosen:
         return name_of(self.credentials)
 
     def may_ask(self, now: datetime) -> bool:
-        return not rules.waits_for_all(self.standing, now=now)
+        return not rules.waits_for_all(self.standing.retry_at, now=now)
 
 
 def in_order(parts: Parts) -> Flow[list[Chosen]]:

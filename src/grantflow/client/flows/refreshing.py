@@ -100,8 +100,9 @@ def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Chosen]:
     if stored.grant.is_held_back and (yield from brake.is_on(parts)):
         raise many_are_refused(stored.grant)
     chosen = yield from choose(parts)
-    if not chosen.may_ask(now):
-        raise operator_must_look(chosen.standing, now=now)
+    until = rules.next_try(stored, chosen.standing)
+    if rules.waits_for_all(until, now=now):
+        raise operator_must_look(chosen.standing, until=until, now=now)
     return chosen
 
 

@@ -224,7 +224,7 @@ def _blame_integration(
         return None
     if goes_on:
         return None
-    raise operator_must_look(marked, now=now, status=refusal.status)
+    raise operator_must_look(marked, until=rules.next_try(untouched, marked), now=now, status=refusal.status)
 
 
 def _save_verdict(

@@ -51,8 +51,10 @@ def must_wait(stored: StoredGrant, *, now: datetime, status: int | None = None) 
     )
 
 
-def operator_must_look(standing: Standing, *, now: datetime, status: int | None = None) -> IntegrationRefused:
-    seconds = (standing.retry_at - now).total_seconds() if standing.retry_at else 0.0
+def operator_must_look(
+    standing: Standing, *, until: datetime | None, now: datetime, status: int | None = None
+) -> IntegrationRefused:
+    seconds = (until - now).total_seconds() if until else 0.0
     return IntegrationRefused(
         f"The platform refuses the integration itself: {standing.reason}. Check client_id, client_secret (was it "
         "regenerated?) and the token endpoint. No grant is harmed; the next try is in "
