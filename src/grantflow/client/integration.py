@@ -783,6 +783,7 @@ class AsyncIntegration(_Made):
 
     async def close(self) -> None:
         """Waits for refreshes under way."""
+        await self._shell.landed()
         await self._shell.perform(save_what_is_left(self._parts))
         await self._shell.close()
         self._parts.vault.close()

@@ -124,15 +124,17 @@ class AsyncShell:
         """The connections of this event loop to the API, shared by all persons."""
         return self._here().api
 
-    async def close(self) -> None:
+    async def landed(self) -> None:
         """Waits for refreshes under way, and for whoever watches."""
-        loop = asyncio.get_running_loop()
-        made = self._made.get(loop)
+        made = self._made.get(asyncio.get_running_loop())
+        while made is not None and (under_way := _under_way(made)):
+            await asyncio.wait(under_way)
+
+    async def close(self) -> None:
+        await self.landed()
+        made = self._made.pop(asyncio.get_running_loop(), None)
         if made is None:
             return
-        while under_way := _under_way(made):
-            await asyncio.wait(under_way)
-        self._made.pop(loop, None)
         await made.api.aclose()
         await made.tokens.aclose()
         made.vault.shutdown(wait=False)
