@@ -1,6 +1,8 @@
 """The parts of a machine that some tests cannot do without, and what to do where one is missing."""
 
+import random
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,3 +97,22 @@ def committed_files() -> list[Path]:
     listing = [require("git"), "-c", "safe.directory=*", "ls-files", "--cached", "-z"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+
+
+def free_port(*, and_next: bool = False) -> int:
+    """One that nobody has now (nor the one after it). It lies below those that the system gives to outgoing
+    connections, of which any may be taken the next moment.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        if all(_is_free(each) for each in ((port, port + 1) if and_next else (port,))):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

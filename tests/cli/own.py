@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.canary import record
-from tests.examples.running import free_port
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import GRANTFLOW, Up, environment, grantflow
 

@@ -12,7 +12,7 @@ import pytest
 
 from grantflow.cli.login import has_display
 from tests.cli.own import Own, registered
-from tests.examples.running import free_port
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, up
 

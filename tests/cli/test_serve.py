@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from grantflow.sealing import KeyRing
-from tests.examples.running import free_port
+from tests.parts import free_port
 from tests.whole.running import GRANTFLOW, ended, running
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,7 @@ import pytest
 
 from tests.canary import record
 from tests.cli.own import Begun
-from tests.examples.running import free_port
-from tests.parts import ROOT, require
+from tests.parts import ROOT, free_port, require
 from tests.whole.running import GRANTFLOW, Up, environment, running, up
 
 TEXT = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from threading import Thread
 import httpx2
 import trustme
 
-from tests.examples.running import free_port
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import GRANTFLOW, environment
 

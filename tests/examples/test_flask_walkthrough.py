@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.examples.real_webex import API_URL, Visitor, real_webex
-from tests.examples.running import example, free_port, settings
-from tests.parts import ROOT
+from tests.examples.running import example, settings
+from tests.parts import ROOT, free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, grantflow, up
 

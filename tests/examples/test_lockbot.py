@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.examples.running import example, free_port, settings
+from tests.examples.running import example, settings
+from tests.parts import free_port
 from tests.whole.person import Page, Person
 from tests.whole.running import Up, up
 

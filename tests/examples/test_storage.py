@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.examples.running import PATIENCE, example, free_port, settings
+from tests.examples.running import PATIENCE, example, settings
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, up
 

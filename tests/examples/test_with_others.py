@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from grantflow import Integration, KeyRing, SqliteVault
-from tests.examples.running import example, free_port, settings
-from tests.parts import ROOT
+from tests.examples.running import example, settings
+from tests.parts import ROOT, free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, up
 

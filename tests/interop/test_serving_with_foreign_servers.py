@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from grantflow.sealing import KeyRing
-from tests.examples.running import free_port
 from tests.interop.servers.running import authlib, oidc_provider
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import ended, running
 

@@ -17,9 +17,10 @@ import httpx2
 
 from grantflow import Integration, KeyRing, SqliteVault
 from grantflow.protocol.scope import MEANINGS
+from tests.parts import free_port
 from tests.soak.looking import Logs, watched
 from tests.soak.proof import Play, Proof
-from tests.whole.apart import Process, free_port
+from tests.whole.apart import Process
 from tests.whole.person import Person
 from tests.whole.running import grantflow, json_of
 

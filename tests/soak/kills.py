@@ -22,11 +22,12 @@ from grantflow.client.errors import GrantflowError
 from grantflow.client.grant import StoredGrant
 from tests.client.crowd import Order
 from tests.engines import Home, InFile
+from tests.parts import free_port
 from tests.soak.crowds import ENGINES, homes_in
 from tests.soak.looking import Logs, left_behind, watched
 from tests.soak.mayfly import Mayflies, mayflies
 from tests.soak.proof import Play, Proof
-from tests.whole.apart import ADA, SCOPES, Process, free_port
+from tests.whole.apart import ADA, SCOPES, Process
 from tests.whole.person import Person
 from tests.whole.running import grantflow, json_of, up
 from tests.whole.sites import ForeignSite, Site, begun, grant, granted, sites

@@ -19,8 +19,7 @@ import pytest
 from grantflow import AsyncIntegration, Integration, KeyRing, SqliteVault
 from grantflow.settings import IntegrationSettings
 from tests.examples import running
-from tests.examples.running import free_port
-from tests.parts import ROOT
+from tests.parts import ROOT, free_port
 from tests.tooling.test_wheel import bare, wheel  # noqa: F401  (fixtures)
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, grantflow, up

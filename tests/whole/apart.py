@@ -1,6 +1,5 @@
 """The roles apart, the developer portal too: each a process on a port of its own, over one data directory."""
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from grantflow import Integration, KeyRing, SqliteVault
 from tests.canary import record
+from tests.parts import free_port
 from tests.whole.running import GRANTFLOW, OwnDatabase, environment, grantflow, json_of
 
 PLATFORM_ROLES = ("authorization-server", "resource-owner", "resource-server", "developer-portal")
@@ -48,14 +48,6 @@ class Process:
         assert self.running.stdout is not None
         self.running.stdout.close()
         self.running = None
-
-
-def free_port() -> int:
-    """One that nobody has now: roles must know each other's addresses before any of them listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

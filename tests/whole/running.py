@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.canary import record
+from tests.parts import free_port
 
 GRANTFLOW = Path(sys.executable).with_name("grantflow")
 
@@ -134,7 +135,7 @@ def json_of(*command: str) -> Any:
 @contextmanager
 def up(folder: Path, *options: str) -> Iterator[Up]:
     """Start it and wait for its line; at the end stop it as Ctrl-C does, and see that it ends."""
-    ports = ("--port", "0", "--integration-port", "0")
+    ports = ("--port", str(free_port()), "--integration-port", str(free_port(and_next=True)))
     with running(folder, "up", *ports, *record.in_full(), *options) as started:
         try:
             yield Up(folder, **started.said)

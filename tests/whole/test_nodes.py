@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from grantflow import Integration, KeyRing, SqliteVault
-from tests.parts import ROOT
-from tests.whole.apart import Process, free_port
+from tests.parts import ROOT, free_port
+from tests.whole.apart import Process
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, up
 

@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from grantflow import ReauthorizationRequired, TransientTokenError
-from tests.whole.apart import ADA, PLATFORM_ROLES, Apart, Process, apart, free_port
+from tests.parts import free_port
+from tests.whole.apart import ADA, PLATFORM_ROLES, Apart, Process, apart
 from tests.whole.person import Person
 
 pytestmark = pytest.mark.slow
