@@ -1,6 +1,7 @@
 """A Django project in one file, whose users connect their account: a grant belongs to the user who is signed in.
 
-The redirect URI lies in a folder of its own: GRANTFLOW_REDIRECT_URI=http://localhost:8001/webex/oauth
+The redirect URI lies in a folder of its own:
+export GRANTFLOW_REDIRECT_URI="${GRANTFLOW_REDIRECT_URI%/oauth}/webex/oauth"
 """
 
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from grantflow import Integration
 from grantflow.client.adapters.django import mount
 from grantflow.client.pages import About
 
-integration = Integration(**settings())
+integration = Integration(**settings(below="/webex"))
 SIGN_IN = '<form method="post">{% csrf_token %}{{ form }}<button>Sign in</button></form>'
 
 project.configure(

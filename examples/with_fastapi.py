@@ -1,6 +1,7 @@
 """A FastAPI application whose users connect their account: pages, signed-in user, and a path that calls in their name.
 
-The redirect URI lies in a folder of its own: GRANTFLOW_REDIRECT_URI=http://localhost:8001/webex/oauth
+The redirect URI lies in a folder of its own:
+export GRANTFLOW_REDIRECT_URI="${GRANTFLOW_REDIRECT_URI%/oauth}/webex/oauth"
 """
 
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from grantflow.client.adapters.fastapi import mount
 from grantflow.client.pages import About
 from grantflow.client.shells.clients import AsyncGrantClient
 
-integration = AsyncIntegration(**settings())
+integration = AsyncIntegration(**settings(below="/webex"))
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """A Flask application whose users connect their account: pages, signed-in user, and a page that calls in their name.
 
-The redirect URI lies in a folder of its own: GRANTFLOW_REDIRECT_URI=http://localhost:8001/webex/oauth
+The redirect URI lies in a folder of its own:
+export GRANTFLOW_REDIRECT_URI="${GRANTFLOW_REDIRECT_URI%/oauth}/webex/oauth"
 """
 
 import logging
@@ -15,7 +16,7 @@ from grantflow.client.adapters.flask import mount
 from grantflow.client.pages import About
 
 app = Flask(__name__)
-integration = Integration(**settings())
+integration = Integration(**settings(below="/webex"))
 app.secret_key = integration.keys.mac_key("example: Flask's session")
 
 
