@@ -30,6 +30,9 @@ KEPT_ON_PURPOSE = {
 #: What is not ours to keep private, by the pattern of its name.
 OF_OTHERS = {
     "tokens.db": "the document's own app in examples/flask_walkthrough, whose README says that tokens lie readable",
+    "authlib.db": "the database of Authlib's server in tests/interop, which keeps tokens as they are",
+    "tokens": "a token file of another program, as people have it before grantflow grants import",
+    "tokens.json": "the same, as docs/moving-in.md has it",
     "env": "a browser's download of what the portal shows once, in tests/browser",
     "*.env": "the same elsewhere",
     "environment.json": "what Newman is given by tests/docs, the client secret and a code among it",

@@ -83,4 +83,5 @@ def test_malformed_basic_credentials_are_invalid_client(header: str) -> None:
 
 def test_s94_no_repr_shows_a_body_or_a_secret() -> None:
     request = Request("POST", "https://host/token", {"authorization": "Bearer gone"}, b"code=gone")
+    assert repr(Request("GET", "/v1/people?access_token=gone")) == "Request('GET', '/v1/people')"
     assert "gone" not in repr(request) + repr(Response(200, {}, b"gone")) + repr(Secret("gone")) + f"{Secret('gone')}"

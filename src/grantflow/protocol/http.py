@@ -23,14 +23,19 @@ FORM_LIMIT = 64 * 1024
 FORM_FIELDS_LIMIT = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """``headers`` have lower-case names. The body is kept out of the repr: it may hold secrets."""
+    """``headers`` have lower-case names. Kept out of the repr is what may hold secrets: headers, body, and the query,
+    into which some clients put a token.
+    """
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.url.partition('?')[0]!r})"
 
     @property
     def media_type(self) -> str:
