@@ -1,10 +1,12 @@
 """Servers that are not ours, each a process of its own at a free port, and what a test asks of them."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +115,8 @@ def integration(options: Mapping[str, Any], **others: Any) -> Integration:
 @contextmanager
 def _started(command: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Its issuer, and the address that everything of it lies below."""
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+    options: dict[str, Any] = {"cwd": ROOT, "env": environment(), "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options, start_new_session=True) as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()
@@ -121,7 +124,9 @@ def _started(command: Sequence[str]) -> Iterator[tuple[str, str]]:
             said = json.loads(line)
             yield said["issuer"], said["url"]
         finally:
-            process.kill()
+            # Of its group: Node from its Python package is a process below the one that was started.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _settings(client: Mapping[str, str], *, redirect_uri: str = REDIRECT_URI) -> str:
