@@ -38,6 +38,7 @@ MASS_REFUSAL_WITHIN: Final = timedelta(minutes=5)
 _LONGEST_BACK_OFF: Final = 60.0
 #: How often a grant alone must have been refused as if the integration were, before the next time is final.
 _ALONE_BEFORE: Final = 2
+#: The most by which a grant for which the integration is refused lets others try first.
 _OTHERS_FIRST: Final = timedelta(seconds=5)
 #: By how much the clocks of processes over one vault may differ without harm.
 CLOCKS_DIFFER: Final = timedelta(minutes=10)

@@ -311,11 +311,9 @@ def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Eve
                 logger.warning("grant %s: the new tokens could not be saved, trying again: %s", renewed.grant.id, error)
                 yield from pause(seconds)
         return (yield from save(write))
-    except Exception:
-        raise
-    except BaseException:
-        # An interrupt from the keyboard, or the end of the event loop.
-        yield from save(write)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # an interrupt from the keyboard, or the end of the event loop
+            yield from save(write)
         raise
 
 
