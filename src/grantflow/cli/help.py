@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
 
-from grantflow.cli.help_texts import COMMANDS, GRANTS, OVERVIEW
+from grantflow.cli.help_texts import COMMANDS
+from grantflow.cli.help_texts.grants import GROUP
+from grantflow.cli.help_texts.overview import OVERVIEW
 
 #: Words that name no command by themselves, but some that begin with them.
 GROUPS = sorted({words[:length] for words in COMMANDS for length in range(len(words))})
@@ -13,7 +15,7 @@ GROUPS = sorted({words[:length] for words in COMMANDS for length in range(len(wo
 PAGES = COMMANDS | {
     group: "\n\n\n".join(text for words, text in COMMANDS.items() if words[: len(group)] == group) for group in GROUPS
 }
-PAGES |= {(): OVERVIEW, ("platform",): OVERVIEW, ("grants",): GRANTS}
+PAGES |= {(): OVERVIEW, ("platform",): OVERVIEW, ("grants",): GROUP}
 
 
 def page(arguments: Sequence[str]) -> str | None:
