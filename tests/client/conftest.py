@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from grantflow import AsyncIntegration, CompletedGrant, Integration, KeyRing, open_vault
-from grantflow.client.integration import _Made
+from grantflow.client.integration.making import Made
 from grantflow.protocol.secret import Secret
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
 from tests.client.shells import Kinds
@@ -83,14 +83,14 @@ class World:
         return integration.complete_authorization(answer, {begun.cookie.name: begun.cookie.value})
 
     def stored(
-        self, integration: _Made, person_id: str = "id-ada", owner: str | None = None
+        self, integration: Made, person_id: str = "id-ada", owner: str | None = None
     ) -> tuple[Secret | None, Secret | None]:
         """Access token and refresh token, opened from the vault."""
         stored = integration._parts.vault.find(integration._parts.key(person_id, owner))
         assert stored is not None
         return stored.access_token, stored.refresh_token
 
-    def stored_tokens(self, integration: _Made, person_id: str = "id-ada", owner: str | None = None) -> tuple[str, str]:
+    def stored_tokens(self, integration: Made, person_id: str = "id-ada", owner: str | None = None) -> tuple[str, str]:
         """The same as text."""
         access_token, refresh_token = self.stored(integration, person_id, owner)
         assert access_token is not None

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from grantflow import AsyncIntegration, GrantflowError, Integration, KeyRing, ReauthorizationRequired, open_vault
-from grantflow.client.integration import _Made
+from grantflow.client.integration.making import Made
 from grantflow.client.shells.clients import NoAnswer
 from tests.parts import ROOT
 
@@ -162,7 +162,7 @@ def ahead(faketime: str, by: str) -> Mapping[str, str]:
 Call: TypeAlias = Callable[[int], Any]
 
 
-def made(order: Order, kind: type[_Made]) -> Any:
+def made(order: Order, kind: type[Made]) -> Any:
     """The integration, which knows the tokens of before as one that has run for hours does."""
     own = kind(**order.integration, vault=open_vault(order.vault, keys=KeyRing(order.key)))
     for person_id in order.people:

@@ -21,7 +21,7 @@ from grantflow import (
     UnknownPerson,
 )
 from grantflow.client.discovery import why_unusable
-from grantflow.client.integration import _Made
+from grantflow.client.integration.making import Made
 from grantflow.protocol.metadata import metadata_requests
 from tests.client.conftest import REDIRECT_URI, World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, foreign_platform
@@ -52,14 +52,14 @@ def publish(world: World, members: object, *, at: str = RFC_8414) -> None:
     world.platform.documents[at] = Answer(200, json.dumps(members), JSON)
 
 
-Discover = Callable[..., _Made]
+Discover = Callable[..., Made]
 
 
 @pytest.fixture(params=["blocking", "awaiting"])
 def discover(world: World, request: pytest.FixtureRequest) -> Discover:
     """An integration with the foreign platform, found out by its issuer alone."""
 
-    def find_out(issuer: str | None = None, **changed: Any) -> _Made:
+    def find_out(issuer: str | None = None, **changed: Any) -> Made:
         options = world.options()
         del options["api_url"]
         options |= changed

@@ -159,7 +159,14 @@ def test_a_row_without_its_package_is_caught(copy: Path) -> None:
 )
 @pytest.mark.parametrize(
     ("module", "allowed"),
-    [("app", True), ("sealing", True), ("client/integration", True), ("client/flows", False), ("web/csrf", False)],
+    [
+        ("app", True),
+        ("sealing", True),
+        ("client/integration/making", True),
+        ("client/integration/blocking", False),
+        ("client/flows", False),
+        ("web/csrf", False),
+    ],
 )
 def test_only_three_modules_reach_for_the_clock_and_for_chance(line: str, module: str, *, allowed: bool) -> None:
     finished = subprocess.run(

@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode, get_current_span
 
 from grantflow import IntegrationRefused, ReauthorizationRequired, TokenEndpointError, TransientTokenError
 from grantflow.client.adapters.opentelemetry import trace
-from grantflow.client.integration import _Made
+from grantflow.client.integration.making import Made
 from tests.client.adapters.senders import LIBRARIES
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_SECRET, Answer
@@ -284,7 +284,7 @@ def play(either: Kinds, world: World, spans: Spans, **options: Any) -> tuple[str
     answer = world.platform.accept(begun.url)
     secrets = [CLIENT_SECRET, answer.partition("code=")[2].partition("&")[0], answer.partition("state=")[2]]
     grant = integration.complete(answer, {begun.cookie.name: begun.cookie.value})
-    made: _Made = integration.integration
+    made: Made = integration.integration
     secrets += [grant.id, *world.stored_tokens(made, owner="the-owner")]
     with pytest.raises(ReauthorizationRequired):
         integration.get("people/me")  # of the person alone, who has no grant
