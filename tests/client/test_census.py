@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grantflow import Status
-from grantflow.client.vault import sql_vault
+from grantflow.client.vault.sql_vault import grants
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID
 from tests.engines import BOTH, OnServer
@@ -51,7 +51,7 @@ def test_grants_are_counted_by_status_and_by_when_they_end(crowd: World) -> None
 @BOTH
 def test_counting_reads_two_indexes_and_not_all_grants(crowd: World) -> None:
     named = {"integration": CLIENT_ID, "before": crowd.clock.now().timestamp() + 600}
-    for statement, index in [(sql_vault._CENSUS, "grants_by_status"), (sql_vault._ENDING, "grants_by_end")]:
+    for statement, index in [(grants._CENSUS, "grants_by_status"), (grants._ENDING, "grants_by_end")]:
         of = {name: value for name, value in named.items() if f":{name}" in statement}
         if isinstance(crowd.home, OnServer):
             rows = crowd.home.ask(f"EXPLAIN (COSTS OFF) {statement}", **of)
