@@ -4,7 +4,10 @@ import inspect
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, TypeGuard
+from typing import Any, BinaryIO, Final, TypeGuard
+
+#: The extension of a request that tells of its body.
+BODY: Final = "grantflow.body"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def test_no_span_stays_current_when_its_call_is_over(either: Kinds, world: World
     integration = either()
     spans.trace(integration.integration)
     granted(integration, world)
-    world.platform.api_answers += [Answer(200), Answer(0)]
+    world.platform.api_answers += [Answer(200), Answer(0), Answer(0)]
     integration.get("people/me")
     assert not get_current_span().get_span_context().is_valid
     with pytest.raises(Exception, match="disconnected"):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 from typing import Any, Final
 
-from grantflow.client.bodies import Body, body_of
+from grantflow.client.bodies import BODY, Body, body_of
 from grantflow.client.flows.calling import UNAUTHORIZED
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
@@ -16,8 +16,6 @@ from grantflow.client.shells.running import Run
 from grantflow.client.steps import Call
 from grantflow.protocol.bearer import write_bearer
 
-#: The extension of a request that tells of its body.
-BODY: Final = "grantflow.body"
 _LIBRARIES: Final = ("httpx", "httpx2")
 _ONE_TIME: Final = Body(replayable=False)
 #: For an answer that says nothing of the token.
@@ -52,6 +50,7 @@ class AuthFlows:
 
     def _begin(self, request: Any) -> tuple[Body, Run[None]]:
         body, url = request.extensions.get(BODY) or _body_of_stream(request.stream), request.url
+        request.extensions[BODY] = body
         run = self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
         return body, run
 

@@ -16,11 +16,11 @@ import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
+from grantflow.client.shells.kept import AsyncKeptTransport
 from grantflow.client.shells.running import Run
 from grantflow.client.shells.watching import not_taken
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
-    MANY,
     NO_USABLE_ANSWER,
     Addresses,
     Remaining,
@@ -261,7 +261,7 @@ class AsyncShell:
             return _Here(self._transport, self._transport)
         context, at = self._security, self._addresses
         return _Here(
-            httpx2.AsyncHTTPTransport(verify=context, limits=MANY, proxy=proxy_for(at.api)),
+            AsyncKeptTransport(security=context, proxy=proxy_for(at.api)),
             httpx2.AsyncHTTPTransport(verify=context, limits=FRESH_EACH_TIME, proxy=proxy_for(at.token_endpoint)),
         )
 

@@ -14,11 +14,11 @@ import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
+from grantflow.client.shells.kept import KeptTransport
 from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.running import Run
 from grantflow.client.shells.watching import not_taken
 from grantflow.client.shells.wire import (
-    MANY,
     NO_USABLE_ANSWER,
     Addresses,
     Remaining,
@@ -237,6 +237,6 @@ class Shell:
             return _Here(self._transport, self._transport)
         context, at = self._addresses.ssl_context(), self._addresses
         return _Here(
-            httpx2.HTTPTransport(verify=context, limits=MANY, proxy=proxy_for(at.api)),
+            KeptTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )

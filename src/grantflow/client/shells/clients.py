@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import httpx2
 
-from grantflow.client.bodies import body_of
+from grantflow.client.bodies import BODY, body_of
 from grantflow.client.flows.calling import UNAUTHORIZED
-from grantflow.client.shells.auth import BODY, AuthFlows
+from grantflow.client.shells.auth import AuthFlows
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL, Calls, Conversation, Origins
