@@ -8,6 +8,7 @@ import pytest
 
 from grantflow import ReauthorizationRequired, RefusalHeldBack, Status, TransientTokenError
 from grantflow.client.pages import About
+from grantflow.client.pages.notices import told
 from tests.client.conftest import World
 from tests.client.foreign import Answer
 from tests.client.misbehaving import pours, says
@@ -328,6 +329,32 @@ def test_disconnecting_tells_when_only_this_side_could_forget(sample: Sample) ->
         assert "has not confirmed the end of the grant" in page.words
         assert "No revocation endpoint is configured" in page.words
         assert sample.elsewhere().grants()[0].status is Status.REVOKED
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not to be asked", "away"])
+def test_w34_disconnecting_what_the_platform_had_refused_speaks_of_no_grant_that_goes_on(
+    serve: Serve, world: World, asked: bool
+) -> None:
+    sample = serve(**({"revocation_url": f"{world.api_url}/revoke"} if asked else {}))
+    world.platform.revocation_status = 503
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        world.platform.end_grants()
+        with pytest.raises(ReauthorizationRequired):
+            sample.elsewhere().client_for("id-ada").get("people/me")
+        assert "Your grant has ended" in visitor.open(sample.url).words
+        page = visitor.press("Disconnect")
+        assert "had refused this grant before, and no token of it is kept here any more" in page.words
+        assert "here only" not in page.words
+        assert "has not confirmed" not in page.words
+        assert sample.elsewhere().grants()[0].status is Status.REVOKED
+
+
+def test_disconnecting_at_the_same_moment_as_another_tab_says_so() -> None:
+    note = {"told": "disconnected", "over": "forgotten", "reason": "There was no grant to revoke."}
+    notice = told(note, about=About("Sample", does="Post"))
+    assert (notice.kind, notice.title) == ("success", "Disconnected")
+    assert "a moment before" in notice.text
 
 
 def test_w34_disconnecting_tells_what_the_platform_has_confirmed_and_no_more(serve: Serve, world: World) -> None:

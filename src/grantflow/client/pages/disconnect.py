@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from grantflow.client.grant import Grant, Revocation, Status
 from grantflow.client.pages.mount import LANDING, Mount
 from grantflow.web.forms import read_form
 
@@ -19,7 +20,16 @@ class Disconnect:
         grant = mount.own_form(request, form, await mount.viewers.grant(request))
         outcome = await mount.integration.revoke(grant.person_id, owner=grant.owner)
         at_platform = "yes" if outcome.at_platform else None
-        note = mount.notes.address(LANDING, told="disconnected", at_platform=at_platform, reason=outcome.reason)
+        over = _why_over(grant, outcome)
+        said = {"told": "disconnected", "at_platform": at_platform, "over": over, "reason": outcome.reason}
+        note = mount.notes.address(LANDING, **said)
         response = mount.pages.redirect(note)
         mount.viewers.forget(response)
         return response
+
+
+def _why_over(grant: Grant, outcome: Revocation) -> str | None:
+    """Why there was nothing left to end at the platform; `grant` is as it was before."""
+    if grant.status is Status.REAUTHORIZATION_REQUIRED:
+        return "refused"
+    return "forgotten" if outcome.had_ended else None

@@ -46,6 +46,10 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
             id=note.get("id", ""),
             id_label="Message",
         )
+    return _disconnected(note, about=about)
+
+
+def _disconnected(note: Mapping[str, str], *, about: About) -> Notice:
     if note.get("at_platform"):
         return Notice(
             "success",
@@ -53,6 +57,15 @@ def told(note: Mapping[str, str], *, about: About) -> Notice:
             f"{about.platform} has confirmed that {about.name} can no longer act in your name, and the tokens that "
             "were kept here are deleted.",
         )
+    if note.get("over") == "refused":
+        return Notice(
+            "success",
+            "Disconnected",
+            f"{about.platform} had refused this grant before, and no token of it is kept here any more. If "
+            f"{about.name} is still among your connected apps there, revoke it.",
+        )
+    if note.get("over") == "forgotten":
+        return Notice("success", "Disconnected", "It was disconnected a moment before, so nothing was left to do.")
     reason = note.get("reason", "It could not be told.")
     return Notice(
         "warning",
