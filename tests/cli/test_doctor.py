@@ -16,6 +16,7 @@ import trustme
 
 from grantflow.cli.checks import Verdict, Web, of_authorization, of_client_secret, of_key, of_platform, of_redirect_uri
 from grantflow.client.configuration import Configuration, configure
+from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import ClientCredentials
@@ -32,6 +33,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     folder = tmp_path_factory.mktemp("doctor")
     with up(folder / "sandbox") as sandbox:
         own = registered(sandbox, folder)
+        SqliteVault(own.settings["GRANTFLOW_VAULT"], keys=KeyRing(own.settings["GRANTFLOW_KEY"])).close()
         yield Own(own.up, own.settings | {"GRANTFLOW_ISSUER": sandbox.api_url})
 
 
@@ -83,6 +85,17 @@ def test_while_a_secret_is_replaced_each_is_looked_at_and_one_is_enough(own: Own
         code, findings = found(own, GRANTFLOW_CLIENT_SECRET=first, GRANTFLOW_OTHER_CLIENT_SECRET=second)
         assert code == 0
         assert (findings["client secret"][0][0], findings["other secret"][0][0]) == verdicts
+
+
+def test_a_vault_that_is_not_there_is_told_and_none_is_made_but_all_else_is_looked_at(own: Own, tmp_path: Path) -> None:
+    code, findings = found(own, GRANTFLOW_VAULT=str(tmp_path / "valut.db"))
+    assert code == 0
+    ((verdict, what, fix),) = findings.pop("vault")
+    assert (verdict, what) == ("WARN", f"there is none at {tmp_path / 'valut.db'}, so no grant of anybody either")
+    assert "correct GRANTFLOW_VAULT. If nobody has granted yet" in fix
+    assert {verdict for each in findings.values() for verdict, _, _ in each} == {"OK"}
+    assert "client secret" in findings
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

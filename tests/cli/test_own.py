@@ -25,7 +25,7 @@ def write_env(path: Path, **settings: str) -> Path:
 
 def test_it_has_the_vault_that_serve_would_have_and_the_redirect_uri(grantflow: CommandLine, tmp_path: Path) -> None:
     file = write_env(tmp_path / "my.env", **SETTINGS)
-    with own_integration(file, data=tmp_path / "data") as integration:
+    with own_integration(file, data=tmp_path / "data", create=True) as integration:
         assert integration.client_id == "C1"
         assert integration.redirect_uri == "http://localhost:8000/oauth"
         assert integration.grants() == []
@@ -34,9 +34,49 @@ def test_it_has_the_vault_that_serve_would_have_and_the_redirect_uri(grantflow: 
         "GRANTFLOW_VAULT": str(tmp_path / "mine.db"),
         "GRANTFLOW_REDIRECT_URI": "https://me.example/oauth",
     }
-    with own_integration(write_env(tmp_path / "elsewhere.env", **elsewhere), data=tmp_path / "data") as integration:
+    file = write_env(tmp_path / "elsewhere.env", **elsewhere)
+    with own_integration(file, data=tmp_path / "data", create=True) as integration:
         assert integration.redirect_uri == "https://me.example/oauth"
     assert (tmp_path / "mine.db").exists()
+
+
+NEEDS_A_VAULT = [
+    *(["grants", "list"], ["grants", "expiring"], ["grants", "keep-alive"], ["grants", "retry", "--all-refused"]),
+    *(["grants", each, "ada@example.com"] for each in ("show", "explain", "refresh", "retry", "revoke")),
+    *(["whoami"], ["token"], ["api", "GET", "people/me"], ["logout"], ["keys", "status"], ["keys", "rotate"]),
+    *(["callers", "list"], ["callers", "add", "deploy", "--grant", "ada@example.com"], ["callers", "remove", "deploy"]),
+]
+
+
+@pytest.mark.parametrize("command", NEEDS_A_VAULT, ids=" ".join)
+def test_a_place_that_was_mistyped_is_told_and_no_empty_vault_is_made_there(
+    grantflow: CommandLine, tmp_path: Path, command: list[str]
+) -> None:
+    mistyped = tmp_path / "valut.db"
+    file = write_env(tmp_path / "my.env", **SETTINGS | {"GRANTFLOW_VAULT": str(mistyped)})
+    ended = grantflow(*command, "--env-file", str(file), "--data", str(tmp_path / "data"))
+    assert (ended.code, ended.out) == (1, "")
+    told = " ".join(ended.err.split())
+    assert f"There is no vault at {mistyped}, so no grant of anybody either." in told
+    assert "correct GRANTFLOW_VAULT. If nobody has granted yet, grantflow login" in told
+    assert list(tmp_path.iterdir()) == [file], "nothing was made, not even the folder of the data"
+
+
+def test_where_nothing_names_the_vault_all_that_it_is_found_by_is_told(grantflow: CommandLine, tmp_path: Path) -> None:
+    file = write_env(tmp_path / "my.env", **SETTINGS)
+    ended = grantflow("whoami", "--env-file", str(file), "--data", str(tmp_path / "data"))
+    assert ended.code == 1
+    told = " ".join(ended.err.split())
+    assert f"There is no vault at {DataDirectory(tmp_path / 'data').vault_of('C1')}" in told
+    assert "correct --data DIR, GRANTFLOW_VAULT or GRANTFLOW_CLIENT_ID" in told
+
+
+def test_bringing_in_begins_a_vault(grantflow: CommandLine, tmp_path: Path) -> None:
+    file = write_env(tmp_path / "my.env", **SETTINGS | {"GRANTFLOW_VAULT": str(tmp_path / "mine.db")})
+    (tmp_path / "tokens.json").write_text("[]")
+    assert grantflow("grants", "import", str(tmp_path / "tokens.json"), "--env-file", str(file)).code == 0
+    assert (tmp_path / "mine.db").exists()
+    assert grantflow("grants", "list", "--env-file", str(file)).code == 0
 
 
 @pytest.mark.parametrize("name", SETTINGS)

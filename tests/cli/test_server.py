@@ -53,7 +53,7 @@ class Server:
         }
         file = self.data.parent / "my.env"
         file.write_text("".join(f"{name}={value!r}\n" for name, value in settings.items()))
-        with own_integration(file, data=self.data) as integration:
+        with own_integration(file, data=self.data, create=True) as integration:
             return integration.configuration
 
     @property

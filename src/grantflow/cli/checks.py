@@ -187,6 +187,10 @@ def of_vault(integration: Integration, where: Path | Secret, *, place: str) -> F
     return _vault_file(where)
 
 
+def no_vault_yet(place: str, *, fix: str) -> Finding:
+    return Finding("vault", Verdict.WARN, f"there is none at {place}, so no grant of anybody either", fix)
+
+
 def _vault_file(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
     room = f"{free / 2**20:,.0f} MB are free on its disk"

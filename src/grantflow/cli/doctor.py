@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from grantflow.app import clock
 from grantflow.cli.called import as_called
@@ -10,6 +11,7 @@ from grantflow.cli.checks import (
     Finding,
     Verdict,
     Web,
+    no_vault_yet,
     of_authorization,
     of_certificates,
     of_client_secrets,
@@ -24,7 +26,16 @@ from grantflow.cli.checks import (
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
-from grantflow.cli.own import keys_of, make, open_own_vault, place_of_vault, redirect_uri_of, vault_of
+from grantflow.cli.own import (
+    has_vault,
+    how_to_have_a_vault,
+    keys_of,
+    make,
+    open_own_vault,
+    place_of_vault,
+    redirect_uri_of,
+    vault_of,
+)
 from grantflow.cli.server import server_of
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
@@ -63,6 +74,27 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     yield of_scopes(Scopes.of(*settings.scopes.split()))
     if broken:
         return
+    if not _is_to_be_begun(settings, directory):
+        yield from _examine_integration(settings, directory)
+        return
+    begins = no_vault_yet(place_of_vault(settings, directory), fix=how_to_have_a_vault(settings))
+    with TemporaryDirectory() as passing:  # to look is not to begin one
+        settings = settings.model_copy(update={"vault": Path(passing) / "vault.db"})
+        yield from _examine_integration(settings, directory, vault=begins)
+
+
+def _is_to_be_begun(settings: IntegrationSettings, directory: DataDirectory) -> bool:
+    """There is no vault, but it could be made. What stands in its way is told when it is opened."""
+    try:
+        return not has_vault(settings, directory) and Path(place_of_vault(settings, directory)).parent.is_dir()
+    except Failure:
+        return False
+
+
+def _examine_integration(
+    settings: IntegrationSettings, directory: DataDirectory, *, vault: Finding | None = None
+) -> Iterator[Finding]:
+    """`vault`: what has been found of it already."""
     for check, attempt in _attempts(settings, directory).items():
         broken = list(_attempt(check, attempt))
         yield from broken
@@ -70,7 +102,7 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
             return
     integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
     with integration, Web(clock) as web:
-        yield of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
+        yield vault or of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
         yield from _examine_configuration(integration, web)
 
 

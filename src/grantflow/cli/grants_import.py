@@ -69,7 +69,7 @@ def bring_in(
     json: Json = False,
 ) -> int:
     report = Report()
-    with own_integration(env_file, data=data) as integration, _opened(file) as opened:
+    with own_integration(env_file, data=data, create=True) as integration, _opened(file) as opened:
         entries = read_tokens(opened, names=names, now=integration.now())
         try:
             waiting = _keep(integration, entries, report, replace=replace, dry_run=dry_run)

@@ -25,14 +25,19 @@ I = TypeVar("I", Integration, AsyncIntegration)  # noqa: E741
 
 
 @contextmanager
-def own_integration(env_file: Path | None = None, *, data: Path | None = None) -> Iterator[Integration]:
+def own_integration(
+    env_file: Path | None = None, *, data: Path | None = None, create: bool = False
+) -> Iterator[Integration]:
     """The blocking one, over the vault that `grantflow serve` with the same settings has; closed at the end.
 
     Raises:
-        Failure: it names each setting that is missing or wrong, or what is wrong with the vault.
+        Failure: it names each setting that is missing or wrong, or what is wrong with the vault; or there is none, and
+            ``create`` does not ask to begin one.
     """
     settings = read(IntegrationSettings, env_file)
     directory = DataDirectory.find(data)
+    if not create:
+        _look_for_vault(settings, directory)
     directory.create()
     with make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory) as integration:
         try:
@@ -79,10 +84,11 @@ def redirect_uri_of(settings: IntegrationSettings) -> str:
 
 @contextmanager
 def own_vault(env_file: Path | None = None, *, data: Path | None = None) -> Iterator[SqlVault]:
-    """The vault of one's own integration, for what concerns it alone; closed at the end. Raises Failure likewise."""
+    """The vault of one's own integration, for what concerns it alone; closed at the end. Raises Failure likewise, also
+    where there is none."""
     settings = read(IntegrationSettings, env_file)
     directory = DataDirectory.find(data)
-    directory.create()
+    _look_for_vault(settings, directory)
     with closing(open_own_vault(settings, directory)) as vault:
         yield vault
 
@@ -101,6 +107,41 @@ def vault_of(settings: IntegrationSettings, directory: DataDirectory) -> Path | 
 def place_of_vault(settings: IntegrationSettings, directory: DataDirectory) -> str:
     """Where it is, in words that may be shown."""
     return shown(vault_of(settings, directory))
+
+
+def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
+    """Whether it has been begun. Of a database only its server can tell, when it is opened; and so of a file that
+    cannot be looked at. Raises Failure where the setting is neither a path nor an address."""
+    where = vault_of(settings, directory)
+    if isinstance(where, Secret):
+        return True
+    try:
+        shown(where)
+        where.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    except ValueError as error:
+        raise failure_of({"GRANTFLOW_VAULT": str(error)}) from error
+    return True
+
+
+def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> None:
+    """Raises Failure where there is none: an empty one in a place that was mistyped would say that nobody has granted.
+    What is wrong with the key comes first, as it does when a vault is opened."""
+    keys_of(settings)
+    if not has_vault(settings, directory):
+        raise Failure(
+            f"There is no vault at {place_of_vault(settings, directory)}, so no grant of anybody either.",
+            fix=how_to_have_a_vault(settings),
+        )
+
+
+def how_to_have_a_vault(settings: IntegrationSettings) -> str:
+    found_by = "GRANTFLOW_VAULT" if settings.vault else "--data DIR, GRANTFLOW_VAULT or GRANTFLOW_CLIENT_ID"
+    begins = "grantflow login, grantflow serve or grantflow grants import"
+    return f"If there should be one, correct {found_by}. If nobody has granted yet, {begins} makes it."
 
 
 def keys_of(settings: IntegrationSettings) -> KeyRing:
