@@ -253,17 +253,37 @@ def test_to_end_what_had_ended_before_is_well_and_said_so(
     assert (old.code, old.err) == (0, "The platform had refused the grant of Grace already; it is forgotten here.\n")
 
 
+@pytest.mark.parametrize("command", [("grants", "revoke"), ("logout",)])
 def test_on_a_terminal_a_revocation_is_asked_about(
-    grantflow: CommandLine, here: Own, monkeypatch: pytest.MonkeyPatch
+    grantflow: CommandLine, here: Own, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     here.grant("ada")
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     monkeypatch.setattr("sys.stdin.readline", lambda: "n\n")
-    told = grantflow("grants", "revoke", "ada@example.org")
+    told = grantflow(*command, "ada@example.org")
     assert (told.code, status_of(here, "ada")) == (2, Status.ACTIVE)
     assert "Ada must grant again" in told.err
-    assert grantflow("grants", "revoke", "ada@example.org", "--yes").code == 0
+    assert grantflow(*command, "ada@example.org", "--yes").code == 0
+    ended = grantflow(*command, "ada@example.org")
+    assert (ended.code, ended.err) == (0, "The grant of Ada was ended here already.\n"), "there is nothing to lose"
+
+
+def test_a_caller_of_a_grant_that_works_no_more_is_added_with_a_warning_of_what_is_to_be_done(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("ada", "grace", "edsger")
+    refuse(here, "ada")
+    grantflow("logout", "grace@example.org")
+    added = grantflow("callers", "add", "deploy", "--grant", "ada@example.org", "--grant", "edsger@example.org")
+    assert (added.code, added.out[:4]) == (0, "gfc_")
+    url = f"http://localhost:8000/connect?grant={id_of(here, 'ada')}"
+    (warning,) = [line for line in added.err.splitlines() if "warning" in line]
+    assert warning == f"warning: deploy gets no token of Ada before they grant again: {url}"
+    gone = grantflow("callers", "add", "other", "--grant", "grace@example.org", "--json")
+    assert (gone.code, gone.json["name"]) == (0, "other")
+    assert gone.err.startswith("warning: other gets no token of Grace: this grant was ended here. Once they have")
+    assert grantflow("callers", "add", "third", "--grant", "edsger@example.org").err.count("warning") == 0
 
 
 def test_a_refused_token_is_tried_again_and_works_where_the_platform_was_mistaken(

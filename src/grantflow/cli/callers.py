@@ -12,7 +12,7 @@ from grantflow.cli.granted import grant_called
 from grantflow.cli.output import OK, USAGE, Failure, say, write, write_json, write_table
 from grantflow.cli.own import own_integration
 from grantflow.client.callers import Caller
-from grantflow.client.grant import Grant
+from grantflow.client.grant import Grant, Status
 from grantflow.protocol.timestamp import write_timestamp
 
 
@@ -31,6 +31,8 @@ def add(
             added = integration.add_caller(name, grants=grants)
         except ValueError as error:
             raise Failure(str(error), code=USAGE) from error
+        for found in grants.values():
+            _warn_of_what_has_ended(found, name, grant_url=integration.configuration.grant_url(found))
     if json:
         write_json(_as_json(added.caller, grants) | {"key": added.key.reveal()})
         return
@@ -38,6 +40,17 @@ def add(
     say(f"{added.caller.name} may have access tokens of {whose} from grantflow serve --token-api.")
     say("The key is shown this one time:")
     write(added.key.reveal())
+
+
+def _warn_of_what_has_ended(grant: Grant, name: str, *, grant_url: str) -> None:
+    """A grant that was disconnected never comes back; a refused one does, under the same id, when its person grants."""
+    if grant.status is Status.REAUTHORIZATION_REQUIRED:
+        say(f"warning: {name} gets no token of {grant.called} before they grant again: {grant_url}")
+    elif grant.status is Status.REVOKED:
+        say(
+            f"warning: {name} gets no token of {grant.called}: this grant was ended here. Once they have granted again "
+            f"({grant_url}), name the new one to {name}: grantflow callers remove, then add."
+        )
 
 
 def show(*, env_file: File = None, data: Data = None, json: Json = False) -> None:

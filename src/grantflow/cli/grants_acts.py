@@ -7,11 +7,11 @@ from typing import Annotated, Final
 
 from cyclopts import Parameter
 
-from grantflow.cli.administration import is_confirmed
 from grantflow.cli.flags import Data, File, Json, Switch
 from grantflow.cli.granted import one_called
 from grantflow.cli.grants import PAGE, Days, as_json, because, moment, who
 from grantflow.cli.log import told_by_the_command
+from grantflow.cli.logout import is_to_end
 from grantflow.cli.logout import tell as tell_of_revocation
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
 from grantflow.cli.own import own_integration
@@ -54,8 +54,7 @@ def revoke(
 ) -> int:
     with own_integration(env_file, data=data) as integration:
         grant = one_called(integration, person, owner=owner)
-        loss = f"{grant.called} must grant again, before this integration can act for them once more."
-        if grant.status is not Status.REVOKED and not is_confirmed([loss], question="Revoke?", yes=yes):
+        if not is_to_end(grant, yes=yes):
             return USAGE
         done = integration.revoke(grant.person_id, owner=grant.owner, actor="operator")
         is_asked = integration.configuration.revocation_url is not None

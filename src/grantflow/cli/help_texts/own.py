@@ -110,6 +110,7 @@ case. It says which of the two happened.
 {_PERSON}
 
 Options
+  --yes                        do not ask on a terminal
 {OWN}
   --json                       the result as one line of JSON
 
