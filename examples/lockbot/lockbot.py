@@ -38,7 +38,7 @@ pages = integration_pages(
         "Lockbot",
         does="Lock your spaces, from wherever you are",
         lead="In a locked space only moderators add people.",
-        platform=os.environ.get("GRANTFLOW_PLATFORM", "Webex"),
+        platform=os.environ.get("GRANTFLOW_PLATFORM", ""),
         connected_apps_url=os.environ.get("GRANTFLOW_CONNECTED_APPS_URL"),
     ),
     links=(Link("Your spaces", "/spaces"),),

@@ -24,7 +24,7 @@ FILES, COMMENTS, TOLD, LARGEST_BODY = Path("files"), ".comments", ".told", 10_00
 NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY", "STORAGE_SPACE")
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise SystemExit(f"Not set: {', '.join(missing)}. README.md beside this program has the two lines that set them.")
-SPACE, PLATFORM = os.environ["STORAGE_SPACE"], os.environ.get("GRANTFLOW_PLATFORM", "Webex")
+SPACE, PLATFORM = os.environ["STORAGE_SPACE"], os.environ.get("GRANTFLOW_PLATFORM", "")
 
 integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_ID"],

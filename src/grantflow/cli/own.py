@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from grantflow.cli.configured import failure_of, read
 from grantflow.cli.output import REFUSED, USAGE, Failure
 from grantflow.cli.server import server_of
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
-from grantflow.client.pages.about import About
+from grantflow.client.pages.about import About, platform_name
 from grantflow.client.shells.clients import NoAnswer
 from grantflow.client.vault.opening import open_vault, shown
 from grantflow.client.vault.sql_vault import SqlVault
@@ -19,7 +19,7 @@ from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
-from grantflow.settings import WEBEX_API_URL, IntegrationSettings
+from grantflow.settings import IntegrationSettings
 
 I = TypeVar("I", Integration, AsyncIntegration)  # noqa: E741
 
@@ -159,8 +159,7 @@ def _keys_from(settings: IntegrationSettings) -> str:
 
 def about_of(settings: IntegrationSettings) -> About:
     people_sign_in_at = settings.authorization_endpoint or settings.issuer or settings.api_url
-    by_address = "Webex" if people_sign_in_at.startswith(WEBEX_API_URL) else urlsplit(people_sign_in_at).netloc
-    platform = settings.platform or by_address
+    platform = settings.platform or platform_name(people_sign_in_at)
     return About(
         settings.name,
         does=f"Connect {settings.name} with {platform}",

@@ -3,6 +3,7 @@
 import re
 import time
 import tracemalloc
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -355,6 +356,32 @@ def test_disconnecting_at_the_same_moment_as_another_tab_says_so() -> None:
     notice = told(note, about=About("Sample", does="Post"))
     assert (notice.kind, notice.title) == ("success", "Disconnected")
     assert "a moment before" in notice.text
+
+
+@pytest.mark.parametrize(
+    ("authorization_endpoint", "platform"),
+    [
+        ("https://webexapis.com/v1/authorize?prompt=select_account", "Webex"),
+        ("https://idbroker.webex.com/idb/oauth2/v1/authorize", "Webex"),
+        ("http://127.0.0.1:9000/v1/authorize", "127.0.0.1:9000"),
+        ("https://webexapis.com.example.org/v1/authorize", "webexapis.com.example.org"),
+        ("https://notwebex.com/authorize", "notwebex.com"),
+    ],
+)
+def test_only_webex_is_called_webex_where_nobody_said_what_it_is_called(
+    authorization_endpoint: str, platform: str
+) -> None:
+    assert About("Sample", does="Post").with_platform_at(authorization_endpoint).platform == platform
+    assert About("Sample", does="Post", platform="Ours").with_platform_at(authorization_endpoint).platform == "Ours"
+
+
+def test_every_page_calls_a_platform_that_is_not_webex_by_its_host(sample: Sample) -> None:
+    host = urlsplit(sample.world.api_url).netloc
+    with sample.browser() as visitor:
+        pages = [visitor.open(sample.url), sample.grant(visitor), visitor.open(sample.url), visitor.press("Disconnect")]
+        for page in pages:
+            assert host in page.words
+            assert "Webex" not in page.words.replace("Webex is its trademark", "")
 
 
 def test_w34_disconnecting_tells_what_the_platform_has_confirmed_and_no_more(serve: Serve, world: World) -> None:

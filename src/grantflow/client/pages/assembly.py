@@ -136,6 +136,7 @@ def integration_pages(
 
     Raises ValueError: the redirect URI is no web address, or lies outside `base_url`; or `home` is no path.
     """
+    about = about.with_platform_at(integration.configuration.authorization_endpoint)
     redirect_uri = urlsplit(integration.redirect_uri)
     if redirect_uri.scheme not in ("http", "https"):
         raise ValueError(f"Pages can serve an http or https redirect URI only, not {integration.redirect_uri}.")
