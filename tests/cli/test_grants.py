@@ -286,6 +286,17 @@ def test_a_caller_of_a_grant_that_works_no_more_is_added_with_a_warning_of_what_
     assert grantflow("callers", "add", "third", "--grant", "edsger@example.org").err.count("warning") == 0
 
 
+def test_explain_tells_which_callers_were_added_and_removed(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "grace")
+    key = Secret(grantflow("callers", "add", "deploy", "--grant", "ada@example.org").out.strip()).fingerprint()
+    grantflow("callers", "remove", "deploy", "--yes")
+    told = " ".join(grantflow("grants", "explain", "ada@example.org").out.split())
+    assert f"The caller deploy was given the key {key}, for access tokens of this grant." in told
+    assert f"The caller deploy was removed, and the key {key} with it." in told
+    assert "Nobody was logged out: the grant works." in told
+    assert "deploy" not in grantflow("grants", "explain", "grace@example.org").out
+
+
 def test_a_refused_token_is_tried_again_and_works_where_the_platform_was_mistaken(
     grantflow: CommandLine, here: Own
 ) -> None:

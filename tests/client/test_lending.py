@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from sqlite3 import IntegrityError
 
 import pytest
+from psycopg.errors import UniqueViolation
 
 from grantflow import (
     CallerExists,
@@ -14,9 +17,11 @@ from grantflow import (
     ReauthorizationRequired,
     TransientTokenError,
     UnknownCaller,
+    VaultUnavailable,
 )
 from grantflow.client.callers import Caller
-from grantflow.client.events import Kind
+from grantflow.client.events import Event, Kind
+from grantflow.client.grant import GrantKey
 from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
@@ -56,6 +61,30 @@ def test_s57_of_a_key_the_digest_alone_is_kept_and_it_is_shown_once(world: World
     assert added.key.reveal() not in f"{added!r} {integration.callers()!r}"
     for file in world.folder.iterdir():
         assert added.key.reveal().encode() not in file.read_bytes()
+
+
+@BOTH
+def test_the_history_of_each_grant_tells_which_callers_had_it_from_when_to_when(world: World) -> None:
+    told: list[Event] = []
+    integration = world.integration(on_event=told.append)
+    ada, grace = granted(world, integration, "ada", "grace")
+    added = integration.add_caller("deploy", grants=[ada, grace, "gone"])
+    other = integration.add_caller("reports", grants=[grace])
+    assert integration.remove_caller("deploy")
+    deploy, reports = added.key.fingerprint(), other.key.fingerprint()
+    events = {who: integration.history(f"id-{who}")[1:] for who in ("ada", "grace")}
+    assert [(event.kind, event.actor, event.token, event.grant_id) for event in events["ada"]] == [
+        (Kind.CALLER_ADDED, "caller deploy", deploy, ada),
+        (Kind.CALLER_REMOVED, "caller deploy", deploy, ada),
+    ]
+    assert [(event.kind, event.actor, event.token, event.grant_id) for event in events["grace"]] == [
+        (Kind.CALLER_ADDED, "caller deploy", deploy, grace),
+        (Kind.CALLER_ADDED, "caller reports", reports, grace),
+        (Kind.CALLER_REMOVED, "caller deploy", deploy, grace),
+    ]
+    of_callers = [event for event in told if event.kind in (Kind.CALLER_ADDED, Kind.CALLER_REMOVED)]
+    assert {event.id for event in of_callers} >= {event.id for each in events.values() for event in each}
+    assert [event.grant_id for event in of_callers].count("gone") == 2, "told, though it is nobody's history"
 
 
 def test_a_wrong_key_and_that_of_a_removed_caller_are_nobodys(world: World) -> None:
@@ -185,7 +214,32 @@ def test_callers_are_kept_in_either_database(home: Home) -> None:
     assert vault.callers("C2") == []
     assert vault.caller("C1", digest=Secret("one").digest()) == make("b", "one")
     assert vault.caller("C2", digest=Secret("one").digest()) is None
-    assert vault.remove_caller("C1", name="b")
-    assert not vault.remove_caller("C1", name="b")
+    assert not vault.remove_caller(make("b", "three")), "another key under that name: another caller"
+    assert vault.remove_caller(make("b", "one"))
+    assert not vault.remove_caller(make("b", "one"))
     assert vault.caller("C1", digest=Secret("one").digest()) is None
+    vault.close()
+
+
+@BOTH
+def test_a_caller_and_the_event_that_tells_of_it_are_kept_together_or_not_at_all(home: Home) -> None:
+    vault: SqlVault = home.open(KEYS)
+    key = GrantKey("C1", "ada", "ada")
+    told = Event("e1", NOW, Kind.CALLER_ADDED, "C1", "g1", "ada", "ada", actor="caller a", is_to_be_told=True)
+    first, second = (Caller("C1", name, Secret(name).digest(), ("g1",), NOW) for name in ("a", "b"))
+    assert vault.add_caller(first, events=[told])
+    assert not vault.add_caller(first, events=[replace(told, id="e2")])
+    assert vault.events(key) == [told]
+    changes: list[Callable[[], bool]] = [
+        lambda: vault.add_caller(second, events=[told]),
+        lambda: vault.remove_caller(first, events=[told]),
+    ]
+    for change in changes:
+        with pytest.raises((IntegrityError, UniqueViolation, VaultUnavailable)):  # no two events have one id
+            change()
+    assert vault.callers("C1") == [first]
+    assert vault.events(key) == [told]
+    assert vault.remove_caller(first, events=[replace(told, id="e3", kind=Kind.CALLER_REMOVED)])
+    assert not vault.remove_caller(first, events=[replace(told, id="e4", kind=Kind.CALLER_REMOVED)])
+    assert [event.id for event in vault.events(key)] == ["e1", "e3"]
     vault.close()

@@ -118,11 +118,22 @@ def _sentence(event: Event, *, again: bool) -> str:
             return f"The refused {sent.removeprefix('the ')} was tried again{by}."
         case Kind.REVOKED:
             return f"Disconnected here{by}; the tokens were forgotten."
-        case Kind.HANDED_OUT:
-            to = f" to {event.actor}" if event.actor else ""
-            return f"{_token('access token', event.token).capitalize()} was handed out{to}."
+        case Kind.HANDED_OUT | Kind.CALLER_ADDED | Kind.CALLER_REMOVED:
+            return _sentence_of_a_program(event)
         case _:
             return f"{event.kind.value.replace('_', ' ').capitalize()}{by}{reason}.{incident}"
+
+
+def _sentence_of_a_program(event: Event) -> str:
+    """Of another kind, which is handed access tokens."""
+    match event.kind:
+        case Kind.CALLER_ADDED:
+            return f"The {event.actor} was given {_token('key', event.token)}, for access tokens of this grant."
+        case Kind.CALLER_REMOVED:
+            return f"The {event.actor} was removed, and {_token('key', event.token)} with it."
+        case _:
+            to = f" to {event.actor}" if event.actor else ""
+            return f"{_token('access token', event.token).capitalize()} was handed out{to}."
 
 
 def _actor(event: Event) -> str:

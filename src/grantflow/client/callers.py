@@ -23,6 +23,11 @@ class Caller:
     created_at: datetime
     last_used_at: datetime | None = None
 
+    @property
+    def key_fingerprint(self) -> str:
+        """Names the key in a log without giving it away."""
+        return self.key_digest.hex()[:12]
+
 
 @dataclass(frozen=True, slots=True)
 class AddedCaller:

@@ -33,6 +33,11 @@ class Kind(StrEnum):
     """Disconnected here."""
     HANDED_OUT = "handed_out"
     """An access token was given to a program of another kind; `actor` names it."""
+    CALLER_ADDED = "caller_added"
+    """Such a program may have the grant's access tokens from now on; `actor` names it, and `token` is its key's
+    fingerprint."""
+    CALLER_REMOVED = "caller_removed"
+    """It may have them no more."""
     SECRET_REFUSED = "secret_refused"
     """The platform refused one client secret, and there is another to try; `token` is the secret's fingerprint."""
     INTEGRATION_REFUSED = "integration_refused"

@@ -7,7 +7,8 @@ grantflow callers add NAME --grant PERSON [OPTIONS]
 
 Let a program of another kind have living access tokens, of the grants that are
 named and of no others, from `grantflow serve --token-api`. Its key is shown
-this one time; kept is its SHA-256. Each hand-over is in the audit log.
+this one time; kept is its SHA-256. Each hand-over is in the audit log, and so
+is that a program was added or removed.
 
 Examples
   grantflow callers add deploy --grant ada@example.com

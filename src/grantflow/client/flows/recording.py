@@ -37,6 +37,8 @@ _WORDS: Final = {
     Kind.RETRIED: (logging.INFO, "grant {grant_id}: the refused token is tried again"),
     Kind.REVOKED: (logging.INFO, "grant {grant_id} revoked"),
     Kind.HANDED_OUT: (logging.INFO, "grant {grant_id}: access token handed out to {actor}"),
+    Kind.CALLER_ADDED: (logging.INFO, "grant {grant_id}: {actor} may have its access tokens"),
+    Kind.CALLER_REMOVED: (logging.INFO, "grant {grant_id}: {actor} may not have its access tokens any more"),
     Kind.SECRET_REFUSED: (logging.WARNING, "client secret {token} is refused, another is tried: {reason}"),
     Kind.INTEGRATION_REFUSED: (logging.ERROR, "the integration is refused: {reason}"),
     Kind.BRAKE_ON: (logging.ERROR, "no grant is declared dead until an operator has looked: {reason}"),

@@ -230,11 +230,11 @@ class Vault(Protocol):
     def record(self, event: Event) -> None:
         """Write an event that comes with no other change."""
 
-    def add_caller(self, caller: Caller) -> bool:
-        """False where its name is taken; then nothing was changed."""
+    def add_caller(self, caller: Caller, *, events: Sequence[Event] = ()) -> bool:
+        """False where its name is taken; then nothing was changed, and no event written."""
 
-    def remove_caller(self, integration: str, *, name: str) -> bool:
-        """Whether there was one."""
+    def remove_caller(self, caller: Caller, *, events: Sequence[Event] = ()) -> bool:
+        """Whether it was there, with this key; only then the events are written."""
 
     def record_hand_over(self, event: Event, *, caller: str) -> None:
         """Write the event, and note beside it that this caller was here."""

@@ -1,11 +1,12 @@
 """Programs of another kind that are lent access tokens."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from grantflow.client.callers import Caller
 from grantflow.client.events import Event
 from grantflow.client.vault.records import read_caller, to_seconds, write_caller
-from grantflow.client.vault.sql_vault.database import Database
+from grantflow.client.vault.sql_vault.database import Database, Parameters
 from grantflow.client.vault.sql_vault.events import write_down
 
 _OF_CALLERS: Final = "SELECT integration, name, key_digest, grant_ids, created_at, last_used_at FROM callers"
@@ -15,7 +16,7 @@ _ADD_CALLER: Final = (
     "INSERT INTO callers (integration, name, key_digest, grant_ids, created_at) "
     "VALUES (:integration, :name, :key_digest, :grant_ids, :created_at) ON CONFLICT DO NOTHING"
 )
-_REMOVE_CALLER: Final = "DELETE FROM callers WHERE integration = :integration AND name = :name"
+_REMOVE_CALLER: Final = "DELETE FROM callers WHERE integration = :integration AND name = :name AND key_digest = :digest"
 _CALLER_WAS_HERE: Final = "UPDATE callers SET last_used_at = :at WHERE integration = :integration AND name = :name"
 
 
@@ -29,11 +30,19 @@ class Callers(Database):
         row = self._row(_CALLER, {"integration": integration, "digest": digest})
         return read_caller(row) if row else None
 
-    def add_caller(self, caller: Caller) -> bool:
-        return self._write(_ADD_CALLER, write_caller(caller)) == 1
+    def add_caller(self, caller: Caller, *, events: Sequence[Event] = ()) -> bool:
+        return self._change(_ADD_CALLER, write_caller(caller), events=events)
 
-    def remove_caller(self, integration: str, *, name: str) -> bool:
-        return self._write(_REMOVE_CALLER, {"integration": integration, "name": name}) == 1
+    def remove_caller(self, caller: Caller, *, events: Sequence[Event] = ()) -> bool:
+        values = {"integration": caller.integration, "name": caller.name, "digest": caller.key_digest}
+        return self._change(_REMOVE_CALLER, values, events=events)
+
+    def _change(self, statement: str, values: Parameters, *, events: Sequence[Event]) -> bool:
+        with self._transaction() as transaction:
+            is_changed = transaction.execute(statement, values).rowcount == 1
+            for event in events if is_changed else ():
+                write_down(transaction, event)
+        return is_changed
 
     def record_hand_over(self, event: Event, *, caller: str) -> None:
         at = {"at": to_seconds(event.at), "integration": event.integration, "name": caller}
