@@ -149,6 +149,11 @@ def test_where_only_the_scheme_differs_the_advice_is_not_another_port(
     env = {**ENVIRONMENT, "GRANTFLOW_REDIRECT_URI": redirect_uri}
     with running(tmp_path / "data", "serve", *flags, env=env) as served:
         (warning,) = served.errors.read_text().splitlines()
+        authority = served.said["certificate_authority"]
+        trusting = ssl.create_default_context(cafile=authority) if authority else True
+        landing = served.said["integration_url"]
+        assert httpx2.get(landing, trust_env=False, verify=trusting, headers={"accept": "text/html"}).status_code == 200
+        assert served.said["redirect_uri"] == redirect_uri
     assert advice in warning
     assert "--port" not in warning
 

@@ -80,7 +80,10 @@ def serve(
         if metrics_sockets:
             listeners.append(Listener(metrics_of(client), metrics_sockets))
         trace(client)
-        _warn_of_a_redirect_uri_elsewhere(settings, served_at=local_url)
+        steps = _steps_to_the_redirect_uri(settings, served_at=local_url)
+        if steps:
+            _warn_of_a_redirect_uri_elsewhere(redirect_uri, steps, served_at=local_url)
+        landing_url = _moved(base_url, to=local_url) if steps else base_url
         if not settings.discovers:
             _warn_of_people_who_cannot_be_known(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
@@ -90,22 +93,32 @@ def serve(
         def on_ready() -> None:
             if json:
                 authority = str(made.authority) if made else None
-                told = {"integration_url": base_url, "redirect_uri": redirect_uri, "certificate_authority": authority}
+                told = {
+                    "integration_url": landing_url,
+                    "redirect_uri": redirect_uri,
+                    "certificate_authority": authority,
+                }
                 further = {"token_url": token_url, "metrics_url": metrics_url}
                 write_json(told | {name: url for name, url in further.items() if url})
             else:
                 say(f"The pages of {settings.name}. Ctrl-C stops them.\n")
-                rows = [("Landing page", base_url), ("Redirect URI", redirect_uri), ("API", settings.api_url)]
-                if base_url != local_url:
+                elsewhere = ", which is not served here: see the warning" if steps else ""
+                rows = [
+                    ("Landing page", landing_url),
+                    ("Redirect URI", redirect_uri + elsewhere),
+                    ("API", settings.api_url),
+                ]
+                if landing_url != local_url:
                     rows.append(("Served at", local_url))
                 if token_url:
                     rows.append(("Token API", f"POST {token_url}"))
                 if metrics_url:
                     rows.append(("Metrics", metrics_url))
                 write("\n".join(aligned([*rows, ("Vault", place_of_vault(settings, directory))])))
-                say(f"\nThe redirect URI must be registered at the platform exactly like that.{_how_to_trust(made)}")
+                if words := _last_words(made, elsewhere=bool(steps)):
+                    say(words)
             if open_:
-                open_browser(base_url)
+                open_browser(landing_url)
 
         return serve_until_signal(listeners, on_ready=on_ready)
 
@@ -164,24 +177,33 @@ def _app(client: AsyncIntegration, settings: IntegrationSettings, *, base_url: s
         raise Failure(str(error), code=USAGE) from error
 
 
-def _warn_of_a_redirect_uri_elsewhere(settings: IntegrationSettings, *, served_at: str) -> None:
-    """Behind a proxy it lies elsewhere for good reason, and then the public URL says so."""
+def _steps_to_the_redirect_uri(settings: IntegrationSettings, *, served_at: str) -> list[str]:
+    """What to do where it is on this machine and these pages are not; behind a proxy it lies elsewhere for good reason,
+    and then the public URL says so."""
     redirect_uri = urlsplit(settings.redirect_uri or served_at)
     if settings.public_url is not None or not is_loopback(redirect_uri.hostname or ""):
-        return
+        return []
     served = urlsplit(served_at)
     steps = []
     if redirect_uri.scheme != served.scheme:
         steps.append("add --tls" if redirect_uri.scheme == "https" else "leave out --tls")
     if port_in(redirect_uri) != port_in(served):
         steps.append(f"give it --port {port_in(redirect_uri)}")
-    if steps:
-        here = redirect_uri._replace(scheme=served.scheme, netloc=served.netloc).geturl()
-        say(
-            f"warning: The pages are served at {served_at}, but people come back to {redirect_uri.geturl()}, "
-            f"where they are not. To serve them there, {' and '.join(steps)}. To stay here, register {here} at the "
-            "platform, and set GRANTFLOW_REDIRECT_URI to it."
-        )
+    return steps
+
+
+def _warn_of_a_redirect_uri_elsewhere(redirect_uri: str, steps: Sequence[str], *, served_at: str) -> None:
+    say(
+        f"warning: The pages are served at {served_at}, but people come back to {redirect_uri}, where they are not. To "
+        f"serve them there, {' and '.join(steps)}. To stay here, register {_moved(redirect_uri, to=served_at)} at the "
+        "platform, and set GRANTFLOW_REDIRECT_URI to it."
+    )
+
+
+def _moved(url: str, *, to: str) -> str:
+    """The same path at the origin where the pages are served."""
+    served = urlsplit(to)
+    return urlsplit(url)._replace(scheme=served.scheme, netloc=served.netloc).geturl()
 
 
 def _where_to_listen(settings: IntegrationSettings) -> tuple[str, int]:
@@ -255,6 +277,12 @@ def _refuse_plain_http_beyond_this_machine(settings: IntegrationSettings, *, hos
             fix="Add --tls, or leave out --token-api-host and let callers come over this machine alone.",
             code=USAGE,
         )
+
+
+def _last_words(made: Certificates | None, *, elsewhere: bool) -> str:
+    trust = _how_to_trust(made)
+    exactly = "\nThe redirect URI must be registered at the platform exactly like that."
+    return trust.removeprefix("\n") if elsewhere else exactly + trust
 
 
 def _how_to_trust(made: Certificates | None) -> str:
