@@ -94,6 +94,20 @@ def test_processes_that_start_together_agree_on_the_form_key(tmp_path: Path) -> 
     assert len(first) == 32
 
 
+def test_to_look_whether_it_is_held_makes_nothing_and_keeps_nobody_out(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "missing" / "further"):
+        assert not DataDirectory(path).is_held()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    assert not DataDirectory(tmp_path / "file").is_held()
+    directory = DataDirectory(tmp_path)
+    with directory.held():
+        assert directory.is_held()
+    assert not directory.is_held()
+    with directory.held():
+        pass
+
+
 def test_it_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     assert not directory.is_held()

@@ -125,14 +125,15 @@ class DataDirectory:
             left.unlink(missing_ok=True)
 
     def is_held(self) -> bool:
-        """Whether ``grantflow up`` runs on it."""
-        if not self.path.is_dir():
-            return False
+        """Whether ``grantflow up`` runs on it. To look makes nothing: nobody holds it who has not made its lock."""
         try:
-            with self.held(shared=True):
-                return False
-        except DirectoryInUse:
+            with open(self.path / "lock", "rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except BlockingIOError:
             return True
+        return False
 
 
 def read_json(path: Path) -> Any:

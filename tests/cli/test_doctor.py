@@ -88,14 +88,17 @@ def test_while_a_secret_is_replaced_each_is_looked_at_and_one_is_enough(own: Own
 
 
 def test_a_vault_that_is_not_there_is_told_and_none_is_made_but_all_else_is_looked_at(own: Own, tmp_path: Path) -> None:
-    code, findings = found(own, GRANTFLOW_VAULT=str(tmp_path / "valut.db"))
+    code, findings = found(own, "--data", str(tmp_path / "data"), GRANTFLOW_VAULT=str(tmp_path / "valut.db"))
     assert code == 0
     ((verdict, what, fix),) = findings.pop("vault")
     assert (verdict, what) == ("WARN", f"there is none at {tmp_path / 'valut.db'}, so no grant of anybody either")
     assert "correct GRANTFLOW_VAULT. If nobody has granted yet" in fix
     assert {verdict for each in findings.values() for verdict, _, _ in each} == {"OK"}
     assert "client secret" in findings
-    assert not list(tmp_path.iterdir())
+    code, findings = found(own, "--data", str(tmp_path / "data"), GRANTFLOW_VAULT="")
+    assert (code, findings["vault"][0][0]) == (0, "WARN")
+    assert f"there is none at {tmp_path / 'data' / 'vault-'}" in findings["vault"][0][1]
+    assert not list(tmp_path.iterdir()), "not even the folder of the data"
 
 
 @pytest.mark.parametrize(

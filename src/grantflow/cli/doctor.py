@@ -1,5 +1,6 @@
 """`grantflow doctor`: looks at everything that an integration needs, a line for each and what to do where it fails."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -61,7 +62,6 @@ def doctor(*, env_file: File = None, data: Data = None, json: Json = False) -> i
 
 def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     directory = DataDirectory.find(data)
-    directory.create()
     try:
         settings = read(IntegrationSettings, env_file)
     except Failure as problems:
@@ -75,20 +75,27 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     if broken:
         return
     if not _is_to_be_begun(settings, directory):
+        directory.create()
         yield from _examine_integration(settings, directory)
         return
     begins = no_vault_yet(place_of_vault(settings, directory), fix=how_to_have_a_vault(settings))
     with TemporaryDirectory() as passing:  # to look is not to begin one
-        settings = settings.model_copy(update={"vault": Path(passing) / "vault.db"})
-        yield from _examine_integration(settings, directory, vault=begins)
+        over_it = settings.model_copy(update={"vault": Path(passing) / "vault.db"})
+        yield from _examine_integration(over_it, DataDirectory(Path(passing)), vault=begins)
 
 
 def _is_to_be_begun(settings: IntegrationSettings, directory: DataDirectory) -> bool:
-    """There is no vault, but it could be made. What stands in its way is told when it is opened."""
+    """There is no vault, but it could be made; so could the folder of the data. What stands in its way is told when it
+    is opened."""
     try:
-        return not has_vault(settings, directory) and Path(place_of_vault(settings, directory)).parent.is_dir()
+        if has_vault(settings, directory):
+            return False
     except Failure:
         return False
+    folder = Path(place_of_vault(settings, directory)).absolute().parent
+    if settings.vault is None:
+        folder = next(each for each in (folder, *folder.parents) if each.is_dir())
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 def _examine_integration(
