@@ -146,6 +146,7 @@ BROKEN = [
     {"refresh_token": ["refresh-secret-7"], "person_id": "id-7"},
     {"refresh_token": "refresh-secret-8", "person_id": "id-8", "scopes": 'a"secret'},
     {"refresh_token": "refresh-secret-9", "person_id": "id\u202e9"},
+    {"refresh_token": "refresh-secret-10", "person_id": "id-10", "owner": "u-secret-\ud800"},
     {"refresh_token": "refresh-of-grace", "person_id": "id-grace"},
 ]
 TOLD = {
@@ -157,6 +158,7 @@ TOLD = {
     7: "has no text in its refresh_token",
     8: "A scope holds a character",
     9: "The person's id is empty, too long, or holds characters",
+    10: "owner holds half a character",
 }
 
 
@@ -174,12 +176,12 @@ def test_each_entry_that_cannot_be_used_is_named_with_what_to_do_and_all_others_
         assert line.startswith(f"{place} {number}: it ")
         assert says in line
         assert line.endswith(".")
-    assert "10 entries: 2 new, 8 failed." in ended.err
+    assert "11 entries: 2 new, 9 failed." in ended.err
     assert {grant.person_id for grant in grants(here)} == {"id-ada", "id-grace"}
     assert "secret" not in ended.out + ended.err
     assert "refresh-of" not in ended.out + ended.err
     again = grantflow("grants", "import", written(tmp_path, text), "--json")
-    assert (again.json["unchanged"], len(again.json["failed"])) == (2, 8)
+    assert (again.json["unchanged"], len(again.json["failed"])) == (2, 9)
     assert "secret" not in again.out + again.err
 
 

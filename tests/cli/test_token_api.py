@@ -187,6 +187,8 @@ def test_w34_who_must_grant_again_is_told_with_the_address(sandbox: Up, tmp_path
         ("PUT", "/token", b"", "", 405),
         ("POST", "/other", b"", "", 404),
         ("GET", "/", b"", "", 404),
+        ("POST", "/token/", b"", "", 404),
+        ("GET", "/healthz/", b"", "", 404),
         ("POST", "/token", b"person=" + b"a" * 100_000, "application/x-www-form-urlencoded", 413),
         ("POST", "/token", b"person=a", "text/plain", 415),
         ("POST", "/token", b"person=a&person=b", "application/x-www-form-urlencoded", 400),

@@ -460,6 +460,7 @@ def test_one_token_brought_in_for_two_owners_stays_with_the_first(world: World, 
         ({"issued_at": datetime(2026, 1, 1)}, "issued_at has no time zone"),  # noqa: DTZ001
         ({"person": ""}, "person's id is empty"),
         ({"owner": " "}, "owner is empty"),
+        ({"owner": "u\ud800"}, "owner holds half a character"),
         ({"scopes": 'a"b'}, "A scope holds a character"),
     ],
 )

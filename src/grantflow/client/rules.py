@@ -170,7 +170,11 @@ def check_owner(owner: str) -> None:
     """Raises ValueError where no vault could keep it, whichever database that is in."""
     if not owner.strip():
         raise ValueError("owner is empty; leave it out where you have no users of your own.")
-    if "\0" in owner or len(owner.encode("utf-8", "surrogatepass")) > _LONGEST_OWNER:
+    try:
+        length = len(owner.encode())
+    except UnicodeEncodeError:  # its own message would quote the owner
+        raise ValueError("owner holds half a character (a lone surrogate), which cannot be written.") from None
+    if "\0" in owner or length > _LONGEST_OWNER:
         raise ValueError(f"owner holds a NUL, or more than {_LONGEST_OWNER:,} bytes, which not every vault can keep.")
 
 

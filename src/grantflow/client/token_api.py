@@ -54,10 +54,12 @@ _OUT_OF_ORDER: Final = (TransientTokenError, IntegrationRefused, VaultUnavailabl
 def token_api(integration: AsyncIntegration) -> Starlette:
     """An ASGI app of its own. Serve it on loopback or over TLS: keys and tokens travel to it and from it."""
     desk = _Desk(integration, Throttle(FailuresInMemory(), what="client", free=_FREE_FAILURES))
-    return Starlette(
+    app = Starlette(
         routes=[Route(TOKEN, desk.token, methods=["POST"]), Route("/healthz", _healthz, methods=["GET"])],
         exception_handlers={HTTPException: _on_http_exception, Exception: _on_crash},
     )
+    app.router.redirect_slashes = False  # a 307 would carry the key to whatever address the Host header names
+    return app
 
 
 @dataclass(frozen=True, slots=True)
