@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, parts, report
-from benchmarks.arguments import positive, whole
+from benchmarks.arguments import Parser, positive, whole
 from benchmarks.run import WORKLOADS, Plan, Results, rows_named, run, say
 
 RESULTS = machine.ROOT / "benchmarks/results"
@@ -62,7 +62,7 @@ def _arguments() -> argparse.Namespace:
         "./dev bench clients plays clients' troubles side by side, ./dev bench vault measures vaults of a million "
         "grants; each has a --help of its own."
     )
-    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__, epilog=more)
+    parser = Parser(prog="./dev bench", description=__doc__, epilog=more)
     parser.add_argument("--quick", action="store_true", help="two rounds of one second: to see that it works")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="workloads, and rows by how they begin")
     parser.add_argument("--seconds", type=positive, help="of each cell [8]")

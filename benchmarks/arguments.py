@@ -1,6 +1,26 @@
-"""Numbers of a command line, for argparse: 0 is refused, since it would read as if nothing had been given."""
+"""Command lines, by argparse: help that may be read in part, and numbers that are not 0.
 
-from argparse import ArgumentTypeError
+0 would read as if nothing had been given.
+"""
+
+import os
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from typing import Any
+
+
+class Parser(ArgumentParser):
+    def print_help(self, file: Any = None) -> None:
+        write_lines([self.format_help().rstrip()]) if file is None else super().print_help(file)
+
+
+def write_lines(lines: Sequence[str]) -> None:
+    """Also where whoever reads has seen enough: what Python still holds of them then goes nowhere."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def whole(text: str) -> int:

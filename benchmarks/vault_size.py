@@ -23,7 +23,7 @@ from typing import Any, Final
 import httpx2
 
 from benchmarks import machine, parts
-from benchmarks.arguments import whole
+from benchmarks.arguments import Parser, whole
 from benchmarks.many_grants import INTEGRATION, fill, grant_number
 from benchmarks.postgres import Postgres, postgres_server
 from benchmarks.run import say
@@ -80,7 +80,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _arguments(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev bench vault", description=__doc__)
+    parser = Parser(prog="./dev bench vault", description=__doc__)
     parser.add_argument("--small", type=whole, default=10_000, help="grants of the one vault [10000]")
     parser.add_argument("--large", type=whole, default=1_000_000, help="and of the other [1000000]")
     parser.add_argument("--each", type=whole, default=200, help="how many lookups or refreshes make a block [200]")

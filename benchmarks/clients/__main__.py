@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.arguments import Parser
 from benchmarks.clients import peers, report
 from benchmarks.clients.run import newest, run
 from benchmarks.clients.scenarios import FULL, SCENARIOS, SMALL
@@ -42,7 +43,7 @@ _NAMES = [*SCENARIOS, "servers"]
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./dev bench clients", description=__doc__)
+    parser = Parser(prog="./dev bench clients", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few callers and trials: to see that it works")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="scenarios and libraries, by how their names begin"

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import secrets
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
-from benchmarks.arguments import positive, whole
+from benchmarks.arguments import Parser, positive, whole, write_lines
 from tests.soak.api import API
 from tests.soak.crowds import CROWDS
 from tests.soak.kills import KILLS
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [proof for proof in PROOFS if proof.name in options.names or not options.names]
     if options.shown:
         lines, code = _what_is_shown(chosen, tree)
-        _write(lines)
+        write_lines(lines)
         return code
     if tree.is_changed:
         _say("src is changed and not committed: nothing that is found here counts as shown.")
@@ -50,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     names = [proof.name for proof in PROOFS]
-    parser = argparse.ArgumentParser("./dev soak", description="Long proofs, apart from the tests.", epilog=_list())
+    parser = Parser("./dev soak", description="Long proofs, apart from the tests.", epilog=_list())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME", help="which proofs; without any, all of them")
     parser.add_argument("--seed", type=int, help="whence all chances of the rounds follow; without it, one is drawn")
@@ -143,14 +142,6 @@ def _what_is_shown(proofs: Sequence[Proof], tree: Tree) -> tuple[list[str], int]
         done = f"{len(journal.rounds)} of {proof.rounds} rounds, {journal.found} found"
         lines.append(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<28}{proof.promise}")
     return lines, 0 if all(shown) else 1
-
-
-def _write(lines: Sequence[str]) -> None:
-    """Also where whoever reads has seen enough: what Python still holds of them then goes nowhere."""
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _path(path: Path) -> str:

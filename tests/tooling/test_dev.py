@@ -23,6 +23,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def dev(checkout: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Begun as by a program that ignores SIGPIPE, which what it begins does then too (signal(7))."""
     programs = [Path(require("uv")).parent, "/usr/bin", "/bin"]
     finished = subprocess.run(
         [checkout / "dev", *arguments],
@@ -33,8 +34,10 @@ def dev(checkout: Path, *arguments: str, code: int = 0) -> subprocess.CompletedP
         text=True,
         timeout=300,
         check=False,
+        restore_signals=False,
     )
     assert finished.returncode == code, finished.stdout + finished.stderr
+    assert "roken pipe" not in finished.stderr
     return finished
 
 
@@ -100,3 +103,23 @@ def test_help_needs_no_environment(checkout: Path) -> None:
     assert "./dev test" in dev(checkout, "help").stdout
     assert dev(checkout).stdout == dev(checkout, "help").stdout
     assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize("arguments", [("help",), ("soak", "--help"), ("bench", "--help"), ("grantflow", "--help")])
+def test_whoever_reads_no_further_is_told_nothing_of_it(arguments: tuple[str, ...]) -> None:
+    """`./dev soak --help | head -1`, also where SIGPIPE is ignored; by Python's own it is, always."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(writing, "wb") as nobody:
+        finished = subprocess.run(
+            [ROOT / "dev", *arguments],
+            env=environment,
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+            restore_signals=False,
+        )
+    assert finished.stderr == ""

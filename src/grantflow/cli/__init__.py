@@ -25,9 +25,13 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     from grantflow.cli.called import as_called
     from grantflow.cli.help import page
+    from grantflow.cli.output import write_no_more
 
     if (text := page(arguments)) is not None:
-        print(as_called(text))
+        try:
+            print(as_called(text), flush=True)
+        except BrokenPipeError:  # whoever read it has seen enough
+            write_no_more()
         return 0
     from grantflow.cli.program import perform
 
