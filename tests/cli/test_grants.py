@@ -433,6 +433,34 @@ def test_only_the_grants_that_would_die_are_kept_alive(grantflow: CommandLine, h
     assert "The others were left alone: The platform says slow down; ask it again in 60 s." in away.err
 
 
+def test_where_the_platform_refuses_the_integration_nobody_is_told_that_no_grant_ends(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("soon", days_ago=85.5)
+    here.platform.answers = [Answer(401, '{"error": "invalid_client"}')] * 2
+    told = grantflow("grants", "keep-alive")
+    assert told.code == 5
+    assert told.err.startswith("None was renewed: The platform refuses the integration itself")
+    assert "No grant ends" not in told.err
+
+
+def test_the_platform_out_of_order_is_told_and_ends_keep_alive_with_5_however_few_were_put_off(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("soon", days_ago=85.5)
+    here.platform.answers = [Answer(503)]
+    told = grantflow("grants", "keep-alive")
+    assert told.code == 5
+    put_off, why = told.err.splitlines()
+    assert put_off == "Of the grants that end within 7 days: 1 put off."
+    assert why.startswith("Why: The grant of Soon cannot be renewed just now: ")
+    assert "503" in why
+    here.platform.answers = [Answer(503)]
+    told = grantflow("grants", "keep-alive", "--json")
+    assert (told.code, told.json["delayed"], told.json["stopped"]) == (5, 1, None)
+    assert "503" in told.json["delayed_by"]
+
+
 def test_where_the_end_does_not_move_that_is_told(grantflow: CommandLine, here: Own) -> None:
     here.grant("soon", days_ago=85.5)
     left = int(timedelta(days=4.5).total_seconds())

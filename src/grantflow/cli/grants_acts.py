@@ -16,7 +16,7 @@ from grantflow.cli.logout import tell as tell_of_revocation
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
 from grantflow.cli.own import own_integration
 from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
-from grantflow.client.grant import Grant, Status
+from grantflow.client.grant import Grant, KeptAlive, Status
 from grantflow.client.integration import Integration
 
 AllRefused = Annotated[bool, Parameter(name="--all-refused", negative="")]
@@ -208,9 +208,11 @@ def _tell_of_retries(retried: Retried, *, json: bool) -> int:
             (retried.delayed, "put off"),
         ]
         told = ", ".join(f"{count:,} {words}" for count, words in said if count)
-        say(f"{told}." if told else "No grant is refused.")
+        if told or not retried.stopped:
+            say(f"{told}." if told else "No grant is refused.")
         if retried.stopped:
-            say(f"The others were left alone: {retried.stopped} Run it again later.")
+            untold = "The others were left alone" if told else "None works again"
+            say(f"{untold}: {retried.stopped} Run it again later.")
     if retried.stopped:
         return REFUSED
     return GRANT_FIRST if retried.refused or retried.forgotten else OK
@@ -224,7 +226,7 @@ def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json
         kept = integration.keep_alive(timedelta(days=days))
     if json:
         write_json(asdict(kept))
-        return REFUSED if kept.stopped else OK
+        return _code_of(kept)
     said = [
         (kept.prolonged, "renewed"),
         (kept.in_vain, "renewed in vain"),
@@ -234,12 +236,19 @@ def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json
     ]
     told = ", ".join(f"{count:,} {words}" for count, words in said if count)
     within = f"within {days} {'day' if days == 1 else 'days'}"
-    say(f"Of the grants that end {within}: {told}." if told else f"No grant ends {within}.")
+    if told or not kept.stopped:
+        say(f"Of the grants that end {within}: {told}." if told else f"No grant ends {within}.")
     if kept.in_vain:
         say(
             "In vain is, as the platform tells it: renewed, they end when they would have. These people must grant "
             "again before that; grantflow grants expiring lists them."
         )
     if kept.stopped:
-        say(f"The others were left alone: {kept.stopped} Run it again later.")
-    return REFUSED if kept.stopped else OK
+        say(f"{'The others were left alone' if told else 'None was renewed'}: {kept.stopped} Run it again later.")
+    elif kept.delayed_by:
+        say(f"Why: {kept.delayed_by} Run it again later.")
+    return _code_of(kept)
+
+
+def _code_of(kept: KeptAlive) -> int:
+    return REFUSED if kept.stopped or kept.delayed else OK

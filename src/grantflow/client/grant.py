@@ -191,7 +191,7 @@ class KeptAlive:
       must grant again before.
     - `refused`: they were dead already. `delayed`: the platform did not help; nothing is harmed.
     - `unneeded`: somebody else has renewed or ended them meanwhile.
-    - `stopped`: why the rest was left alone, in words for people.
+    - `stopped`: why the rest was left alone, in words for people. `delayed_by`: what delayed the first of the delayed.
     """
 
     prolonged: int = 0
@@ -200,6 +200,7 @@ class KeptAlive:
     delayed: int = 0
     unneeded: int = 0
     stopped: str | None = None
+    delayed_by: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

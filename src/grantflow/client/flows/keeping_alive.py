@@ -20,6 +20,7 @@ _TOGETHER: Final = 200
 _ENOUGH: Final = 5
 #: Clocks and rounding: an end that moves by less has not moved.
 _MOVED: Final = timedelta(seconds=60)
+_HELD_BACK: Final = "The platform has refused many grants at the same time, so an operator must look first."
 
 
 @dataclass(slots=True)
@@ -31,6 +32,9 @@ class _Row:
 
     def add(self, **counts: int) -> None:
         self.kept = replace(self.kept, **{name: getattr(self.kept, name) + count for name, count in counts.items()})
+
+    def delay(self, why: str) -> None:
+        self.kept = replace(self.kept, delayed=self.kept.delayed + 1, delayed_by=self.kept.delayed_by or why)
 
     def stop(self, why: str) -> None:
         self.kept = replace(self.kept, stopped=why)
@@ -65,19 +69,19 @@ def _keep(parts: Parts, grant: Grant, row: _Row) -> Flow[None]:
         row.add(unneeded=1)  # somebody was here since the page was read
         return
     if stored.grant.is_held_back and (yield from brake.is_on(parts)):
-        row.add(delayed=1)  # it is not asked for until an operator has looked; the others are
+        row.delay(_HELD_BACK)  # it is not asked for until an operator has looked; the others are
         return
     rejected = NO_TOKEN if stored.access_token is None else stored.access_token
     try:
         renewed = yield from refresh(parts, grant.key, rejected=rejected)
     except RefusalHeldBack as error:
-        _put_off(row, why=str(error))
+        _put_off(row, why=str(error), enough=str(error))
     except ReauthorizationRequired:
         row.add(refused=1)
     except IntegrationRefused as error:
         row.stop(str(error))
     except TransientTokenError as error:
-        _put_off(row, why="The platform is out of order.")
+        _put_off(row, why=str(error), enough="The platform is out of order.")
         if error.status == 429:
             row.stop(f"The platform says slow down; ask it again in {error.retry_after:.0f} s.")
     else:
@@ -85,11 +89,12 @@ def _keep(parts: Parts, grant: Grant, row: _Row) -> Flow[None]:
         _count(renewed.grant, row, before=stored.grant)
 
 
-def _put_off(row: _Row, *, why: str) -> None:
-    row.add(delayed=1)
+def _put_off(row: _Row, *, why: str, enough: str) -> None:
+    """`enough`: why the rest is left alone, where it has been so often enough."""
+    row.delay(why)
     row.away += 1
     if row.away == _ENOUGH:
-        row.stop(why)
+        row.stop(enough)
 
 
 def _count(renewed: Grant, row: _Row, *, before: Grant) -> None:
