@@ -23,10 +23,10 @@ from grantflow.client.errors import (
 from grantflow.client.events import Kind
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
 from grantflow.client.flows.credentials import Chosen, clear, in_order, mark_refused
+from grantflow.client.flows.ending import end_at_platform
 from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
-from grantflow.client.flows.revoking import end_at_platform
 from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
 from grantflow.client.observing import Exchanging
 from grantflow.client.pending import LIFETIME, Pending

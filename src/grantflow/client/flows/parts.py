@@ -70,24 +70,35 @@ class LiveTokens:
 
 class UnsavedTokens:
     """Tokens that came while the vault did not work. With a platform that swaps refresh tokens they are all that is
-    left of a grant, so this process holds them until they can be saved."""
+    left of a grant, so this process holds them until they can be saved.
+
+    Threads share it without a lock: each step is one of the dictionary's own, which no other thread divides.
+    """
 
     def __init__(self) -> None:
         self._renewed: dict[GrantKey, StoredGrant] = {}
+
+    def __len__(self) -> int:
+        return len(self._renewed)
 
     def get(self, key: GrantKey) -> StoredGrant | None:
         return self._renewed.get(key)
 
     def keep(self, renewed: StoredGrant) -> None:
         self._renewed[renewed.grant.key] = renewed
-        if len(self._renewed) > _LIVE_LIMIT:
-            self._renewed.pop(next(iter(self._renewed)), None)
+        for key in list(self._renewed)[:-_LIVE_LIMIT]:
+            self._renewed.pop(key, None)
 
     def waiting(self) -> list[GrantKey]:
         return list(self._renewed)
 
-    def drop(self, key: GrantKey) -> None:
-        self._renewed.pop(key, None)
+    def drop(self, renewed: StoredGrant) -> None:
+        """These, and none that came after them."""
+        key = renewed.grant.key
+        if self._renewed.get(key) is renewed:
+            dropped = self._renewed.pop(key, None)
+            if dropped is not None and dropped is not renewed:  # they came just now, in another thread
+                self._renewed.setdefault(key, dropped)
 
 
 class VainRenewals:

@@ -13,7 +13,8 @@ from grantflow.client.errors import VaultUnavailable
 from grantflow.client.flows import brake
 from grantflow.client.flows.credentials import Chosen, choose
 from grantflow.client.flows.parts import Parts
-from grantflow.client.flows.settling import condemn, give_back, save_late, settle, settle_silence
+from grantflow.client.flows.saving_late import save_late
+from grantflow.client.flows.settling import condemn, give_back, settle, settle_silence
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import GrantKey, Status, StoredGrant
 from grantflow.client.observing import Refreshing, Waiting

@@ -4,15 +4,12 @@ from dataclasses import replace
 
 from grantflow.client import rules
 from grantflow.client.events import Event, Kind
-from grantflow.client.flows.credentials import in_order
+from grantflow.client.flows.ending import end_at_platform
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.recording import tell
+from grantflow.client.flows.saving_late import save_late
 from grantflow.client.grant import Grant, GrantKey, Revocation, Status, StoredGrant
-from grantflow.client.steps import Flow, Unanswered, current_time, load, save, send
-from grantflow.protocol.http import Response, is_page
-from grantflow.protocol.revocation import Revocation as RevocationMessage
-from grantflow.protocol.revocation import revocation_request
-from grantflow.protocol.secret import Secret
+from grantflow.client.steps import Flow, current_time, load, save
 from grantflow.sealing import SealingError
 
 
@@ -39,7 +36,9 @@ def _was_over(stored: StoredGrant) -> bool:
 
 
 def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
+    """With the newest tokens: what lives at the platform is what is to be ended there."""
     try:
+        yield from save_late(parts, key)
         return (yield from load(lambda: parts.vault.find(key)))
     except SealingError:
         # The tokens cannot be read, but they can be forgotten.
@@ -49,46 +48,3 @@ def _find(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
 
 def _forget(parts: Parts, grant: Grant, *, event: Event) -> Flow[bool]:
     return (yield from save(lambda: parts.vault.save(rules.revoked(grant), generation=grant.generation, event=event)))
-
-
-def end_at_platform(parts: Parts, stored: StoredGrant, *, deadline: float | None = None) -> Flow[Revocation]:
-    """Ask the platform to end what it knows by these tokens; the vault is not touched."""
-    url = parts.configuration.revocation_url
-    token, hint = _best_token(stored)
-    if token is None:
-        return Revocation(at_platform=False, reason="There was no token left to revoke at the platform.")
-    if url is None:
-        return Revocation(
-            at_platform=False,
-            reason="No revocation endpoint is configured; the person can end the access on the platform's own pages.",
-        )
-    try:
-        response = yield from _ask(parts, url, token, hint=hint, deadline=deadline or parts.configuration.deadline)
-    except Unanswered as silence:
-        return Revocation(at_platform=False, reason=f"The platform did not answer: {silence}.")
-    if is_page(response):
-        return Revocation(
-            at_platform=False,
-            reason=f"A web page came in place of the platform's answer ({response.status}), as a proxy or a login wall "
-            "on the way shows.",
-        )
-    if 200 <= response.status < 300:
-        return Revocation(at_platform=True)
-    return Revocation(at_platform=False, reason=f"The platform answered {response.status} to the revocation.")
-
-
-def _best_token(stored: StoredGrant) -> tuple[Secret | None, str]:
-    # With the refresh token the whole grant ends (RFC 7009 section 2.1).
-    if stored.refresh_token is not None:
-        return stored.refresh_token, "refresh_token"
-    return stored.access_token, "access_token"
-
-
-def _ask(parts: Parts, url: str, token: Secret, *, hint: str, deadline: float) -> Flow[Response]:
-    """Under one client secret after the other, as long as the platform refuses the client (RFC 7009 section 2.2.1)."""
-    for chosen in (yield from in_order(parts)):
-        message = RevocationMessage(chosen.credentials, token, hint)
-        response = yield from send(revocation_request(url, message), deadline=deadline)
-        if response.status != 401:
-            break
-    return response

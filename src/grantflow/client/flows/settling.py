@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Final
 
 from grantflow.client import rules
-from grantflow.client.errors import GrantflowError
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refused
+from grantflow.client.flows.ending import end_if_revoked
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
-from grantflow.client.flows.revoking import end_at_platform
+from grantflow.client.flows.saving_late import renewal, save_what_is_left
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
-from grantflow.client.grant import GrantKey, Status, StoredGrant
+from grantflow.client.grant import StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, pause, save
 from grantflow.client.vault import Refusing
@@ -42,38 +42,13 @@ def settle(
     except TokenRefusal as refusal:
         return (yield from _settle_refusal(parts, leased, refusal, chosen=chosen, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    event = _renewal(parts, renewed, over=leased, now=(yield from current_time()))
+    event = renewal(parts, renewed, over=leased, now=(yield from current_time()))
     if not (yield from _save_tokens(parts, renewed, over=leased, event=event, holder=holder)):
-        yield from _end_if_revoked(parts, renewed, over=leased)
+        yield from end_if_revoked(parts, renewed, sent=leased.refresh_token)
         return None
     yield from clear(parts, chosen)
     yield from tell(parts, event)
     return renewed
-
-
-def _renewal(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime) -> Event:
-    sent, came = over.refresh_token, renewed.access_token
-    return parts.event(
-        Kind.REFRESHED,
-        renewed.grant,
-        at=now,
-        token=sent.fingerprint() if sent else None,
-        new_token=came.fingerprint() if came else None,
-    )
-
-
-def _end_if_revoked(parts: Parts, renewed: StoredGrant, *, over: StoredGrant) -> Flow[None]:
-    """The grant may have been revoked while these tokens were under way: then whoever revoked it knew only the ones
-    before, and a platform that does not count them as one family would let these live on."""
-    key = renewed.grant.key
-    found = yield from load(lambda: parts.vault.grant(key))
-    if found is None or found.status is not Status.REVOKED:
-        return
-    swapped = renewed.refresh_token != over.refresh_token
-    revocation = yield from end_at_platform(parts, renewed if swapped else replace(renewed, refresh_token=None))
-    if not revocation.at_platform:
-        words = "grant %s was revoked while it was renewed, and the new tokens may live on at the platform: %s"
-        logger.warning(words, found.id, revocation.reason)
 
 
 def settle_silence(parts: Parts, leased: StoredGrant, silence: Unanswered, *, holder: str) -> Flow[StoredGrant | None]:
@@ -266,37 +241,6 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
         raise
     yield from save_what_is_left(parts)
     return saved
-
-
-def save_late(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
-    """Save what came for this grant while the vault did not work, whatever was said of the token before it since.
-    None where there is no such thing."""
-    renewed, saved = parts.unsaved.get(key), False
-    if renewed is None:
-        return None
-    stored = yield from load(lambda: parts.vault.find(key))
-    if stored is not None and _is_next(renewed, stored):
-        event = _renewal(parts, renewed, over=stored, now=(yield from current_time()))
-        generation = stored.grant.generation
-        saved = yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event))
-        if saved:
-            yield from tell(parts, event)
-    parts.unsaved.drop(key)
-    return renewed if saved else None
-
-
-def _is_next(renewed: StoredGrant, stored: StoredGrant) -> bool:
-    return stored.grant.status is not Status.REVOKED and renewed.grant.generation == stored.grant.generation + 1
-
-
-def save_what_is_left(parts: Parts) -> Flow[None]:
-    """The vault works again: whatever else came while it did not is saved too, though nobody may ask for it soon."""
-    for key in parts.unsaved.waiting():
-        try:
-            yield from save_late(parts, key)
-        except GrantflowError as error:
-            logger.warning("tokens that came earlier are saved later: %s", error)
-            return
 
 
 def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:

@@ -14,7 +14,7 @@ from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.keeping_alive import keep_alive
 from grantflow.client.flows.revoking import revoke
-from grantflow.client.flows.settling import save_what_is_left
+from grantflow.client.flows.saving_late import save_what_is_left
 from grantflow.client.flows.starting import BegunAuthorization, start
 from grantflow.client.grant import (
     AccessToken,

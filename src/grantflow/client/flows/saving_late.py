@@ -1,0 +1,65 @@
+"""Save late: tokens that came while the vault did not work, as soon as it does."""
+
+from datetime import datetime
+
+from grantflow.client.errors import GrantflowError, VaultUnavailable
+from grantflow.client.events import Event, Kind
+from grantflow.client.flows.ending import end_if_revoked
+from grantflow.client.flows.parts import Parts, logger
+from grantflow.client.flows.recording import tell
+from grantflow.client.grant import GrantKey, Status, StoredGrant
+from grantflow.client.steps import Flow, current_time, load, save
+
+
+def save_late(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
+    """Save what came for this grant while the vault did not work, whatever was said of the token before it since.
+    None where there is no such thing, or the grant has gone on without it; of one that was revoked meanwhile it is
+    ended at the platform."""
+    renewed = parts.unsaved.get(key)
+    if renewed is None:
+        return None
+    stored = yield from load(lambda: parts.vault.find(key))
+    event = yield from _save(parts, renewed, over=stored)
+    if event is None:
+        yield from end_if_revoked(parts, renewed, sent=stored.refresh_token if stored else None)
+        parts.unsaved.drop(renewed)
+        return None
+    parts.unsaved.drop(renewed)  # before whoever watches is told: they may take their time, and newer tokens come
+    yield from tell(parts, event)
+    return renewed
+
+
+def save_what_is_left(parts: Parts) -> Flow[None]:
+    """The vault works again: whatever else came while it did not is saved too, though nobody may ask for it soon."""
+    for key in parts.unsaved.waiting():
+        try:
+            yield from save_late(parts, key)
+        except VaultUnavailable as error:
+            logger.warning("tokens that came earlier are saved later: %s", error)
+            return
+        except GrantflowError as error:  # of this grant alone
+            logger.warning("tokens that came earlier are saved later, and others now: %s", error)
+
+
+def renewal(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime) -> Event:
+    sent, came = over.refresh_token, renewed.access_token
+    return parts.event(
+        Kind.REFRESHED,
+        renewed.grant,
+        at=now,
+        token=sent.fingerprint() if sent else None,
+        new_token=came.fingerprint() if came else None,
+    )
+
+
+def _save(parts: Parts, renewed: StoredGrant, *, over: StoredGrant | None) -> Flow[Event | None]:
+    """None where they do not follow what is stored."""
+    if over is None or not _is_next(renewed, over):
+        return None
+    event, generation = renewal(parts, renewed, over=over, now=(yield from current_time())), over.grant.generation
+    saved = yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event))
+    return event if saved else None
+
+
+def _is_next(renewed: StoredGrant, stored: StoredGrant) -> bool:
+    return stored.grant.status is not Status.REVOKED and renewed.grant.generation == stored.grant.generation + 1
