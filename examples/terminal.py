@@ -4,12 +4,16 @@ from os import environ
 
 from grantflow import GrantflowError, Integration, KeyRing, open_vault
 
+try:
+    vault = open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env())
+except GrantflowError as error:
+    raise SystemExit(str(error)) from None
 integration = Integration(
     environ.get("GRANTFLOW_CLIENT_ID", ""),
     environ.get("GRANTFLOW_CLIENT_SECRET", ""),
     redirect_uri=environ.get("GRANTFLOW_REDIRECT_URI", ""),
     scopes="spark:people_read spark:rooms_read",
-    vault=open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
+    vault=vault,
     api_url=environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 begun = integration.authorization_request()

@@ -1,5 +1,7 @@
 """`import grantflow`: what it offers, what it costs."""
 
+import inspect
+import os
 import subprocess
 import sys
 import tomllib
@@ -15,6 +17,19 @@ def test_every_public_name_loads_and_is_where_it_says() -> None:
         assert getattr(grantflow, name).__name__ == name
     assert grantflow.__all__ == sorted(grantflow.__all__)
     assert set(grantflow.__all__) <= set(dir(grantflow))
+
+
+@pytest.mark.parametrize("name", [*grantflow.__all__, "PostgresVault"])
+def test_no_signature_that_help_shows_holds_what_the_environment_holds(name: str) -> None:
+    public = getattr(grantflow, name)
+    parts = [public, *(part for _, part in inspect.getmembers(public) if inspect.isroutine(part))]
+    for part in parts:
+        try:
+            parameters = inspect.signature(part).parameters.values()
+        except (TypeError, ValueError):  # of C, without one
+            continue
+        defaults = [parameter.default for parameter in parameters]
+        assert not any(default is os.environ or isinstance(default, dict | os._Environ) for default in defaults), part
 
 
 def test_what_takes_an_extra_is_offered_by_name_alone() -> None:

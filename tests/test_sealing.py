@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,40 @@ def test_the_ring_is_read_from_the_environment_primary_first() -> None:
     ring = KeyRing.from_env(environ={"GRANTFLOW_KEY": f"{new}, {old}"})
     assert ring.key_id == KeyRing(new).key_id
     assert ring.unseal(KeyRing(old).seal(PLAIN, ROW), ROW) == PLAIN
+
+
+def test_the_ring_is_read_from_the_file_that_the_environment_names_as_by_the_command_line(tmp_path: Path) -> None:
+    old, new = KeyRing.new_key(), KeyRing.new_key()
+    file = tmp_path / "grantflow.key"
+    file.write_text(f"{new}\n{old}\n")
+    named = {"GRANTFLOW_KEY_FILE": str(file), "GRANTFLOW_KEY": ""}
+    ring = KeyRing.from_env(environ=named)
+    assert (ring.key_id, ring.previous_key_ids) == (KeyRing(new).key_id, (KeyRing(old).key_id,))
+    other = KeyRing.from_env("OURS", environ={"OURS_FILE": str(file)})
+    assert other.key_id == ring.key_id
+    with pytest.raises(MissingKey, match="GRANTFLOW_KEY: set it, or GRANTFLOW_KEY_FILE, not both") as caught:
+        KeyRing.from_env(environ=named | {"GRANTFLOW_KEY": new})
+    assert new not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "cannot be read: No such file"), (b"\xff", "it is not text"), (b" \n", "is empty")]
+)
+def test_a_named_file_without_a_key_is_told_and_no_second_key_is_advised(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "grantflow.key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(MissingKey, match=says) as caught:
+        KeyRing.from_env(environ={"GRANTFLOW_KEY_FILE": str(file)})
+    assert str(caught.value).startswith(f"GRANTFLOW_KEY_FILE: {file} ")
+    assert "new_key" not in str(caught.value)
+
+
+def test_who_has_a_key_already_is_told_to_name_its_file() -> None:
+    with pytest.raises(MissingKey, match="If you have a key already, name its file: GRANTFLOW_KEY_FILE"):
+        KeyRing.from_env(environ={})
 
 
 @pytest.mark.parametrize("environ", [{}, {"GRANTFLOW_KEY": ""}, {"GRANTFLOW_KEY": " , "}])

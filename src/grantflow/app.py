@@ -116,7 +116,7 @@ def platform(
     take_over: TakeOver | None = None,
     clock: Clock = clock,
     mint: Mint = mint,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
 ) -> Starlette:
     """The platform's roles, or some of them, over one storage, which it closes at the end.
 
@@ -127,7 +127,7 @@ def platform(
     """
     addresses = addresses or Addresses.at(site.base_url)
     pages = Pages(addresses.share(site), templates=(resource_owner.TEMPLATES, developer_portal.TEMPLATES))
-    program = environ.get(PROGRAM) or "grantflow"
+    program = (os.environ if environ is None else environ).get(PROGRAM) or "grantflow"
     parts = Parts(storage, settings, addresses, pages, form_key, clock, mint, take_over, program)
     routes: list[BaseRoute] = [Route("/healthz", _health(storage), methods=["GET"]), pages.static.route()]
     routes.append(developer_portal.icon_route(storage.app_hub))  # the pages of every role show icons

@@ -39,10 +39,11 @@ class DataDirectory:
     path: Path
 
     @classmethod
-    def find(cls, named: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> "DataDirectory":
+    def find(cls, named: Path | None = None, *, environ: Mapping[str, str] | None = None) -> "DataDirectory":
         """The one that was named, or that the environment names, or ``grantflow`` among the person's data (XDG)."""
         if named is not None:
             return cls(named.expanduser().absolute())
+        environ = os.environ if environ is None else environ
         for variable in VARIABLES:
             if environ.get(variable):
                 return cls(Path(environ[variable]).expanduser().absolute())

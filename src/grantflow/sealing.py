@@ -17,6 +17,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from grantflow.protocol.errors import GrantflowError
 from grantflow.protocol.secret import Secret
+from grantflow.secret_files import Unreadable, not_both, read_text
 
 __all__ = [
     "KeyRing",
@@ -148,15 +150,19 @@ class KeyRing:
         return KEY_PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode().rstrip("=")
 
     @classmethod
-    def from_env(cls, name: str = "GRANTFLOW_KEY", *, environ: Mapping[str, str] = os.environ) -> "KeyRing":
-        """Read the ring from an environment variable: the primary key, then, after commas or in further lines, previous
-        ones.
+    def from_env(cls, name: str = "GRANTFLOW_KEY", *, environ: Mapping[str, str] | None = None) -> "KeyRing":
+        """Read the ring from an environment variable, or from the file that `..._FILE` names: the primary key, then,
+        after commas or in further lines, previous ones.
 
-        Raises `MissingKey` where it is not set, `MalformedKey` where it holds something else.
+        Raises `MissingKey` where neither is set, or both, or the file cannot be read or is empty; `MalformedKey` where
+        there is something else. The environment is the process's own, unless `environ` is given.
         """
-        keys = environ.get(name, "").replace(",", " ").split()
+        keys = _given(name, os.environ if environ is None else environ).replace(",", " ").split()
         if not keys:
-            raise MissingKey(f"{name} is not set, and Grantflow stores no token unsealed. {HOW_TO_MAKE_A_KEY}")
+            raise MissingKey(
+                f"{name} is not set, and Grantflow stores no token unsealed. If you have a key already, name its file: "
+                f"{name}_FILE. {HOW_TO_MAKE_A_KEY}"
+            )
         return cls(keys[0], keys[1:])
 
     @property
@@ -257,6 +263,25 @@ def _associated(header: bytes, context: Context) -> bytes:
     # Each part with its length, so that ("ab", "c") and ("a", "bc") differ.
     parts = (part.encode("utf-8", "surrogatepass") for part in context)
     return header + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def _given(name: str, environ: Mapping[str, str]) -> str:
+    """What the variable or the file holds, as the settings of the command line read them; empty where neither is set.
+
+    Raises MissingKey.
+    """
+    given, file = environ.get(name, ""), environ.get(f"{name}_FILE", "")
+    if not file:
+        return given
+    if given:
+        raise MissingKey(f"{name}: {not_both(name)}.")
+    try:
+        held = read_text(Path(file))
+    except Unreadable as error:
+        raise MissingKey(f"{name}_FILE: {error}.") from None
+    if not held:
+        raise MissingKey(f"{name}_FILE: {file} is empty. Put the key back into it, or name the file that holds it.")
+    return held
 
 
 def _read_key(key: str | bytes) -> bytes:

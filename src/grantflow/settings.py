@@ -26,6 +26,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from grantflow.secret_files import Unreadable, not_both, read_text
+
 CONFIG_VARIABLE = "GRANTFLOW_CONFIG"
 CONFIG_FILE = "grantflow.toml"
 
@@ -257,7 +259,7 @@ class IntegrationSettings(_Settings):
         for name in ("client_secret", "other_client_secret", "key"):
             if path := values.get(f"{name}_file"):
                 if name in values:
-                    raise SettingsError({_variable(cls, name): f"set it, or {_variable(cls, name)}_FILE, not both"})
+                    raise SettingsError({_variable(cls, name): not_both(_variable(cls, name))})
                 values = {**values, name: _read_text(Path(str(path)), where=_variable(cls, f"{name}_file"))}
         return values
 
@@ -396,7 +398,6 @@ def _variable(kind: type[_Settings], name: str) -> str:
 
 def _read_text(path: Path, *, where: str) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise SettingsError({where: f"{path} cannot be read: {reason}"}) from None
+        return read_text(path)
+    except Unreadable as error:
+        raise SettingsError({where: str(error)}) from None

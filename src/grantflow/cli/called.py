@@ -10,7 +10,7 @@ _WORDS = "up|status|serve|login|logout|whoami|api|token|doctor|callers|grants|ke
 _COMMAND = re.compile(rf"\bgrantflow(?= (?:{_WORDS})\b)")
 
 
-def as_called(text: str, *, environ: Mapping[str, str] = os.environ) -> str:
+def as_called(text: str, *, environ: Mapping[str, str] | None = None) -> str:
     """``text`` with each `grantflow COMMAND` in it as it has to be typed here; once, where it is shown."""
-    program = environ.get(VARIABLE)
+    program = (os.environ if environ is None else environ).get(VARIABLE)
     return _COMMAND.sub(lambda _: program, text) if program else text

@@ -85,8 +85,9 @@ class _Asked:
         return Reception(integration, begun, about)
 
 
-def has_display(environ: Mapping[str, str] = os.environ) -> bool:
+def has_display(environ: Mapping[str, str] | None = None) -> bool:
     """Whether a browser can be shown here: not over ssh, and on Linux within a graphical session."""
+    environ = os.environ if environ is None else environ
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
         return False
     return bool(sys.platform == "darwin" or environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))

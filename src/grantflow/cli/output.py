@@ -31,8 +31,9 @@ class Failure(Exception):
         self.code = code
 
 
-def has_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def has_colour(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
     """As no-color.org and bixense.com/clicolors have it."""
+    environ = os.environ if environ is None else environ
     if environ.get("NO_COLOR"):
         return False
     if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
