@@ -5,8 +5,9 @@ import asyncio
 import httpx2
 import pytest
 
-from grantflow import AccessToken, IntegrationRefused, ReauthorizationRequired, TransientTokenError
+from grantflow import AccessToken, Integration, IntegrationRefused, ReauthorizationRequired, TransientTokenError
 from grantflow.client.events import Kind
+from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
 from tests.client.foreign import Answer
 
@@ -52,6 +53,68 @@ def test_a_rejected_token_is_renewed_once_however_often_it_is_reported(world: Wo
     assert world.platform.counts["refresh"] == 1
     assert integration.access_token("id-ada", rejected="some other token").token == others[0].token
     assert world.platform.counts["refresh"] == 1
+
+
+def reject(world: World, integration: Integration, token: Secret, *, wait: float) -> None:
+    """However often, it costs nothing."""
+    before = world.platform.counts["refresh"]
+    for _ in range(3):
+        with pytest.raises(TransientTokenError, match="another would fare no better") as refused:
+            integration.access_token("id-ada", rejected=token)
+        assert refused.value.retry_after == wait
+    assert world.platform.counts["refresh"] == before
+
+
+def test_new_tokens_that_are_rejected_cost_one_refresh_for_each_step_of_the_back_off(world: World) -> None:
+    integration = world.integration()
+    token = integration.access_token(world.grant(integration).person_id).token
+    for refreshes, wait in enumerate([1, 2, 4, 8, 16, 32, 60, 60], 1):
+        token = integration.access_token("id-ada", rejected=token).token
+        assert world.platform.counts["refresh"] == refreshes
+        reject(world, integration, token, wait=wait)
+        world.clock.advance(seconds=wait - 0.5)
+        reject(world, integration, token, wait=0.5)
+        assert integration.access_token("id-ada").token == token, "whoever does not report it has it still"
+        world.clock.advance(seconds=0.5)
+
+
+def test_calls_and_reports_of_rejected_tokens_share_one_back_off(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.person_of = lambda authorization: None  # type: ignore[method-assign]
+    client = integration.client_for("id-ada")
+    assert client.get("people/me").status_code == 401
+    reject(world, integration, integration.access_token("id-ada").token, wait=1)
+    world.clock.advance(seconds=1)
+    token = integration.access_token("id-ada", rejected=integration.access_token("id-ada").token).token
+    reject(world, integration, token, wait=2)
+    world.clock.advance(seconds=1.5)
+    assert client.get("people/me").status_code == 401
+    assert world.platform.counts["refresh"] == 2
+
+
+def test_a_rejected_token_that_has_served_is_renewed_at_once_and_ends_the_back_off(world: World) -> None:
+    integration = world.integration()
+    token = integration.access_token(world.grant(integration).person_id).token
+    for wait in (1, 2, 4):
+        token = integration.access_token("id-ada", rejected=token).token
+        reject(world, integration, token, wait=wait)
+        world.clock.advance(seconds=wait)
+    for _ in range(3):
+        world.clock.advance(minutes=2)
+        token = integration.access_token("id-ada", rejected=token).token
+    assert world.platform.counts["refresh"] == 6
+    reject(world, integration, token, wait=1)
+
+
+def test_a_rejected_token_whose_time_was_over_was_not_issued_in_vain(world: World) -> None:
+    integration = world.integration()
+    world.platform.expires_in = 10
+    token = integration.access_token(world.grant(integration).person_id).token
+    for refreshes in range(1, 6):
+        world.clock.advance(seconds=10)
+        token = integration.access_token("id-ada", rejected=token).token
+        assert world.platform.counts["refresh"] == refreshes
 
 
 def test_who_is_given_a_token_is_in_the_audit_log_where_that_is_said(world: World) -> None:

@@ -135,6 +135,24 @@ def test_a_reported_token_is_renewed_once_and_not_in_a_loop(world: World) -> Non
     assert world.platform.counts["refresh"] == 1
 
 
+def test_a_caller_that_reports_every_new_token_waits_longer_and_longer(world: World) -> None:
+    integration = world.integration()
+    added = integration.add_caller("deploy", grants=granted(world, integration, "ada"))
+    token, waits = integration.lend(added.key).token, []
+    for _ in range(30):
+        world.clock.advance(seconds=10)
+        try:
+            token = integration.lend(added.key, rejected=token).token
+        except TransientTokenError as refused:
+            waits.append(refused.retry_after)
+    assert world.platform.counts["refresh"] == 10
+    assert waits[:4] == [6, 22, 12, 2], "16 seconds and 32, of which so many had gone by"
+    with pytest.raises(TransientTokenError) as refused_early:
+        integration.lend(added.key, rejected=integration.lend(added.key).token)
+    assert refused_early.value.retry_after > 10, "the longer of both waits"
+    assert integration.lend(added.key).token == token
+
+
 def test_a_grant_that_was_disconnected_is_not_lent_nor_the_next_one_that_has_another_id(world: World) -> None:
     integration = world.integration()
     added = integration.add_caller("deploy", grants=granted(world, integration, "ada"))

@@ -4,14 +4,12 @@ On the way of a call that simply works nothing is unsealed and no row is read, b
 once a second: so a disconnect on another node takes hold within two.
 """
 
-from datetime import timedelta
-
 from grantflow.client.errors import BodyNotReplayable
 from grantflow.client.flows.parts import LiveToken, Parts, logger
 from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
+from grantflow.client.flows.reporting import put_off
 from grantflow.client.grant import GrantKey
 from grantflow.client.observing import Calling
-from grantflow.client.rules import back_off
 from grantflow.client.steps import Flow, call_api, current_time, load
 from grantflow.protocol.secret import Secret
 
@@ -62,14 +60,12 @@ def _call(parts: Parts, key: GrantKey, calling: Calling, *, replayable: bool) ->
 def _was_renewed_in_vain(parts: Parts, key: GrantKey, refused: Secret) -> Flow[bool]:
     """Whether the API refuses new tokens as well, and the last one is too young to try with yet another: after 1, 2,
     4, ... 60 seconds. Until then its 401 is the caller's answer, and the token endpoint is spared."""
-    row = parts.vain.count(key)
-    if row == 0:
+    if parts.vain.count(key) == 0:
         return False
     stored = yield from load(lambda: parts.vault.find(key))
-    if stored is None or stored.access_token != refused or stored.grant.refreshed_at is None:
+    if stored is None or stored.access_token != refused:
         return False
-    age = (yield from current_time()) - stored.grant.refreshed_at
-    return timedelta(0) <= age < timedelta(seconds=back_off(row))
+    return put_off(parts, stored, now=(yield from current_time())) > 0
 
 
 def _token_for(parts: Parts, key: GrantKey, *, replayable: bool) -> Flow[Secret]:

@@ -8,6 +8,7 @@ from grantflow.client.events import Event, Kind
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.recording import record
 from grantflow.client.flows.refreshing import NO_TOKEN, find_usable, refresh
+from grantflow.client.flows.reporting import check_may_report
 from grantflow.client.grant import AccessToken, GrantKey, StoredGrant
 from grantflow.client.steps import Flow, current_time
 from grantflow.protocol.secret import Secret
@@ -25,7 +26,8 @@ def hand_over_of(parts: Parts, handed: AccessToken, *, now: datetime, actor: str
 
 
 def hand_out(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[AccessToken]:
-    """The stored token, as long as it is neither the rejected one nor about to end; else the next one.
+    """The stored token, as long as it is neither the rejected one nor about to end; else the next one. Where new ones
+    are rejected again and again, the next one is put off longer and longer.
 
     Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
     """
@@ -34,6 +36,7 @@ def hand_out(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Ac
     if stored.access_token is None:
         stored = yield from refresh(parts, key, rejected=NO_TOKEN)
     elif rejected is not None and stored.access_token == rejected:
+        check_may_report(parts, stored, now=now)
         stored = yield from refresh(parts, key, rejected=rejected)
     elif rules.is_ending(stored.grant, now=now) and (stored.refresh_token or rules.has_ended(stored.grant, now=now)):
         try:

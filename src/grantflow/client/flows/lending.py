@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from grantflow.client.callers import AddedCaller, Caller, new_caller
-from grantflow.client.errors import CallerExists, GrantGone, NotForCaller, TransientTokenError, UnknownCaller
+from grantflow.client.errors import CallerExists, GrantGone, NotForCaller, UnknownCaller
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.handing_out import hand_out, hand_over_of
 from grantflow.client.flows.parts import Parts
 from grantflow.client.flows.recording import tell
+from grantflow.client.flows.reporting import check_may_report
 from grantflow.client.grant import AccessToken, Grant
 from grantflow.client.steps import Flow, current_time, load, save
 from grantflow.protocol.secret import Secret
@@ -114,15 +115,5 @@ def _grant_of(parts: Parts, caller: Caller, grant_id: str) -> Flow[Grant | None]
 def _check_may_report(parts: Parts, grant: Grant, rejected: Secret) -> Flow[None]:
     """Raises TransientTokenError."""
     stored = yield from load(lambda: parts.vault.find(grant.key))
-    now = yield from current_time()
-    if stored is None or stored.access_token != rejected:
-        return
-    since = now - (stored.grant.refreshed_at or stored.grant.granted_at)
-    if timedelta(0) <= since < _TOO_YOUNG_TO_REPORT:
-        left = (_TOO_YOUNG_TO_REPORT - since).total_seconds()
-        raise TransientTokenError(
-            f"That token was issued {since.total_seconds():.0f} s ago, and another would fare no better: is the API "
-            f"in trouble? It can be reported again in {left:.0f} s.",
-            retry_after=left,
-            grant=grant,
-        )
+    if stored is not None and stored.access_token == rejected:
+        check_may_report(parts, stored, now=(yield from current_time()), too_young=_TOO_YOUNG_TO_REPORT)

@@ -270,8 +270,9 @@ class Integration(Made):
         actor: str | None = None,
     ) -> AccessToken:
         """A living access token, for programs that call the API by other means than `client_for`; renewed where its
-        time is as good as over, or where it is the one that the API has `rejected`. `actor` is who is given it: then
-        the audit log says so.
+        time is as good as over, or where it is the one that the API has `rejected`. Where the API rejects new ones as
+        well, another is had only after 1, 2, 4, ... 60 seconds; until then it is a TransientTokenError with
+        `retry_after`. `actor` is who is given it: then the audit log says so.
 
         Raises ReauthorizationRequired, TransientTokenError, IntegrationRefused.
         """
