@@ -202,6 +202,78 @@ def test_a_retry_of_what_was_never_refused_is_a_refresh_and_of_nothing_asks_for_
     assert world.platform.counts["refresh"] == 1
 
 
+def held_back_at_a_strict_server(world: World, *people: str) -> None:
+    """Refused together with twenty others, and then mended; a token that comes twice ends its grant."""
+    everyone = [*PEOPLE[:20], *people]
+    for person in everyone:
+        world.grant(world.integration(), person=person)
+    world.platform.expire_access_tokens()
+    refuse_all(world)
+    everybody(world, everyone)
+    mend(world)
+    world.platform.rotates = world.platform.revokes_families = True
+
+
+def asked_slowly(world: World) -> tuple[threading.Event, threading.Event]:
+    """Set when the first refresh has reached the platform; and to be set for its answer, and all others, to come."""
+    asked, answers = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        asked.set()
+        answers.wait(30)
+
+    world.platform.on_refresh = wait
+    return asked, answers
+
+
+@BOTH
+@pytest.mark.parametrize("person", ["ada", "p00"])
+def test_an_operators_retry_beside_callers_and_other_operators_sends_no_token_twice(world: World, person: str) -> None:
+    """One that is held back is asked for by callers too, once refusals count again; one that is dead by operators."""
+    held_back_at_a_strict_server(world, "ada")
+    callers, first, second = (world.integration() for _ in range(3))
+    first.release_brake()
+    asked, answers = asked_slowly(world)
+    sent = world.platform.counts["refresh"]
+    with ThreadPoolExecutor(4) as pool:
+        if person == "ada":
+            leader = pool.submit(lambda: callers.client_for("id-ada").get("people/me").status_code == 200)
+        else:
+            leader = pool.submit(lambda: callers.retry(f"id-{person}").status is Status.ACTIVE)
+        assert asked.wait(30)
+        operators = [pool.submit(each.retry, f"id-{person}") for each in (first, second)]
+        threading.Event().wait(0.5)
+        answers.set()
+        assert leader.result(30)
+        assert {each.result(30).generation for each in operators} == {2}
+    assert world.platform.counts["refresh"] == sent + 1
+    assert world.platform.line(person).alive
+    assert everybody(world, [person]) == {"200": 1}
+
+
+def test_where_the_retry_of_another_is_refused_ones_own_is_told_so(world: World) -> None:
+    held_back_at_a_strict_server(world, "ada")
+    caller, operator = world.integration(), world.integration()
+    operator.release_brake()
+    asked, answers = threading.Event(), threading.Event()
+
+    def refuse_late() -> Refusal:
+        asked.set()
+        answers.wait(30)
+        return 400, {"error": "invalid_grant"}
+
+    world.platform.on_refresh = refuse_late
+    with ThreadPoolExecutor(2) as pool:
+        calling = pool.submit(caller.client_for("id-ada").get, "people/me")
+        assert asked.wait(30)
+        retrying = pool.submit(operator.retry, "id-ada")
+        threading.Event().wait(0.3)
+        answers.set()
+        for each in (calling, retrying):
+            with pytest.raises(ReauthorizationRequired):
+                each.result(30)
+
+
 def test_where_the_refusals_cannot_be_counted_the_lease_is_given_back_and_nothing_is_declared(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

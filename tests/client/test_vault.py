@@ -277,11 +277,60 @@ def test_saving_ends_the_holders_own_lease_and_no_other(vault: SqlVault) -> None
     assert vault.lease_left("g-ada", holder="one") > 0
     vault.save(kept, generation=1, holder="one")
     assert vault.lease_left("g-ada", holder="one") == 0
+
+
+def test_a_save_by_no_holder_ends_a_lease_with_its_generation_alone(vault: SqlVault) -> None:
+    """Else somebody takes it once more, and sends the token that is under way."""
+    kept = vault.enter(stored())
     vault.take_lease("g-ada", generation=1, holder="one", seconds=30)
-    vault.save(kept, generation=1)
-    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is not None
+    assert vault.save(kept, generation=1)
+    assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is None
+    assert vault.lease_left("g-ada", holder="one") > 0
+    assert vault.save(rules.renewed(kept, Tokens(Secret("a2")), now=NOW), generation=1)
+    assert vault.take_lease("g-ada", generation=2, holder="two", seconds=30) is not None
     vault.enter(kept)
-    assert vault.take_lease("g-ada", generation=2, holder="three", seconds=30) is not None
+    assert vault.take_lease("g-ada", generation=3, holder="three", seconds=30) is not None
+
+
+def held_back_in(vault: SqlVault) -> StoredGrant:
+    kept = vault.enter(stored())
+    held = rules.held_back(kept, reason="400", incident="i", now=NOW)
+    assert vault.save(held, generation=1)
+    return held
+
+
+def retrying(held: StoredGrant) -> Event:
+    return Event("e-retry", NOW, Kind.RETRIED, "C1").of(held.grant)
+
+
+def test_a_refused_token_is_not_tried_again_while_it_is_under_way(vault: SqlVault) -> None:
+    held = held_back_in(vault)
+    vault.take_lease("g-ada", generation=1, holder="caller", seconds=30)
+    assert not vault.reopen(held.grant, event=retrying(held))
+    assert vault.lease_left("g-ada", holder="caller") > 0
+    assert vault.grant(held.grant.key) == held.grant
+    assert not vault.events(held.grant.key)
+    vault.release("g-ada", holder="caller", unanswered_since=None)
+    assert vault.reopen(held.grant, event=retrying(held))
+    assert vault.find(held.grant.key) == rules.reopened(held)
+    assert [event.kind for event in vault.events(held.grant.key)] == [Kind.RETRIED]
+
+
+def test_a_refused_token_is_tried_again_only_as_it_was_seen_and_by_one(vault: SqlVault) -> None:
+    held = held_back_in(vault)
+    assert vault.reopen(held.grant, event=retrying(held))
+    assert not vault.reopen(held.grant, event=retrying(held))
+    assert not vault.reopen(replace(held.grant, id="g-nobody"), event=retrying(held))
+
+
+def test_that_an_answer_was_lost_is_not_forgotten_when_the_token_is_tried_again(vault: SqlVault) -> None:
+    """The lease's holder may have died between the look at the grant and this."""
+    held = held_back_in(vault)
+    vault.take_lease("g-ada", generation=1, holder="killed", seconds=0)
+    assert vault.reopen(held.grant, event=retrying(held))
+    found = vault.find(held.grant.key)
+    assert found is not None
+    assert found.unanswered_since is not None
 
 
 def test_s95_a_state_is_spent_once_and_only_its_hash_is_kept_for_as_long_as_needed(vault: SqlVault, home: Home) -> None:

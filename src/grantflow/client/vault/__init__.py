@@ -209,9 +209,13 @@ class Vault(Protocol):
         only_holder: bool = False,
         event: Event | None = None,
     ) -> bool:
-        """Replace the record if it still has that generation, and end the holder's lease (every lease where no holder
-        is named). `only_holder`: and if the lease has not passed to another since. Returns whether it was replaced;
-        only then the event is written."""
+        """Replace the record if it still has that generation, and end the holder's lease. Where no holder is named it
+        ends every lease with the generation that it was taken for, and none while that stays. `only_holder`: and if
+        the lease has not passed to another since. Returns whether it was replaced; only then the event is written."""
+
+    def reopen(self, refused: Grant, *, event: Event) -> bool:
+        """Have the refused token tried again. False where the grant is not as it was seen to be, or its token is under
+        way and may be swapped for another: then nothing was changed, and no event written."""
 
     def refuse(self, refusing: Refusing, *, now: datetime) -> Sequence[Event]:
         """Keep a refused grant, believed or held back by how many were refused before it: they are counted in the same

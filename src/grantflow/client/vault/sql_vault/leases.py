@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from grantflow.client import rules
 from grantflow.client.events import Event
-from grantflow.client.grant import StoredGrant
+from grantflow.client.grant import Grant, StoredGrant
 from grantflow.client.vault.process import is_gone, seconds_left, this_process_for
-from grantflow.client.vault.records import COLUMNS, Row, read_record, to_seconds, write_record
+from grantflow.client.vault.records import COLUMNS, Row, read_grant, read_record, to_seconds, write_record
 from grantflow.client.vault.sql_vault.database import Database
 from grantflow.client.vault.sql_vault.events import write_down
 from grantflow.client.vault.sql_vault.statements import ALIVE, REPLACE, if_still
@@ -30,14 +31,20 @@ class Leases(Database):
         left = seconds_left(row["lease_process"]) if self._on_one_machine else None
         return max(0.0, row["seconds"] if left is None else left)
 
+    @property
+    def _with_lease(self) -> str:
+        return f"SELECT {', '.join(COLUMNS)}, lease_process, lease_until - {self._clock} AS seconds FROM grants"
+
+    def _is_leased(self, row: Row) -> bool:
+        return self._left(row) > 0 and not is_gone(row["lease_process"])
+
     def take_lease(self, grant_id: str, *, generation: int, holder: str, seconds: float) -> StoredGrant | None:
         with self._transaction() as transaction:
             row = transaction.execute(
-                f"SELECT {', '.join(COLUMNS)}, lease_process, lease_until - {self._clock} AS seconds FROM grants "
-                f"WHERE id = :id AND generation = :generation AND {ALIVE}{self._for_update}",
+                f"{self._with_lease} WHERE id = :id AND generation = :generation AND {ALIVE}{self._for_update}",
                 {"id": grant_id, "generation": generation},
             ).fetchone()
-            if row is None or (self._left(row) > 0 and not is_gone(row["lease_process"])):
+            if row is None or self._is_leased(row):
                 return None
             transaction.execute(
                 "UPDATE grants SET lease_holder = :holder, lease_process = :process, "
@@ -72,3 +79,17 @@ class Leases(Database):
             if is_replaced:
                 write_down(transaction, event)
             return is_replaced
+
+    def reopen(self, refused: Grant, *, event: Event) -> bool:
+        with self._transaction() as transaction:
+            row = transaction.execute(
+                f"{self._with_lease} WHERE id = :id{self._for_update}", {"id": refused.id}
+            ).fetchone()
+            if row is None or read_grant(row) != refused or self._is_leased(row):
+                return False
+            # As the row has it: a request whose answer was lost may have been noted since the grant was looked at.
+            reopened = rules.reopened(read_record(row, self._sealing))
+            values = {**write_record(reopened, self._sealing), **if_still(refused.generation)}
+            transaction.execute(REPLACE, values)
+            write_down(transaction, event)
+            return True

@@ -14,10 +14,12 @@ SELECT: Final = f"SELECT {', '.join(COLUMNS)} FROM grants"
 BY_KEY: Final = f"{SELECT} WHERE {OF_KEY}"
 # The casts tell PostgreSQL what a parameter is that stands beside no column.
 _HOLDER: Final = "CAST(:holder AS TEXT)"
+# A lease is for one generation, so with that it ends, whoever replaces it.
+_ENDS_LEASE: Final = f"({_HOLDER} IS NULL AND generation <> :generation) OR lease_holder = {_HOLDER}"
 REPLACE: Final = (
     f"UPDATE grants SET {', '.join(f'{name} = :{name}' for name in CHANGING_COLUMNS)}, "
-    f"lease_until = CASE WHEN {_HOLDER} IS NULL OR lease_holder = {_HOLDER} THEN NULL ELSE lease_until END, "
-    f"lease_holder = CASE WHEN {_HOLDER} IS NULL OR lease_holder = {_HOLDER} THEN NULL ELSE lease_holder END "
+    f"lease_until = CASE WHEN {_ENDS_LEASE} THEN NULL ELSE lease_until END, "
+    f"lease_holder = CASE WHEN {_ENDS_LEASE} THEN NULL ELSE lease_holder END "
     f"WHERE id = :id AND generation = :read AND (NOT :only_holder OR lease_holder = {_HOLDER})"
 )
 
