@@ -1,8 +1,12 @@
 """TLS as the client checks it, against a server with certificates of our own (BCP 195; S103)."""
 
+import select
+import socket
+import socketserver
 import ssl
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import trustme
 
 from grantflow import Status, TransientTokenError
 from tests.client.conftest import World
-from tests.client.foreign import Platform, foreign_platform
+from tests.client.foreign import Answer, Platform, foreign_platform
 from tests.client.shells import Kinds, granted, jar
 
 
@@ -47,6 +51,53 @@ def test_s103_a_certificate_of_a_trusted_authority_for_this_name_is_taken(
         assert granted(integration, world).status is Status.ACTIVE
         assert integration.refresh().status is Status.ACTIVE
         assert integration.get("people/me").json()["id"] == "id-ada"
+
+
+@contextmanager
+def tunnelling() -> Iterator[str]:
+    """A proxy on this machine that opens every tunnel that it is asked for (CONNECT)."""
+
+    class Tunnel(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            near: socket.socket = self.request
+            port = int(near.recv(65_536).split()[1].rpartition(b":")[2])
+            with socket.create_connection(("127.0.0.1", port)) as far:
+                near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+                other = {near: far, far: near}
+                with suppress(OSError):
+                    while pieces := [(each, each.recv(65_536)) for each in select.select([near, far], [], [])[0]]:
+                        if not all(piece for _, piece in pieces):
+                            return
+                        for each, piece in pieces:
+                            other[each].sendall(piece)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
+        proxy.daemon_threads = True
+        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{proxy.server_address[1]}"
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("tunnel", [False, True], ids=["directly", "through a proxy"])
+def test_over_tls_too_a_call_that_meets_a_closing_connection_is_sent_once_more(
+    world: World, either: Kinds, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tunnel: bool
+) -> None:
+    with tunnelling() as proxy, secured(authority.issue_cert("localhost")) as (platform, url):
+        if tunnel:
+            monkeypatch.setenv("https_proxy", proxy)
+            monkeypatch.setenv("no_proxy", "")
+        world.platform = platform
+        integration = either(api_url=url)
+        granted(integration, world)
+        assert integration.get("rooms").status_code == 200
+        platform.counts.clear()
+        platform.api_answers = [Answer(0)]
+        assert integration.get("rooms").status_code == 200
+        assert (platform.counts["call"], platform.counts["connection"]) == (2, 1)
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name", "time"])
