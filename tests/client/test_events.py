@@ -17,7 +17,7 @@ from grantflow.client.grant import GrantKey, Status
 from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
-from tests.client.foreign import Answer
+from tests.client.foreign import CLIENT_SECRET, Answer
 from tests.client.shells import Kinds, granted
 
 
@@ -53,6 +53,7 @@ def test_the_history_of_a_grant_tells_each_step_with_its_tokens_fingerprints_and
     assert [event.generation for event in history] == [1, 2, 2, 2, 3, 4]
     assert history[0].new_token == fingerprint(first_access)
     assert (history[1].token, history[1].new_token) == (fingerprint(refresh_token), fingerprint(second_access))
+    assert [event.credentials for event in history[:3]] == [None, fingerprint(CLIENT_SECRET), None]
     assert history[2].token == history[3].token == fingerprint(refresh_token)
     assert delayed.value.grant is not None
     assert history[2].incident == delayed.value.grant.incident

@@ -24,6 +24,7 @@ from grantflow.client.flows import settling
 from grantflow.client.vault import sqlite
 from tests.client.conftest import World
 from tests.client.foreign import Answer
+from tests.engines import BOTH
 
 DEAD = Answer(400, '{"error": "invalid_grant"}')
 WEBEX_DEAD = Answer(400, '{"message": "The request could not be understood.", "trackingId": "ROUTER_1"}')
@@ -491,6 +492,29 @@ def test_a_wrong_secret_kills_no_grant_that_was_suspected_when_the_secret_was_wr
         world.clock.advance(hours=9)
         integration.refresh("id-ada")
     assert {grant.status for grant in integration.grants()} <= {Status.ACTIVE, Status.REFRESH_DELAYED}
+
+
+@BOTH
+@pytest.mark.parametrize("answer", [UNAUTHORIZED, Answer(401, '{"error": "invalid_client"}')])
+def test_an_old_secret_harms_and_delays_no_grant_that_another_processs_new_secret_serves(
+    world: World, answer: Answer
+) -> None:
+    """A rollover with two nodes, of which one has not been started anew."""
+    old, new = world.integration(), world.integration(client_secret="regenerated")
+    world.grant(old)
+    world.grant(old, person="grace")
+    old.refresh("id-grace")
+    world.platform.client_secret = "regenerated"
+    for _ in range(6):
+        world.platform.answers.append(answer)
+        with pytest.raises(IntegrationRefused):
+            old.refresh("id-ada")
+        world.clock.advance(seconds=70)
+        new.refresh("id-grace")
+    world.platform.answers.append(answer)
+    with pytest.raises(IntegrationRefused):
+        old.refresh("id-ada")
+    assert new.refresh("id-ada").status is Status.ACTIVE, "at once"
 
 
 @pytest.mark.parametrize("ahead", [301, 86_400])

@@ -127,6 +127,30 @@ def test_a_lease_is_taken_by_probes_too(
         assert_probes(home, engine, statement, parameters)
 
 
+JUDGING: dict[str, Callable[[SqlVault], object]] = {
+    "served others": lambda vault: vault.served_others(KEY, credentials="old"),
+}
+
+
+@pytest.mark.parametrize("judge", JUDGING.values(), ids=JUDGING)
+def test_what_a_refusal_asks_of_the_audit_log_is_one_range_of_an_index_however_much_has_happened(
+    vault: SqlVault, home: Home, engine: str, monkeypatch: pytest.MonkeyPatch, judge: Callable[[SqlVault], object]
+) -> None:
+    number = "CAST(n AS INTEGER)"
+    home.ask(
+        f"{_NUMBERS[engine]}INSERT INTO events (id, at, kind, integration, owner, person_id, credentials) "
+        f"SELECT 'e' || n, {NOW.timestamp()} + {number} - :many, 'refreshed', 'C1', 'u' || n, 'p' || n, 'new' "
+        "FROM many",
+        many=MANY,
+    )
+    home.ask("ANALYZE")
+    recorded = Recorded(vault, monkeypatch)
+    judge(vault)
+    assert recorded.statements
+    for statement, parameters in recorded.statements:
+        assert_probes(home, engine, statement, parameters)
+
+
 def assert_probes(home: Home, engine: str, statement: str, parameters: Any) -> None:
     if statement.startswith("INSERT"):
         return  # it reads nothing but the unique index of what it conflicts with

@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from grantflow.client import rules
+from grantflow.client.events import Event, Kind
+from grantflow.client.grant import GrantKey
 from grantflow.client.vault.records import write_record
 from grantflow.migrations import POSTGRES, SQLITE, migrate
 from grantflow.protocol.secret import Secret
@@ -70,6 +72,26 @@ def test_a_vault_of_an_earlier_version_is_upgraded_when_it_is_opened_and_keeps_a
         assert vault.save(renewed, generation=1, holder="one")
         assert vault.find(stored().grant.key) == renewed
         assert vault.enter(stored("edsger")) == stored("edsger")
+
+
+@pytest.mark.parametrize("version", range(4, 9))
+def test_renewals_of_before_it_was_noted_under_which_secret_count_for_nobody(
+    home: Home, tmp_path: Path, version: int
+) -> None:
+    """Nobody is condemned because of one: it may have come under another secret."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    make_it_as_of(version, home, folder)
+    insert = "INSERT INTO events (id, at, kind, integration, owner, person_id) VALUES (:id, 1, :kind, 'C1', :who, :who)"
+    home.ask(insert, id="e1", kind=Kind.REFRESH_DELAYED.value, who="ada")
+    home.ask(insert, id="e2", kind=Kind.REFRESHED.value, who="grace")
+    ada = stored().grant.key
+    with closing(home.open(KEYS)) as vault:
+        assert [event.credentials for event in vault.events(GrantKey("C1", "grace", "grace"))] == [None]
+        assert not vault.served_others(ada, credentials="new")
+        vault.record(Event("e3", NOW, Kind.REFRESHED, "C1", credentials="new"))
+        assert vault.served_others(ada, credentials="new")
+        assert not vault.served_others(ada, credentials="old")
 
 
 def test_both_databases_have_the_same_versions(engine: str) -> None:

@@ -56,7 +56,8 @@ REFUSALS = (Kind.REAUTHORIZATION_REQUIRED, Kind.OUTCOME_UNKNOWN, Kind.HELD_BACK)
 class Event:
     """`at` is aware UTC. `token` names the token that it is about (the refresh token that was sent, the access token
     that was handed out) and `new_token` the access token that came. `actor` is who did it, where it was not the
-    integration by itself. What concerns no single grant has neither `grant_id` nor owner nor person. `is_to_be_told`:
+    integration by itself. `credentials` names the client secret with which new tokens came (its fingerprint; `public`
+    where there is none). What concerns no single grant has neither `grant_id` nor owner nor person. `is_to_be_told`:
     somebody watches, and the vault notes that they have not been told yet."""
 
     id: str
@@ -72,6 +73,7 @@ class Event:
     token: str | None = None
     new_token: str | None = None
     actor: str | None = None
+    credentials: str | None = None
     is_to_be_told: bool = field(default=False, compare=False, repr=False)
 
     def of(self, grant: Grant) -> "Event":

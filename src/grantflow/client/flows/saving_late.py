@@ -41,7 +41,10 @@ def save_what_is_left(parts: Parts) -> Flow[None]:
             logger.warning("tokens that came earlier are saved later, and others now: %s", error)
 
 
-def renewal(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime) -> Event:
+def renewal(
+    parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime, credentials: str | None = None
+) -> Event:
+    """Of tokens that are saved late it is not kept under which credentials they came; those count for nobody."""
     sent, came = over.refresh_token, renewed.access_token
     return parts.event(
         Kind.REFRESHED,
@@ -49,6 +52,7 @@ def renewal(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datet
         at=now,
         token=sent.fingerprint() if sent else None,
         new_token=came.fingerprint() if came else None,
+        credentials=credentials,
     )
 
 

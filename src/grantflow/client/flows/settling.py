@@ -42,7 +42,7 @@ def settle(
     except TokenRefusal as refusal:
         return (yield from _settle_refusal(parts, leased, refusal, chosen=chosen, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
-    event = renewal(parts, renewed, over=leased, now=(yield from current_time()))
+    event = renewal(parts, renewed, over=leased, now=(yield from current_time()), credentials=chosen.name)
     if not (yield from _save_tokens(parts, renewed, over=leased, event=event, holder=holder)):
         yield from end_if_revoked(parts, renewed, sent=leased.refresh_token)
         return None
@@ -115,7 +115,7 @@ def _settle_refusal(
     parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
     verdict = rules.judge(refusal)
-    is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased))
+    is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased, chosen=chosen))
     if verdict is Verdict.FINAL or (is_alone and rules.is_dead_alone(leased, refusal)):
         return (yield from _condemn_or_hold(parts, leased, reason=str(refusal), holder=holder))
     if is_alone:
@@ -159,13 +159,13 @@ def _save_delay(
     raise must_wait(delayed, now=now, status=status)
 
 
-def _is_alone(parts: Parts, leased: StoredGrant) -> Flow[bool]:
-    """Whether the platform refuses the integration for this grant alone: since it last did, it has served others."""
-    key, suspected_at = leased.grant.key, leased.suspected_at
-    if suspected_at is None:
+def _is_alone(parts: Parts, leased: StoredGrant, *, chosen: Chosen) -> Flow[bool]:
+    """Whether the platform refuses the integration for this grant alone: since it last did, it has served others under
+    the same client secret. That it serves another process's new secret says nothing for this one's."""
+    key = leased.grant.key
+    if leased.suspected_at is None:
         return False
-    since = suspected_at - rules.CLOCKS_DIFFER
-    return (yield from load(lambda: parts.vault.served_others(key, since=since)))
+    return (yield from load(lambda: parts.vault.served_others(key, credentials=chosen.name)))
 
 
 def _save_delay_alone(

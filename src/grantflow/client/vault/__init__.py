@@ -148,9 +148,9 @@ class Vault(Protocol):
 
     def brake(self, integration: str) -> Brake: ...
 
-    def served_others(self, key: GrantKey, *, since: datetime) -> bool:
-        """Whether any grant of the integration was renewed after this one's renewal was last delayed, in the order in
-        which both were written; `since` is a time that is surely before that delay."""
+    def served_others(self, key: GrantKey, *, credentials: str) -> bool:
+        """Whether any grant of the integration was renewed under those credentials after this one's renewal was last
+        delayed, in the order in which both were written."""
 
     def events(self, key: GrantKey) -> Sequence[Event]:
         """What happened to the grants of that key, oldest first."""

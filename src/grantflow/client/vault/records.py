@@ -25,7 +25,7 @@ COLUMNS: Final = ("id", "integration", "owner", "person_id", *CHANGING_COLUMNS)
 
 EVENT_COLUMNS: Final = (
     *("id", "at", "kind", "integration", "grant_id", "owner", "person_id", "generation", "incident", "reason"),
-    *("token", "new_token", "actor"),
+    *("token", "new_token", "actor", "credentials"),
 )
 
 

@@ -38,10 +38,10 @@ _REFUSED: Final = (
 _RENEWED: Final = (
     "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
 )
-# By number and not by time: processes' clocks differ.
+# By number and not by time: processes' clocks differ. Renewals alone have credentials, and all of this is in the index.
 _SERVED_OTHERS: Final = (
-    "SELECT 1 FROM events WHERE integration = :integration AND kind = :renewed AND at > :since AND number > "
-    f"(SELECT MAX(number) FROM events WHERE {OF_KEY} AND kind = :delayed) LIMIT 1"
+    "SELECT 1 FROM events WHERE integration = :integration AND credentials = :credentials "
+    f"AND number > (SELECT MAX(number) FROM events WHERE {OF_KEY} AND kind = :delayed) LIMIT 1"
 )
 #: Two refusals that do not see one another would both be believed, where only one is to be.
 _REFUSALS: Final = "refusals"
@@ -109,9 +109,9 @@ class Refusals(Database):
                 write_down(transaction, each)
             return events
 
-    def served_others(self, key: GrantKey, *, since: datetime) -> bool:
-        kinds = {"renewed": Kind.REFRESHED.value, "delayed": Kind.REFRESH_DELAYED.value}
-        return self._row(_SERVED_OTHERS, {**of_key(key), **kinds, "since": to_seconds(since)}) is not None
+    def served_others(self, key: GrantKey, *, credentials: str) -> bool:
+        values = {**of_key(key), "credentials": credentials, "delayed": Kind.REFRESH_DELAYED.value}
+        return self._row(_SERVED_OTHERS, values) is not None
 
     def forget_refused(self, *, before: datetime) -> None:
         self._write(
