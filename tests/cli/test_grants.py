@@ -1,8 +1,9 @@
 """`grantflow grants ...`: what an operator sees of the grants of one's own integration, and does with them."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -416,6 +417,54 @@ def test_whose_grant_is_to_be_tried_again_must_be_said(
     told = grantflow("grants", "retry", *arguments)
     assert told.code == 2
     assert "Say PERSON, or --all-refused." in told.err
+
+
+def damage(here: Own, person: str) -> None:
+    """One bit of its sealed tokens is another."""
+    with closing(sqlite3.connect(here.vault, isolation_level=None)) as file:
+        (sealed,) = file.execute("SELECT tokens FROM grants WHERE person_id = ?", [f"id-{person}"]).fetchone()
+        changed = bytes([*sealed[:-1], sealed[-1] ^ 1])
+        file.execute("UPDATE grants SET tokens = ? WHERE person_id = ?", [changed, f"id-{person}"])
+
+
+def test_a_record_that_does_not_open_keeps_no_other_grant_from_being_retried(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "grace", "edsger")
+    for person in ("ada", "grace", "edsger"):
+        refuse(here, person)
+        here.platform.line(person).alive = True
+    damage(here, "ada")
+    told = grantflow("grants", "retry", "--all-refused")
+    assert told.code == 1
+    assert "ada@example.org: A sealed value does not open" in told.err
+    assert "2 work again, 1 that do not open." in told.err
+    again = grantflow("grants", "retry", "--all-refused", "--json")
+    assert (again.code, again.json["unreadable"]) == (1, [id_of(here, "ada")])
+
+
+def test_what_is_held_back_and_does_not_open_is_told_once(grantflow: CommandLine, here: Own) -> None:
+    people = [f"person-{number:02}" for number in range(24)]
+    here.grant(*people)
+    for person in people:
+        refuse(here, person)
+        here.platform.line(person).alive = True
+    damage(here, "person-23")
+    told = grantflow("grants", "retry", "--all-refused")
+    assert told.err.count("A sealed value does not open") == 1
+    assert "23 work again, 1 that do not open." in told.err
+    assert "Refusals count again" in told.err
+
+
+def test_a_record_that_does_not_open_is_named_and_the_others_are_kept_alive(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "grace", days_ago=85.5)
+    damage(here, "ada")
+    named = id_of(here, "ada")
+    told = grantflow("grants", "keep-alive")
+    assert told.code == 1
+    assert "Of the grants that end within 7 days: 1 renewed, 1 that do not open." in told.err
+    assert f"The record of grant {named} does not open: put back the key" in told.err
+    assert "ERROR" not in told.err
+    again = grantflow("grants", "keep-alive", "--json")
+    assert (again.code, again.json["unreadable"]) == (1, [named])
 
 
 def test_only_the_grants_that_would_die_are_kept_alive(grantflow: CommandLine, here: Own) -> None:

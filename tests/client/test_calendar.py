@@ -15,7 +15,7 @@ from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Line
 from tests.client.shells import Kinds
-from tests.engines import BOTH, OnServer
+from tests.engines import BOTH, Home, OnServer
 
 pytestmark = BOTH
 DAY = timedelta(days=1)
@@ -32,6 +32,13 @@ def adopted(world: World, integration: Integration, *people: str, days: float) -
             person=f"id-{person}",
             refresh_expires_at=world.clock.time + days * DAY,
         )
+
+
+def damage(home: Home, person_id: str) -> None:
+    """One bit of its sealed tokens is another."""
+    [(sealed,)] = home.ask("SELECT tokens FROM grants WHERE person_id = :person", person=person_id)
+    changed = bytes([*sealed[:-1], sealed[-1] ^ 1])
+    home.ask("UPDATE grants SET tokens = :changed WHERE person_id = :person", changed=changed, person=person_id)
 
 
 def end_of(integration: Integration, person: str = "ada") -> Any:
@@ -230,6 +237,20 @@ def test_one_that_is_refused_or_fails_keeps_the_others_from_nothing(world: World
     world.platform.line("ada").alive = False
     kept = integration.keep_alive(7 * DAY)
     assert kept == KeptAlive(prolonged=2, refused=1)
+
+
+def test_a_record_that_does_not_open_lets_no_other_grant_die(
+    world: World, home: Home, either: Kinds, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = world.integration()
+    adopted(world, integration, "ada", days=1)
+    adopted(world, integration, "grace", days=2)
+    adopted(world, integration, "edsger", days=3)
+    damage(home, "id-ada")
+    damaged = integration.grant("id-ada")
+    assert damaged is not None
+    assert either().keep_alive(7 * DAY) == KeptAlive(prolonged=2, unreadable=(damaged.id,))
+    assert f"grant {damaged.id} is not kept alive: A sealed value does not open" in caplog.text
 
 
 def test_what_is_held_back_is_left_alone_and_the_others_are_kept_alive(world: World) -> None:

@@ -13,15 +13,17 @@ from grantflow.cli.grants import PAGE, Days, as_json, because, moment, who
 from grantflow.cli.log import told_by_the_command
 from grantflow.cli.logout import is_to_end
 from grantflow.cli.logout import tell as tell_of_revocation
-from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
+from grantflow.cli.output import FAILED, GRANT_FIRST, OK, REFUSED, USAGE, Failure, say, say_of, write_json
 from grantflow.cli.own import own_integration
 from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
 from grantflow.client.grant import Grant, KeptAlive, Status
 from grantflow.client.integration import Integration
+from grantflow.sealing import SealingError
 
 AllRefused = Annotated[bool, Parameter(name="--all-refused", negative="")]
 #: So many in a row that the platform did not help with: it is out of order.
 _ENOUGH: Final = 5
+_NAMED: Final = 20
 
 
 def refresh(
@@ -66,13 +68,15 @@ def revoke(
 
 @dataclass(slots=True)
 class Retried:
-    """`held`: refused once more, and not believed while so many are; `released`: refusals count again."""
+    """`held`: refused once more, and not believed while so many are; `released`: refusals count again;
+    `unreadable`: the ids of those whose record does not open."""
 
     alive: list[Grant] = field(default_factory=list)
     refused: int = 0
     held: int = 0
     forgotten: int = 0
     delayed: int = 0
+    unreadable: list[str] = field(default_factory=list)
     released: bool = False
     stopped: str = ""
 
@@ -135,7 +139,7 @@ def _try_each(
 ) -> None:
     away = 0
     for grant in _refused(integration, owner=owner):
-        if held_alone and not grant.is_held_back:
+        if (held_alone and not grant.is_held_back) or grant.id in retried.unreadable:
             continue
         try:
             retried.alive.append(integration.retry(grant.person_id, owner=grant.owner))
@@ -153,6 +157,9 @@ def _try_each(
                 )
         except IntegrationRefused as error:
             retried.stopped = str(error)
+        except SealingError as error:
+            retried.unreadable.append(grant.id)
+            say_of(f"{who(grant)}:", str(error))
         except TransientTokenError as error:
             retried.delayed += 1
             away += 1
@@ -194,6 +201,7 @@ def _tell_of_retries(retried: Retried, *, json: bool) -> int:
                 "held_back": retried.held,
                 "forgotten": retried.forgotten,
                 "delayed": retried.delayed,
+                "unreadable": retried.unreadable,
                 "stopped": retried.stopped or None,
             }
         )
@@ -206,6 +214,7 @@ def _tell_of_retries(retried: Retried, *, json: bool) -> int:
             (retried.held, "refused and held back"),
             (retried.forgotten, "without a token that could be tried"),
             (retried.delayed, "put off"),
+            (len(retried.unreadable), "that do not open"),
         ]
         told = ", ".join(f"{count:,} {words}" for count, words in said if count)
         if told or not retried.stopped:
@@ -215,6 +224,8 @@ def _tell_of_retries(retried: Retried, *, json: bool) -> int:
             say(f"{untold}: {retried.stopped} Run it again later.")
     if retried.stopped:
         return REFUSED
+    if retried.unreadable:
+        return FAILED
     return GRANT_FIRST if retried.refused or retried.forgotten else OK
 
 
@@ -233,6 +244,7 @@ def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json
         (kept.refused, "refused"),
         (kept.delayed, "put off"),
         (kept.unneeded, "renewed by another meanwhile"),
+        (len(kept.unreadable), "that do not open"),
     ]
     told = ", ".join(f"{count:,} {words}" for count, words in said if count)
     within = f"within {days} {'day' if days == 1 else 'days'}"
@@ -243,6 +255,11 @@ def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json
             "In vain is, as the platform tells it: renewed, they end when they would have. These people must grant "
             "again before that; grantflow grants expiring lists them."
         )
+    for grant_id in kept.unreadable[:_NAMED]:
+        say(
+            f"The record of grant {grant_id} does not open: put back the key that it was sealed under, restore it from "
+            "a backup, or let the person grant again."
+        )
     if kept.stopped:
         say(f"{'The others were left alone' if told else 'None was renewed'}: {kept.stopped} Run it again later.")
     elif kept.delayed_by:
@@ -251,4 +268,6 @@ def keep_alive(*, days: Days = 7, env_file: File = None, data: Data = None, json
 
 
 def _code_of(kept: KeptAlive) -> int:
-    return REFUSED if kept.stopped or kept.delayed else OK
+    if kept.stopped or kept.delayed:
+        return REFUSED
+    return FAILED if kept.unreadable else OK

@@ -191,6 +191,8 @@ class KeptAlive:
       must grant again before.
     - `refused`: they were dead already. `delayed`: the platform did not help; nothing is harmed.
     - `unneeded`: somebody else has renewed or ended them meanwhile.
+    - `unreadable`: the ids of those whose record does not open. Unless their key is put back, or the record restored,
+      their people must grant again.
     - `stopped`: why the rest was left alone, in words for people. `delayed_by`: what delayed the first of the delayed.
     """
 
@@ -199,6 +201,7 @@ class KeptAlive:
     refused: int = 0
     delayed: int = 0
     unneeded: int = 0
+    unreadable: tuple[str, ...] = ()
     stopped: str | None = None
     delayed_by: str | None = field(default=None, compare=False)
 

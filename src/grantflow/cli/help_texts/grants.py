@@ -146,7 +146,8 @@ Options
 {OWN}
   --json                       the result as one line of JSON
 
-Exit codes: 4 some were refused once more; 5 the platform did not help."""
+Exit codes: 4 some were refused once more; 5 the platform did not help; 1 the
+record of some does not open."""
 
 _REVOKE = f"""\
 grantflow grants revoke PERSON [OPTIONS]
@@ -193,7 +194,8 @@ Options
 {OWN}
   --json                       the result as one line of JSON
 
-Exit code 5: the platform did not help with all of them; run it again later."""
+Exit codes: 5 the platform did not help with all of them, run it again later;
+1 the record of some does not open."""
 
 COMMANDS = {
     ("grants", "import"): _IMPORT,

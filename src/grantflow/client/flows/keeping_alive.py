@@ -10,10 +10,11 @@ from typing import Final
 
 from grantflow.client.errors import IntegrationRefused, ReauthorizationRequired, RefusalHeldBack, TransientTokenError
 from grantflow.client.flows import brake
-from grantflow.client.flows.parts import Parts
+from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.refreshing import NO_TOKEN, refresh
 from grantflow.client.grant import Grant, KeptAlive, Status
 from grantflow.client.steps import Flow, current_time, load
+from grantflow.sealing import SealingError
 
 _TOGETHER: Final = 200
 #: So many in a row that the platform did not help with: it is out of order.
@@ -36,6 +37,9 @@ class _Row:
     def delay(self, why: str) -> None:
         self.kept = replace(self.kept, delayed=self.kept.delayed + 1, delayed_by=self.kept.delayed_by or why)
 
+    def pass_over(self, unreadable: Grant) -> None:
+        self.kept = replace(self.kept, unreadable=(*self.kept.unreadable, unreadable.id))
+
     def stop(self, why: str) -> None:
         self.kept = replace(self.kept, stopped=why)
 
@@ -47,7 +51,11 @@ def keep_alive(parts: Parts, *, within: timedelta) -> Flow[KeptAlive]:
     while True:
         page = yield from load(lambda: _page(parts, now, within=within, after=after))  # noqa: B023  performed here
         for grant in page:
-            yield from _keep(parts, grant, row)
+            try:
+                yield from _keep(parts, grant, row)
+            except SealingError as error:  # its own trouble: the others are not to die of it
+                logger.error("grant %s is not kept alive: %s", grant.id, error)
+                row.pass_over(grant)
             if row.kept.stopped:
                 return row.kept
         if len(page) < _TOGETHER:
