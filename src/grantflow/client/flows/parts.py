@@ -3,9 +3,10 @@
 import base64
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from grantflow.client.configuration import Configuration
 from grantflow.client.events import Event, Kind
@@ -41,6 +42,14 @@ class LiveToken:
         return self.expires_at is not None and self.expires_at <= now
 
 
+def _make_room(held: dict[GrantKey, Any]) -> None:
+    """The oldest go. Threads share it without a lock, which a fork might leave locked for ever: where another thread
+    comes between finding the oldest and taking it out, it is looked for again."""
+    while len(held) > _LIVE_LIMIT:
+        with suppress(RuntimeError, StopIteration):
+            held.pop(next(iter(held)), None)
+
+
 class LiveTokens:
     """The access tokens that this process uses just now; the vault is the truth. The oldest give way to new ones."""
 
@@ -55,13 +64,13 @@ class LiveTokens:
         live = LiveToken(stored.access_token, stored.grant.generation, stored.grant.access_expires_at, now)
         self._tokens.pop(key, None)
         self._tokens[key] = live
-        if len(self._tokens) > _LIVE_LIMIT:
-            self._tokens.pop(next(iter(self._tokens)), None)
+        _make_room(self._tokens)
         return live
 
     def confirm(self, key: GrantKey, live: LiveToken, *, now: datetime) -> LiveToken:
         confirmed = LiveToken(live.access_token, live.generation, live.expires_at, now)
-        self._tokens[key] = confirmed
+        self._tokens[key] = confirmed  # anew, where it has given way meanwhile
+        _make_room(self._tokens)
         return confirmed
 
     def drop(self, key: GrantKey) -> None:
@@ -115,10 +124,9 @@ class VainRenewals:
 
     def add(self, key: GrantKey, *, generation: int) -> None:
         """Many callers may meet the same token; it counts once."""
-        count, last = self._rows.pop(key, (0, 0))
+        count, last = self._rows.get(key, (0, 0))
         self._rows[key] = (count if generation == last else count + 1, generation)
-        if len(self._rows) > _LIVE_LIMIT:
-            self._rows.pop(next(iter(self._rows)), None)
+        _make_room(self._rows)
 
     def end(self, key: GrantKey) -> None:
         self._rows.pop(key, None)
