@@ -96,7 +96,8 @@ class WrongKey(SealingError):
             f"{f'The vault {vault}' if vault else 'This value'} was sealed under key {key_id}, "
             f"but the key ring holds only {', '.join(self.known)}. "
             "Put that key back, as a previous key if it was replaced: KeyRing(primary, previous=[...]), "
-            f"or GRANTFLOW_KEY with the new key first and the old one after a comma.{another}"
+            "or GRANTFLOW_KEY with the new key first and the old one after a comma, or the file that "
+            f"GRANTFLOW_KEY_FILE names with the new key in its first line and the old one in the next.{another}"
         )
 
 

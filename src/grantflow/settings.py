@@ -204,8 +204,11 @@ class IntegrationSettings(_Settings):
         "client_secret": "its Client Secret, or GRANTFLOW_CLIENT_SECRET_FILE: a file that holds it and nothing else. A "
         "public client has none: GRANTFLOW_PUBLIC_CLIENT=true",
         "scopes": "what people are asked to grant, separated by spaces, such as: spark:people_read spark:rooms_read",
-        "key": "the key that seals people's tokens, or GRANTFLOW_KEY_FILE. Make one once, and keep it: "
-        "(umask 077; grantflow keys new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key",
+        # Commands stand on lines of their own, after two spaces: nothing breaks those.
+        "key": "the key that seals people's tokens, or GRANTFLOW_KEY_FILE. If you have a key already, name its file. "
+        "If you have none, make one, once, and keep it:\n"
+        "  grantflow keys new --out grantflow.key\n"
+        "  export GRANTFLOW_KEY_FILE=grantflow.key",
     }
 
     client_id: Text

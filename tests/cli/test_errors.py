@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grantflow.cli.log import redacted, set_up
-from grantflow.cli.output import aligned, has_colour, write_json, write_table
+from grantflow.cli.output import aligned, commands, has_colour, write_json, write_table
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
@@ -111,7 +111,24 @@ def test_each_missing_setting_of_an_integration_is_told_with_what_to_do(grantflo
     assert (ended.code, ended.out) == (2, "")
     for name in ("CLIENT_ID", "CLIENT_SECRET", "SCOPES", "KEY"):
         assert f"\n  GRANTFLOW_{name} " in ended.err
-    assert "grantflow keys new" in ended.err
+    lines = [line.strip() for line in ended.err.splitlines()]
+    for command in ("grantflow keys new --out grantflow.key", "export GRANTFLOW_KEY_FILE=grantflow.key"):
+        assert command in lines, "alone in its line, to be pasted"
+    assert 'eval "$(grantflow status -o env)"' in lines
+    assert "If you have a key already, name its file." in " ".join(lines)
+
+
+def test_a_command_within_a_text_is_never_broken_however_narrow_the_terminal() -> None:
+    command = "grantflow keys new --out a/rather/long/path/to/grantflow.key"
+    text = f"Said in many words, of which\nsome go on.{commands(command, 'export A=1')}\nAnd more words."
+    (rendered,) = aligned([("LABEL", text)], width=45)
+    assert [line.removeprefix("  LABEL").strip() for line in rendered.split("\n")] == [
+        "Said in many words, of which some go",
+        "on.",
+        command,
+        "export A=1",
+        "And more words.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +222,10 @@ def test_a_vault_under_another_key_is_told_before_anybody_is_sent_to_it(
     monkeypatch.setenv("GRANTFLOW_KEY_FILE", "key")
     by_file = " ".join(ready_to_serve("serve").err.split())
     assert "and GRANTFLOW_KEY_FILE has" in by_file
-    assert "GRANTFLOW_KEY_FILE takes the new one first" in by_file
+    assert "the file that GRANTFLOW_KEY_FILE names holds the new one in its first line and the old one in the next" in (
+        by_file
+    )
+    assert "comma" not in by_file, "as if the setting took paths"
 
 
 def test_a_file_of_the_sandbox_that_is_damaged_is_told(grantflow: CommandLine) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -201,3 +202,26 @@ def test_a_new_key_is_printed_alone(operator: Operator) -> None:
     ended = operator.grantflow("keys", "new")
     assert KeyRing(ended.out.strip()).key_id
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_a_new_key_in_a_file_is_for_its_owner_alone_and_no_file_is_written_over(operator: Operator) -> None:
+    file = Path("my keys") / "grantflow.key"
+    without_a_folder = operator.grantflow("keys", "new", "--out", str(file))
+    assert (without_a_folder.code, without_a_folder.out) == (2, "")
+    assert f"{file} cannot be written: No such file or directory." in without_a_folder.err
+    file.parent.mkdir()
+    before = os.umask(0)
+    try:
+        made = operator.grantflow("keys", "new", "--out", str(file))
+    finally:
+        os.umask(before)
+    key = file.read_text()
+    assert KeyRing(key.strip()).key_id
+    assert (made.code, made.out, key.strip() in made.err) == (0, "", False)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert made.err.splitlines()[-1] == f"  export GRANTFLOW_KEY_FILE='{file}'"
+
+    again = operator.grantflow("keys", "new", "--out", str(file))
+    assert (again.code, again.out, file.read_text()) == (2, "", key)
+    assert f"{file} is there already, and was left as it is" in again.err
+    assert f"export GRANTFLOW_KEY_FILE='{file}'" in [line.strip() for line in again.err.splitlines()]

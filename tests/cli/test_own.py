@@ -99,7 +99,7 @@ def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: Command
         pass
     ((where, what),) = refused.value.details
     assert where == "GRANTFLOW_KEY"
-    assert what.endswith("Make one with: grantflow keys new")
+    assert what.endswith("Make one with:\n  grantflow keys new")
     assert "horse" not in what
 
 

@@ -202,7 +202,7 @@ def test_the_portals_file_is_all_that_serve_needs_but_the_key(tmp_path: Path) ->
     refused = ended("serve", "--env-file", str(file), "--data", str(tmp_path / "data"))
     said = " ".join(refused.stderr.split())
     assert refused.returncode == 2
-    assert "(umask 077; grantflow keys new > grantflow.key); export GRANTFLOW_KEY_FILE=grantflow.key" in said
+    assert "grantflow keys new --out grantflow.key export GRANTFLOW_KEY_FILE=grantflow.key" in said
 
 
 def test_w30_scopes_that_do_not_tell_who_has_granted_are_warned_about_at_the_start(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from grantflow.cli.output import USAGE, Failure, say
+from grantflow.cli.output import USAGE, Failure, commands, say
 from grantflow.settings import (
     CONFIG_VARIABLE,
     IntegrationSettings,
@@ -57,7 +57,7 @@ def _where_to_set(problems: Mapping[str, str]) -> str:
         "Set them in the environment, in grantflow.toml or in a file that --env-file names; grantflow serve --help "
         "lists all."
     )
-    beside_up = ' Beside a grantflow up there are some to try with: eval "$(grantflow status -o env)"'
+    beside_up = " Beside a grantflow up there are some to try with:" + commands('eval "$(grantflow status -o env)"')
     return fix + beside_up if "GRANTFLOW_CLIENT_ID" in problems else fix
 
 

@@ -1,15 +1,30 @@
 """`grantflow keys ...`: the keys that seal tokens, and how one takes over from another."""
 
+import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from grantflow.cli.flags import Data, File, Json
-from grantflow.cli.output import FAILED, OK, REFUSED, Failure, has_colour, say, write, write_json, write_table
+from grantflow.cli.output import (
+    FAILED,
+    OK,
+    REFUSED,
+    USAGE,
+    Failure,
+    commands,
+    has_colour,
+    say,
+    write,
+    write_json,
+    write_table,
+)
 from grantflow.cli.own import own_vault
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.vault import Resealed, SealedUnder
@@ -26,8 +41,37 @@ _PASSES: Final = 5
 _PATIENCE_SECONDS: Final = 300.0
 
 
-def new() -> None:
-    write(KeyRing.new_key())
+def new(*, out: File = None) -> None:
+    if out is None:
+        write(KeyRing.new_key())
+        return
+    _put_into(out, KeyRing.new_key())
+    say(f"A new key is in {out}, for you alone. Keep it apart from the vault: without it nobody can read the tokens.")
+    say(f"To use it:{commands(_export(out))}")
+
+
+def _put_into(path: Path, key: str) -> None:
+    """A file of its own, made for its owner alone. Raises Failure where it is there already, or cannot be made: what it
+    holds may be the only key to a vault."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(f"{key}\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise Failure(
+            f"{path} is there already, and was left as it is: the key in it may be the only one that opens a vault.",
+            fix=f"If it is your key, use it:{commands(_export(path))}\nIf you need another, name another file.",
+            code=USAGE,
+        ) from error
+    except OSError as error:
+        raise Failure(
+            f"{path} cannot be written: {error.strerror}.", fix="Name another file with --out.", code=USAGE
+        ) from error
+
+
+def _export(path: Path) -> str:
+    return f"export GRANTFLOW_KEY_FILE={shlex.quote(str(path))}"
 
 
 # --- status ----------------------------------------------------------------------------------------------------------

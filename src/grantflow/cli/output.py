@@ -6,6 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TextIO
 
 from grantflow.cli.called import as_called
@@ -81,10 +82,24 @@ def say_failure(failure: Failure) -> None:
 
 
 def wrapped(text: str, *, indent: int, stream: TextIO | None = None) -> str:
-    """Broken at the terminal's width, but never within a word: commands and addresses stay whole."""
-    width = _width(stream or sys.stderr) - indent
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    return ("\n" + " " * indent).join(lines)
+    """Broken at the terminal's width, but never within a word: addresses stay whole."""
+    return ("\n" + " " * indent).join(_broken(text, _width(stream or sys.stderr) - indent))
+
+
+def commands(*lines: str) -> str:
+    """To end a text with, or to stand within it: each on a line of its own, which is never broken, to be pasted."""
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines no wider than that, but for words and `commands` that are."""
+    lines: list[str] = []
+    for is_command, found in groupby(text.split("\n"), key=lambda line: line.startswith("  ")):
+        part = list(found)
+        if not is_command:
+            part = textwrap.wrap(" ".join(part), width, break_long_words=False, break_on_hyphens=False)
+        lines += part
+    return lines
 
 
 #: Columns that a text has at the least, however long the label is: a path may be wider than the terminal.
@@ -104,7 +119,7 @@ def aligned(rows: Iterable[tuple[str, str]], *, width: int | None = None) -> lis
     column = min(column, width - _LEAST_ROOM) if width else column
     lines = []
     for label, text in rows:
-        parts = textwrap.wrap(text, width - column, break_long_words=False, break_on_hyphens=False) if width else [text]
+        parts = _broken(text, width - column) if width else [text]
         beside = f"  {label}".ljust(column) if len(label) + 4 <= column else f"  {label}\n" + " " * column
         lines.append(beside + ("\n" + " " * column).join(parts))
     return lines

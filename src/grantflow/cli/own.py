@@ -7,7 +7,7 @@ from typing import TypeVar
 from urllib.parse import SplitResult
 
 from grantflow.cli.configured import failure_of, read
-from grantflow.cli.output import REFUSED, USAGE, Failure
+from grantflow.cli.output import REFUSED, USAGE, Failure, commands
 from grantflow.cli.server import server_of
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
@@ -150,11 +150,19 @@ def keys_of(settings: IntegrationSettings) -> KeyRing:
         return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
     except SealingError as error:
         what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
-        raise failure_of({_keys_from(settings): f"{what}Make one with: grantflow keys new"}) from error
+        raise failure_of({_keys_from(settings): f"{what}Make one with:{commands('grantflow keys new')}"}) from error
 
 
 def _keys_from(settings: IntegrationSettings) -> str:
     return "GRANTFLOW_KEY_FILE" if settings.key_file else "GRANTFLOW_KEY"
+
+
+#: While one takes over from another, or where the old one was left out.
+_HOW_TO_HAVE_TWO = {
+    "GRANTFLOW_KEY": "GRANTFLOW_KEY has the new one first and the old one after a comma",
+    "GRANTFLOW_KEY_FILE": "the file that GRANTFLOW_KEY_FILE names holds the new one in its first line and the old one "
+    "in the next",
+}
 
 
 def about_of(settings: IntegrationSettings) -> About:
@@ -180,8 +188,8 @@ def _vault(where: Path | Secret, keys: KeyRing, *, keys_from: str) -> SqlVault:
         raise Failure(
             f"The vault {shown(where)} was sealed under key {error.key_id}, and {keys_from} has "
             f"{', '.join(error.known)}.",
-            fix=f"If these are the grants of this integration, put that key back: {keys_from} takes the new one first "
-            f"and the old one after a comma. If they are something else's, name another {kind}: GRANTFLOW_VAULT.",
+            fix=f"If these are the grants of this integration, put that key back: {_HOW_TO_HAVE_TWO[keys_from]}. "
+            f"If they are something else's, name another {kind}: GRANTFLOW_VAULT.",
             code=USAGE,
         ) from error
     except ValueError as error:

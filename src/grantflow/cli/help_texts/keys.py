@@ -1,15 +1,19 @@
 """`keys ...`."""
 
 _NEW = """\
-grantflow keys new
+grantflow keys new [OPTIONS]
 
-Make a new random key for GRANTFLOW_KEY and print it. Keep it in a secret store,
-apart from the vault: whoever has both can read the tokens, and without the key
-nobody can.
+Make a new random key and print it, for GRANTFLOW_KEY, or put it into a file of
+its own, for GRANTFLOW_KEY_FILE. Keep it in a secret store, apart from the
+vault: whoever has both can read the tokens, and without the key nobody can.
 
-Example
-  (umask 077; grantflow keys new > grantflow.key)     once: it opens the vault
-  export GRANTFLOW_KEY_FILE=grantflow.key"""
+Examples
+  grantflow keys new --out grantflow.key             once: it opens the vault
+  export GRANTFLOW_KEY_FILE=grantflow.key
+
+Options
+  --out FILE                   make this file, for its owner alone; one that is
+                               there already is left as it is, and refused"""
 
 _STATUS = """\
 grantflow keys status [OPTIONS]
@@ -30,9 +34,9 @@ grantflow keys rotate [OPTIONS]
 
 Seal every grant in the vault under the primary key, while calls and refreshes
 go on. GRANTFLOW_KEY (or the file that GRANTFLOW_KEY_FILE names) has the new key
-first and the old one after a comma, at every node by now. It is safe to run
-again, after a kill too: what is done is done. At the end it says which key is
-needed no longer.
+first, and the old one after a comma or in the next line, at every node by now.
+It is safe to run again, after a kill too: what is done is done. At the end it
+says which key is needed no longer.
 
 Options
   --env-file FILE              settings that the environment does not have

@@ -14,7 +14,7 @@ follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
 below --public-url.
 
 Examples
-  (umask 077; grantflow keys new > grantflow.key)     once: it opens the vault
+  grantflow keys new --out grantflow.key             once: it opens the vault
   export GRANTFLOW_KEY_FILE=grantflow.key
   grantflow serve --env-file my-integration.env      as the portal gives it
   grantflow serve --tls
