@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
@@ -123,6 +124,17 @@ def test_after_the_release_refusals_count_anew_and_what_was_held_is_asked_for_on
     crowd.clock.advance(seconds=1)
     assert everybody(crowd, PEOPLE[20:25]) == {"ReauthorizationRequired": 5}
     assert everybody(crowd, PEOPLE[25:]) == {"ReauthorizationRequired": 15, "RefusalHeldBack": 20}
+
+
+@BOTH
+@pytest.mark.parametrize("minutes", [-60, 0, 5, 60])
+def test_whatever_the_clock_of_whoever_released_it_the_brake_closes_again_in_time(crowd: World, minutes: float) -> None:
+    refuse_all(crowd)
+    assert everybody(crowd, PEOPLE[:22]) == {"ReauthorizationRequired": 20, "RefusalHeldBack": 2}
+    operator = crowd.integration(_now=lambda: crowd.clock.now() + timedelta(minutes=minutes))
+    operator.release_brake()
+    ends = everybody(crowd, PEOPLE[22:])
+    assert ends == {"ReauthorizationRequired": 20, "RefusalHeldBack": 18}, "from that instant on, and none of before"
 
 
 def test_a_retry_that_is_refused_while_the_brake_is_on_stays_held(crowd: World) -> None:

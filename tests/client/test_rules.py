@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from grantflow.client import rules
-from grantflow.client.grant import Brake, GrantKey, Person, Standing, Status, StoredGrant
+from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
 from grantflow.client.rules import Verdict
 from grantflow.protocol.http import Response
 from grantflow.protocol.scope import Scopes
@@ -201,10 +201,3 @@ def test_a_next_try_that_is_further_off_than_any_wait_is_of_a_clock_that_was_ahe
     retry_at = NOW + timedelta(seconds=ahead)
     assert rules.waits_for_itself(replace(grant().grant, retry_at=retry_at), now=NOW) is waits
     assert rules.waits_for_all(retry_at, now=NOW) is (waits and ahead < 3_600)
-
-
-def test_a_release_by_a_clock_that_was_ahead_lets_no_mass_refusal_be_believed() -> None:
-    earliest = NOW - rules.MASS_REFUSAL_WITHIN
-    assert rules.counted_since(Brake(released_at=NOW + timedelta(days=1)), now=NOW) == earliest
-    assert rules.counted_since(Brake(released_at=NOW), now=NOW) == NOW
-    assert rules.counted_since(Brake(released_at=NOW - timedelta(days=1)), now=NOW) == earliest

@@ -11,6 +11,7 @@ import pytest
 from grantflow.client import rules
 from grantflow.client.events import Event, Kind
 from grantflow.client.grant import GrantKey, StoredGrant
+from grantflow.client.vault import Refusing
 from grantflow.client.vault.records import COLUMNS, write_record
 from grantflow.client.vault.sql_vault import SqlVault, Transaction
 from grantflow.protocol.secret import Secret
@@ -127,8 +128,15 @@ def test_a_lease_is_taken_by_probes_too(
         assert_probes(home, engine, statement, parameters)
 
 
+def refuse(vault: SqlVault) -> None:
+    refused = rules.refused(record_of(vault), reason="r", incident="i", now=NOW)
+    event = Event("e", NOW, Kind.REAUTHORIZATION_REQUIRED, "C1", "g17", "u17", "p17")
+    vault.refuse(Refusing(refused, event, refused, event, event, over=1, holder="me"), now=NOW)
+
+
 JUDGING: dict[str, Callable[[SqlVault], object]] = {
     "served others": lambda vault: vault.served_others(KEY, credentials="old"),
+    "refuse": refuse,
 }
 
 

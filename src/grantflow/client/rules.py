@@ -114,14 +114,6 @@ def is_mass_refusal(refused: int, judged: int) -> bool:
     return refused > _MANY_REFUSED and refused >= _SHARE_REFUSED * judged
 
 
-def counted_since(brake: Brake, *, now: datetime) -> datetime:
-    """From when on refusals count: those that an operator has looked at do not make the brake close again."""
-    earliest = now - MASS_REFUSAL_WITHIN
-    # One that lies far ahead is of a mistaken clock, and would let everything be believed until then.
-    was_released = brake.released_at is not None and brake.released_at <= now + CLOCKS_DIFFER
-    return max(earliest, brake.released_at) if was_released and brake.released_at else earliest
-
-
 def back_off(failures: int, *, retry_after: float | None = None, longest: float = _LONGEST_FOR_ONE) -> float:
     """Seconds to wait after so many failures in a row: 1, 2, 4, ... 60, or what the server asked for, up to an hour."""
     own = min(2.0 ** min(failures - 1, 10), _LONGEST_BACK_OFF)

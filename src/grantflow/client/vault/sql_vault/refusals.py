@@ -30,14 +30,16 @@ _SET_BRAKE: Final = (
     "VALUES (:integration, :on_since, :released_at, :reason) ON CONFLICT (integration) DO UPDATE SET "
     "on_since = excluded.on_since, released_at = excluded.released_at, reason = excluded.reason"
 )
+# The kind stands here in so many letters: it is that of an index.
+_LAST_RELEASE: Final = (
+    "SELECT MAX(number) AS number FROM events WHERE integration = :integration AND kind = 'brake_released'"
+)
+# What an operator has looked at does not count: by number and not by time, since whoever released may have another
+# clock. With the sign no database looks for it by number, which would be all that has ever happened.
+_COUNTED: Final = "integration = :integration AND kind = :kind AND at > :since AND +number > :released"
 # A grant without a refresh token cannot be refused one: then there is no fingerprint.
-_REFUSED: Final = (
-    "SELECT COUNT(DISTINCT person_id) AS number FROM events "
-    "WHERE integration = :integration AND kind = :kind AND at > :since AND token IS NOT NULL"
-)
-_RENEWED: Final = (
-    "SELECT COUNT(*) AS number FROM events WHERE integration = :integration AND kind = :kind AND at > :since"
-)
+_REFUSED: Final = f"SELECT COUNT(DISTINCT person_id) AS number FROM events WHERE {_COUNTED} AND token IS NOT NULL"
+_RENEWED: Final = f"SELECT COUNT(*) AS number FROM events WHERE {_COUNTED}"
 # By number and not by time: processes' clocks differ. Renewals alone have credentials, and all of this is in the index.
 _SERVED_OTHERS: Final = (
     "SELECT 1 FROM events WHERE integration = :integration AND credentials = :credentials "
@@ -136,10 +138,11 @@ def _written(integration: str, brake: Brake) -> Parameters:
 def _braked(transaction: Transaction, brake: Brake, *, integration: str, now: datetime) -> Brake:
     if brake.on_since is not None:
         return brake
-    since = to_seconds(rules.counted_since(brake, now=now))
+    since = to_seconds(now - rules.MASS_REFUSAL_WITHIN)
+    released = transaction.execute(_LAST_RELEASE, {"integration": integration}).fetchone()["number"] or 0
 
     def count(statement: str, kind: Kind) -> int:
-        values = {"integration": integration, "kind": kind.value, "since": since}
+        values = {"integration": integration, "kind": kind.value, "since": since, "released": released}
         return int(transaction.execute(statement, values).fetchone()["number"])
 
     refused = sum(count(_REFUSED, kind) for kind in REFUSALS)
