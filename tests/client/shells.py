@@ -1,6 +1,7 @@
 """Both kinds of integration by one set of names, so that a test shows its promise in either."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -169,6 +170,13 @@ class Kinds:
             return Blocking(self.world.integration(**options))
         self._made.append(self.world.async_integration(**options))
         return Awaiting(self._made[-1], self._runner)
+
+    def rest(self, seconds: float) -> None:
+        """Nobody calls meanwhile; the event loop, where there is one, goes on."""
+        if self._awaits:
+            self._runner.run(asyncio.sleep(seconds))
+        else:
+            time.sleep(seconds)
 
     def close(self) -> None:
         for integration in self._made:

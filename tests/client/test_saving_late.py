@@ -1,6 +1,9 @@
 """Tokens that came while the vault did not work: kept by this process until they are saved, or ended."""
 
-from collections.abc import Iterator
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -8,18 +11,24 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from grantflow import Event, Kind, ReauthorizationRequired, Status, VaultUnavailable
-from grantflow.client.flows import parts, settling
+from grantflow import AsyncIntegration, Event, Kind, ReauthorizationRequired, Status, VaultUnavailable
+from grantflow.client.flows import parts, saving_late, settling
 from grantflow.client.flows.parts import UnsavedTokens
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
-from tests.client.shells import Either, Kinds, granted
+from tests.client.shells import Blocking, Either, Kinds, granted, jar
 from tests.client.vault_records import stored
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "_PAUSES_BETWEEN_TRIES", ())
+    monkeypatch.setattr(saving_late, "_TRY_AGAIN_AFTER", 60.0)
+
+
+@pytest.fixture
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving_late, "_TRY_AGAIN_AFTER", 0.05)
 
 
 @contextmanager
@@ -121,3 +130,163 @@ def test_what_waits_to_be_saved_is_bounded_and_the_oldest_gives_way(monkeypatch:
     assert len(unsaved) == 2, "it is not the same one"
     unsaved.drop(second)
     assert unsaved.waiting() == [third.grant.key]
+
+
+# --- while nobody calls ----------------------------------------------------------------------------------------------
+
+
+def threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "grantflow-meanwhile"]
+
+
+def rest_until(either: Kinds, came: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not came():
+        assert time.monotonic() < end
+        either.rest(0.05)
+
+
+@pytest.mark.usefixtures("_often")
+def test_tokens_are_saved_as_soon_as_the_vault_works_though_nobody_calls(world: World, either: Kinds) -> None:
+    """Else another process would send the old token when the lease has ended, and a strict server end the grant."""
+    told: list[Event] = []
+    integration, other = either(on_event=told.append), world.integration(deadline=0.5, _lease_margin=0.5)
+    granted(integration, world)
+    granted(integration, world, person="grace")
+    world.platform.revokes_families = True
+    with nothing_can_be_saved():
+        leave_unsaved(world, integration)
+        leave_unsaved(world, integration, person="id-grace")
+        either.rest(0.3)
+        assert waiting(integration) == 2
+        assert len(threads()) <= 1, "one for all"
+    rest_until(either, lambda: waiting(integration) == 0 and len(told) == 4)
+    assert [event.kind for event in told[2:]] == [Kind.REFRESHED] * 2
+    rest_until(either, lambda: not threads())
+    for person in ("ada", "grace"):
+        assert world.stored_tokens(other, f"id-{person}")[1] == world.platform.line(person).refresh
+        assert other.client_for(f"id-{person}").get("people/me").status_code == 200
+    # And once more: what has ended begins again.
+    leave_unsaved(world, integration)
+    rest_until(either, lambda: waiting(integration) == 0)
+    assert world.stored_tokens(other)[1] == world.platform.line().refresh
+
+
+@pytest.mark.usefixtures("_often")
+def test_tokens_are_ended_though_nobody_calls_where_another_process_has_disconnected(
+    world: World, either: Kinds
+) -> None:
+    integration = either(revocation_url=f"{world.api_url}/revoke")
+    granted(integration, world)
+    leave_unsaved(world, integration)
+    world.integration().revoke("id-ada")
+    rest_until(either, lambda: waiting(integration) == 0)
+    assert ended(world) == [world.platform.line().refresh]
+
+
+@pytest.mark.usefixtures("_often")
+def test_a_failure_that_nobody_foresaw_does_not_stop_the_trying(
+    world: World, either: Kinds, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = either()
+    granted(integration, world)
+
+    def find(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    leave_unsaved(world, integration)
+    with monkeypatch.context() as patched:
+        patched.setattr(SqlVault, "find", find)
+        rest_until(either, lambda: "failed and is tried again: ZeroDivisionError" in caplog.text)
+    rest_until(either, lambda: waiting(integration) == 0)
+
+
+def test_closing_saves_what_waits_and_ends_the_trying(world: World, either: Kinds) -> None:
+    integration = either()
+    granted(integration, world)
+    leave_unsaved(world, integration)
+    begun = time.monotonic()
+    close(either, integration)
+    assert time.monotonic() - begun < 5
+    assert not threads()
+    assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh
+
+
+def test_closing_with_the_vault_away_says_what_is_lost_and_does_not_hang(
+    world: World, either: Kinds, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = either()
+    granted(integration, world)
+    leave_unsaved(world, integration)
+    with nothing_can_be_saved():
+        close(either, integration)
+    assert "the new tokens of 1 grants could not be saved: they are lost with this process" in caplog.text
+    assert not threads()
+    assert integration.get("people/me").status_code == 200, "it opens again when it is used again"
+
+
+@pytest.mark.usefixtures("_often")
+def test_who_is_told_of_tokens_saved_late_may_close_the_integration(world: World) -> None:
+    closed = threading.Event()
+
+    def on_event(event: Event) -> None:
+        if event.kind is Kind.REFRESHED:
+            integration.close()
+            closed.set()
+
+    integration = world.integration(on_event=on_event)
+    world.grant(integration)
+    leave_unsaved(world, Blocking(integration))
+    assert closed.wait(4)
+
+
+@pytest.mark.usefixtures("_often")
+def test_on_an_event_loop_who_is_told_of_tokens_saved_late_may_close_the_integration(world: World) -> None:
+    async def story() -> None:
+        closed = asyncio.Event()
+
+        async def on_event(event: Event) -> None:
+            if event.kind is Kind.REFRESHED:
+                await integration.close()
+                closed.set()
+
+        integration = world.async_integration(on_event=on_event)
+        await hold_unsaved(world, integration)
+        async with asyncio.timeout(4):
+            await closed.wait()
+
+    asyncio.run(story())
+
+
+@pytest.mark.usefixtures("_often")
+def test_an_event_loop_that_ends_meanwhile_leaves_them_to_the_next_one(world: World) -> None:
+    integration = world.async_integration()
+
+    async def next_one() -> None:
+        with pytest.raises(ReauthorizationRequired):
+            await integration.client_for("id-nobody").get("people/me")  # whatever is asked, it begins anew
+        async with asyncio.timeout(4):
+            while len(integration._parts.unsaved):  # noqa: ASYNC110  nobody is told here
+                await asyncio.sleep(0.05)
+        await integration.close()
+
+    asyncio.run(hold_unsaved(world, integration))
+    assert len(integration._parts.unsaved) == 1
+    asyncio.run(next_one())
+    assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh
+
+
+async def hold_unsaved(world: World, integration: AsyncIntegration) -> None:
+    begun = await integration.authorization_request()
+    await integration.complete_authorization(world.platform.accept(begun.url), jar(begun))
+    world.platform.rotates = True
+    world.platform.expire_access_tokens()
+    with nothing_can_be_saved(), pytest.raises(VaultUnavailable):
+        await integration.refresh("id-ada")
+
+
+def close(either: Kinds, integration: Either) -> None:
+    if isinstance(integration.integration, AsyncIntegration):
+        either.close()
+    else:
+        integration.integration.close()

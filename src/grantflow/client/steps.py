@@ -101,7 +101,18 @@ class Alone:
     flow: Callable[[], "Flow[Any]"] = field(repr=False)
 
 
-Step: TypeAlias = Now | Moment | Load | Save | Send | Call | Identify | Tell | Afterwards | Pause | Alone
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """Perform `flow` beside all callers, every so many seconds as long as it is wanted and the integration is not
+    closed. Where one with the same key goes on already, that is the one; nobody waits for it."""
+
+    key: Hashable
+    flow: Callable[[], "Flow[None]"] = field(repr=False)
+    wanted: Callable[[], bool] = field(repr=False)
+    seconds: float
+
+
+Step: TypeAlias = Now | Moment | Load | Save | Send | Call | Identify | Tell | Afterwards | Pause | Alone | Meanwhile
 Flow: TypeAlias = Generator[Step, Any, T]
 
 
@@ -156,3 +167,9 @@ def pause(seconds: float) -> Flow[None]:
 
 def alone(key: Hashable, flow: Callable[[], Flow[T]]) -> Flow[T]:
     return cast(T, (yield Alone(key, flow)))
+
+
+def meanwhile(
+    key: Hashable, flow: Callable[[], Flow[None]], *, wanted: Callable[[], bool], seconds: float
+) -> Flow[None]:
+    yield Meanwhile(key, flow, wanted, seconds)

@@ -14,7 +14,7 @@ from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refus
 from grantflow.client.flows.ending import end_if_revoked
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
-from grantflow.client.flows.saving_late import renewal, save_what_is_left
+from grantflow.client.flows.saving_late import keep_unsaved, renewal, save_what_is_left
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import StoredGrant
 from grantflow.client.rules import Verdict
@@ -237,7 +237,7 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
     try:
         saved = yield from _insist(parts, renewed, over=over, event=event, holder=holder)
     except BaseException:
-        parts.unsaved.keep(renewed)
+        yield from keep_unsaved(parts, renewed)
         raise
     yield from save_what_is_left(parts)
     return saved

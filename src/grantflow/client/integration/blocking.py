@@ -15,7 +15,7 @@ from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.keeping_alive import keep_alive
 from grantflow.client.flows.revoking import revoke
-from grantflow.client.flows.saving_late import save_what_is_left
+from grantflow.client.flows.saving_late import save_before_closing
 from grantflow.client.flows.starting import BegunAuthorization, start
 from grantflow.client.grant import (
     AccessToken,
@@ -337,7 +337,7 @@ class Integration(Made):
         return self._shell.perform(self._is_first(form, seconds))
 
     def close(self) -> None:
-        self._shell.perform(save_what_is_left(self._parts))
+        self._shell.perform(save_before_closing(self._parts))
         self._shell.close()
         self._parts.vault.close()
 

@@ -7,6 +7,7 @@ reading what lies behind a network, goes to a thread.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -18,7 +19,7 @@ from grantflow.client.events import Event
 from grantflow.client.grant import Person
 from grantflow.client.shells.kept import AsyncKeptTransport
 from grantflow.client.shells.running import Run
-from grantflow.client.shells.watching import not_taken
+from grantflow.client.shells.watching import not_done, not_taken
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
     NO_USABLE_ANSWER,
@@ -31,7 +32,21 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Afterwards, Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import (
+    Afterwards,
+    Alone,
+    Call,
+    Flow,
+    Identify,
+    Load,
+    Meanwhile,
+    Moment,
+    Now,
+    Pause,
+    Save,
+    Send,
+    Tell,
+)
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -64,6 +79,7 @@ class _Here:
     )
     flights: dict[Hashable, _Flight] = field(default_factory=dict)
     tellings: set["asyncio.Task[Any]"] = field(default_factory=set)
+    meanwhile: dict[Hashable, "asyncio.Task[None]"] = field(default_factory=dict)
 
 
 class AsyncShell:
@@ -131,6 +147,7 @@ class AsyncShell:
             await asyncio.wait(under_way)
 
     async def close(self) -> None:
+        await self._end_meanwhile()
         await self.landed()
         made = self._made.pop(asyncio.get_running_loop(), None)
         if made is None:
@@ -156,13 +173,12 @@ class AsyncShell:
                 return await self._alone(step, later)
             case Afterwards(flow):
                 return await self._wait_for(self._afterwards([flow])) if later is None else later.append(flow)
+            case Meanwhile():
+                return self._meanwhile(step)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Identify(access_token):
-                try:
-                    return await self._identify(access_token)
-                except NO_USABLE_ANSWER as error:
-                    raise silence(error) from error
+                return await self._find_out(access_token)
             case Tell(event):
                 return await self._tell(event)
             case _:
@@ -188,6 +204,12 @@ class AsyncShell:
         except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
+
+    async def _find_out(self, access_token: Secret) -> Person:
+        try:
+            return await self._identify(access_token)
+        except NO_USABLE_ANSWER as error:
+            raise silence(error) from error
 
     async def _tell(self, event: Event) -> bool:
         assert self._on_event is not None
@@ -231,6 +253,39 @@ class AsyncShell:
 
         flight.task.add_done_callback(land)
         return flight
+
+    def _meanwhile(self, step: Meanwhile) -> None:
+        """On this event loop, with which it ends; then whoever comes next, on another, begins it anew."""
+        tasks, current = self._here().meanwhile, asyncio.current_task()
+        going_on = step.key in tasks and not tasks[step.key].done()
+        if going_on or (current is not None and current.cancelling()):  # that may be an event loop that ends
+            return
+
+        def forget(done: "asyncio.Task[None]") -> None:
+            if tasks.get(step.key) is done:
+                del tasks[step.key]
+
+        # It has nothing to do with the caller who happened to be there, nor with what is traced for them.
+        task = tasks[step.key] = asyncio.create_task(self._repeat(step), context=Context())
+        task.add_done_callback(forget)
+
+    async def _repeat(self, step: Meanwhile) -> None:
+        while step.wanted():
+            await asyncio.sleep(step.seconds)
+            try:
+                await self.perform(step.flow())
+            except Exception as error:
+                not_done(step.key, error)
+
+    async def _end_meanwhile(self) -> None:
+        made = self._made.get(asyncio.get_running_loop())
+        if made is None or not made.meanwhile:
+            return
+        tasks = set(made.meanwhile.values())
+        for task in tasks:
+            task.cancel()
+        if asyncio.current_task() not in made.tellings:  # whoever watches may close, and it may wait for them
+            await asyncio.wait(tasks)
 
     def _afterwards(self, flows: _Later) -> "asyncio.Task[None]":
         """In a task of its own, so that whoever watches may use the integration, and no caller's end is theirs."""

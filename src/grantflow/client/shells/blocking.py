@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx2
 
@@ -17,7 +17,7 @@ from grantflow.client.grant import Person
 from grantflow.client.shells.kept import KeptTransport
 from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.running import Run
-from grantflow.client.shells.watching import not_taken
+from grantflow.client.shells.watching import not_done, not_taken
 from grantflow.client.shells.wire import (
     NO_USABLE_ANSWER,
     Addresses,
@@ -29,7 +29,21 @@ from grantflow.client.shells.wire import (
     silence,
     too_late,
 )
-from grantflow.client.steps import Afterwards, Alone, Call, Flow, Identify, Load, Moment, Now, Pause, Save, Send, Tell
+from grantflow.client.steps import (
+    Afterwards,
+    Alone,
+    Call,
+    Flow,
+    Identify,
+    Load,
+    Meanwhile,
+    Moment,
+    Now,
+    Pause,
+    Save,
+    Send,
+    Tell,
+)
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.secret import Secret
 
@@ -37,6 +51,10 @@ T = TypeVar("T")
 
 #: What is to be done once a flight has landed.
 _Later: TypeAlias = list[Callable[[], Flow[None]]]
+
+
+#: The most that closing waits for what is done meanwhile, in seconds: it may be at a slow watcher's.
+_END_OF_MEANWHILE: Final = 5.0
 
 
 class _LeaderGaveUp(Exception):
@@ -52,6 +70,8 @@ class _Here:
     process: int = field(default_factory=os.getpid)
     flights: dict[Hashable, "Future[Any]"] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    meanwhile: dict[Hashable, threading.Thread] = field(default_factory=dict)
+    closed: threading.Event = field(default_factory=threading.Event)
 
 
 class Shell:
@@ -114,6 +134,7 @@ class Shell:
     def close(self) -> None:
         made, self._made = self._made, None
         if made is not None and made.process == os.getpid():
+            _end_meanwhile(made)
             made.api.close()
             made.tokens.close()
 
@@ -133,13 +154,12 @@ class Shell:
                 return self._alone(step, later)
             case Afterwards(flow):
                 return self._afterwards([flow]) if later is None else later.append(flow)
+            case Meanwhile():
+                return self._meanwhile(step)
             case Pause(seconds):
                 return time.sleep(seconds)
             case Identify(access_token):
-                try:
-                    return self._identify(access_token)
-                except NO_USABLE_ANSWER as error:
-                    raise silence(error) from error
+                return self._find_out(access_token)
             case Tell(event):
                 return self._tell(event)
             case _:
@@ -161,6 +181,12 @@ class Shell:
         except NO_USABLE_ANSWER as error:
             raise silence(error) from error
         return incoming(response, body)
+
+    def _find_out(self, access_token: Secret) -> Person:
+        try:
+            return self._identify(access_token)
+        except NO_USABLE_ANSWER as error:
+            raise silence(error) from error
 
     def _tell(self, event: Event) -> bool:
         assert self._on_event is not None
@@ -184,6 +210,31 @@ class Shell:
                 self.perform(queue.popleft()())
         finally:
             self._telling.queue = None
+
+    def _meanwhile(self, step: Meanwhile) -> None:
+        here = self._here()
+        with here.lock:
+            if step.key in here.meanwhile:
+                return
+            # One that a program does not wait for when it ends.
+            thread = threading.Thread(target=self._repeat, args=(here, step), name="grantflow-meanwhile", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # there are too many, or the program ends: whoever comes next may try
+                not_done(step.key, error)
+            else:
+                here.meanwhile[step.key] = thread
+
+    def _repeat(self, here: _Here, step: Meanwhile) -> None:
+        while not here.closed.wait(step.seconds):
+            try:
+                self.perform(step.flow())
+            except BaseException as error:  # in a thread of our own, so nothing else is stopped by it
+                not_done(step.key, error)
+            with here.lock:  # whoever wants it from now on finds it gone
+                if not step.wanted():
+                    del here.meanwhile[step.key]
+                    return
 
     def _alone(self, step: Alone, later: _Later | None) -> Any:
         here = self._here()
@@ -240,3 +291,12 @@ class Shell:
             KeptTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )
+
+
+def _end_meanwhile(here: _Here) -> None:
+    here.closed.set()
+    with here.lock:
+        threads = list(here.meanwhile.values())
+    for thread in threads:
+        if thread is not threading.current_thread():  # whoever watches may close the integration
+            thread.join(_END_OF_MEANWHILE)

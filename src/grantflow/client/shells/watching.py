@@ -1,4 +1,5 @@
-"""What becomes of an error of whoever watches: it is theirs, and stops no refresh."""
+"""What becomes of an error that has no caller: one of whoever watches is theirs and stops no refresh, and what is done
+meanwhile is tried again."""
 
 import logging
 
@@ -16,3 +17,7 @@ def not_taken(event: Event, error: BaseException) -> None:
         error,
         exc_info=error,
     )
+
+
+def not_done(key: object, error: BaseException) -> None:
+    _logger.error("%s: this failed and is tried again: %s: %s", key, type(error).__name__, error, exc_info=error)
