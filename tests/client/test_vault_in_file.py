@@ -335,3 +335,13 @@ def test_a_lease_ends_in_its_time_for_a_process_whose_clock_is_wrong(vault: Sqli
     time.sleep(0.1)
     assert vault.lease_left("g-ada", holder="one") == 0
     assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is not None
+
+
+def test_closing_waits_for_the_thread_that_writes(vault: SqliteVault) -> None:
+    """SQLite frees what is closed, whoever is using it: that ends the process, with no exception."""
+    with ThreadPoolExecutor() as pool:
+        with vault._writing() as connection:
+            closed = pool.submit(vault.close)
+            time.sleep(0.2)
+            assert connection.execute("SELECT 1").fetchone()[0] == 1
+        closed.result(timeout=5)

@@ -84,9 +84,15 @@ class SqliteVault(SqlVault):
     def close(self) -> None:
         """Close the file; a closed vault opens it again when it is used again."""
         open_here, self._connections = self._connections, None
-        if open_here is not None and open_here.process == os.getpid():
-            open_here.reader.close()
-            open_here.writer.close()
+        if open_here is None or open_here.process != os.getpid():
+            return
+        for connection, lock in ((open_here.reader, open_here.reading), (open_here.writer, open_here.writing)):
+            # What another thread is using, SQLite would free under its hands, and the process would crash.
+            if lock.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
+                try:
+                    connection.close()
+                finally:
+                    lock.release()
 
     # --- connections --------------------------------------------------------------------------------------------
 
