@@ -18,7 +18,7 @@ from grantflow.data_directory import DataDirectory
 from grantflow.protocol.timestamp import write_timestamp
 from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
-from tests.client.foreign import Answer, Platform, foreign_platform
+from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Line, Platform, foreign_platform
 
 PLACE = "/.well-known/oauth-authorization-server/v1"
 KEY = KeyRing.new_key()
@@ -157,3 +157,38 @@ def test_no_parameter_can_be_set_that_each_request_has_of_its_own(server: Server
     with pytest.raises(Failure, match="A setting is missing or wrong") as refused:
         server.integration(GRANTFLOW_AUTHORIZATION_PARAMETERS="prompt")
     assert "like prompt=consent" in dict(refused.value.details)["GRANTFLOW_AUTHORIZATION_PARAMETERS"]
+
+
+def test_where_no_userinfo_tells_who_grants_commands_go_on_with_the_grants_of_a_program_and_import_needs_a_person(
+    server: Server, grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The program finds that out with `identify`; only where a code is exchanged, or a person named, is it needed."""
+    server.say(userinfo_endpoint=None)
+    line = Line("ada", {"access-of-ada"}, "refresh-of-ada")
+    server.platform.lines.append(line)
+    settings = {
+        "GRANTFLOW_CLIENT_ID": CLIENT_ID,
+        "GRANTFLOW_CLIENT_SECRET": CLIENT_SECRET,
+        "GRANTFLOW_CLIENT_AUTHENTICATION": "body",
+        "GRANTFLOW_SCOPES": "profile",
+        "GRANTFLOW_KEY": KEY,
+        "GRANTFLOW_ISSUER": server.issuer,
+        "GRANTFLOW_DATA": str(server.data),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text('[{"refresh_token": "refresh-of-ada", "person_id": "ada", "expires_in": 600}]')
+    tokens.chmod(0o600)
+    assert grantflow("grants", "import", str(tokens)).code == 0
+    for command in ("grants list", "grants explain ada", "grants expiring", "grants keep-alive", "token ada"):
+        told = grantflow(*command.split())
+        assert told.code == 0, (command, told.err)
+    tokens.write_text('[{"refresh_token": "refresh-of-ada-2", "access_token": "access-of-ada"}]')
+    told = grantflow("grants", "import", str(tokens))
+    assert told.code == 1
+    assert "names no userinfo_endpoint" in " ".join(told.err.split())
+    assert 'Add "person_id" to it' in " ".join(told.err.split())
+    told = grantflow("login")
+    assert told.code == 2
+    assert "names no userinfo_endpoint" in " ".join(told.err.split())

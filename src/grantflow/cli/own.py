@@ -1,15 +1,16 @@
 """One's own integration, made from the same settings wherever a command works on it: serve, login, token, ..."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 from urllib.parse import SplitResult
 
 from grantflow.cli.configured import failure_of, read
 from grantflow.cli.output import REFUSED, USAGE, Failure, commands
 from grantflow.cli.server import server_of
-from grantflow.client.errors import VaultUnavailable
+from grantflow.client.discovery import check_identity
+from grantflow.client.errors import UnknownPerson, VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
 from grantflow.client.pages.about import About, platform_name
 from grantflow.client.shells.clients import NoAnswer
@@ -17,6 +18,7 @@ from grantflow.client.vault.opening import open_vault, shown
 from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
+from grantflow.protocol.metadata import ServerMetadata
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
 from grantflow.settings import IntegrationSettings
@@ -39,7 +41,8 @@ def own_integration(
     if not create:
         _look_for_vault(settings, directory)
     directory.create()
-    with make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory) as integration:
+    redirect_uri = redirect_uri_of(settings)
+    with make(Integration, settings, redirect_uri=redirect_uri, directory=directory, redeems=False) as integration:
         try:
             yield integration
         except NoAnswer as error:
@@ -53,8 +56,9 @@ def make(
     redirect_uri: str,
     directory: DataDirectory,
     grant_url: str | None = None,
+    redeems: bool = True,
 ) -> I:
-    """Raises Failure as `own_integration`."""
+    """One that ``redeems`` codes must be able to find out who granted. Raises Failure as `own_integration`."""
     server = server_of(settings, directory)
     try:
         return kind(
@@ -72,9 +76,26 @@ def make(
             revocation_url=settings.revocation_url,
             issuer=None if server else settings.issuer,
             grant_url=grant_url,
+            identify=None if redeems or server is None else identify_at(server, settings.scopes.split()),
         )
     except (SealingError, ValueError, InvalidScope) as error:
         raise Failure(str(error), code=USAGE) from error
+
+
+def identify_at(server: ServerMetadata, scopes: Sequence[str]) -> Callable[[object], NoReturn] | None:
+    """Where nothing there tells who granted, that is an error where it is asked, and of no concern elsewhere: the grants
+    are a program's, which has a way of its own (`identify=`)."""
+    try:
+        check_identity(server, scopes)
+    except ValueError as error:
+        why = str(error)
+    else:
+        return None
+
+    def nobody_tells(_client: object) -> NoReturn:
+        raise UnknownPerson(why)
+
+    return nobody_tells
 
 
 def redirect_uri_of(settings: IntegrationSettings) -> str:
