@@ -187,6 +187,14 @@ def test_s30_an_issuer_is_kept_to_the_letter_since_it_is_compared(monkeypatch: p
     assert integration(monkeypatch, GRANTFLOW_ISSUER="https://id.example/").issuer == "https://id.example/"
 
 
+def test_an_issuer_that_is_none_is_told_alone_and_not_as_the_address_of_the_api_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        integration(monkeypatch, GRANTFLOW_ISSUER="foo")
+    assert list(refused.value.problems) == ["GRANTFLOW_ISSUER"]
+
+
 def test_s89_trusted_proxies_are_a_list_in_flags_environment_and_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

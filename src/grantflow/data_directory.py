@@ -47,7 +47,12 @@ class DataDirectory:
         for variable in VARIABLES:
             if environ.get(variable):
                 return cls(Path(environ[variable]).expanduser().absolute())
-        home = environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+        return cls.default(environ)
+
+    @classmethod
+    def default(cls, environ: Mapping[str, str] | None = None) -> "DataDirectory":
+        """The one of those who name none."""
+        home = (os.environ if environ is None else environ).get("XDG_DATA_HOME") or Path.home() / ".local/share"
         return cls(Path(home) / "grantflow")
 
     def create(self) -> None:

@@ -278,7 +278,18 @@ class IntegrationSettings(_Settings):
     @model_validator(mode="before")
     @classmethod
     def look_for_the_api_at_the_issuer(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {"api_url": values["issuer"], **values} if values.get("issuer") else values
+        issuer = values.get("issuer")
+        if not issuer or not _is_address(str(issuer)):  # a wrong one is told of by its own name, and once
+            return values
+        return {"api_url": issuer, **values}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        read_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 _SECRETS = ("client_secret", "client_secret_file", "other_client_secret", "other_client_secret_file")

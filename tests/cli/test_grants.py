@@ -76,6 +76,14 @@ def test_grants_are_listed_with_who_whether_they_work_and_when_they_end(grantflo
     assert [each["owner"] for each in grantflow("grants", "list", "--owner", "user-17", "--json").json] == ["user-17"]
 
 
+def test_whoami_names_a_grant_without_an_address_as_the_list_of_grants_does(grantflow: CommandLine, here: Own) -> None:
+    here.line("ada")
+    with here.integration() as integration:
+        integration.adopt("refresh-of-ada", person="id-ada")
+    first = [grantflow(*command).out.partition("\t")[0] for command in (("grants", "list"), ("whoami",))]
+    assert first == ["id-ada", "id-ada"]
+
+
 def test_where_there_is_nothing_to_list_that_is_said(grantflow: CommandLine, here: Own) -> None:
     with here.integration():
         pass  # nobody has granted

@@ -193,6 +193,7 @@ def test_s102_a_token_goes_nowhere_but_to_the_api(own: Own) -> None:
         (("GET", "rooms", "-H", "nonsense"), "--header is not understood. Write it like 'Accept: text/csv'."),
         (("GET", "rooms", "-H", "Authorization: Bearer x"), "The token is sent by itself."),
         (("G T", "rooms"), "G T is no method, such as GET or POST."),
+        (("foo", "rooms"), "FOO is no method, such as GET or POST."),
         (("GET", "people/me", "--paginate", "--person", "ada@example.com"), "does not answer in pages of items."),
     ],
 )

@@ -196,6 +196,7 @@ def test_the_environment_that_status_shows_is_all_that_ones_own_pages_need(
             person.sign_in()
             assert "My first integration" in person.page.words
             assert "You are connected" in person.press("Accept").words
+    assert taken_over["GRANTFLOW_DATA"] == str(folder), "nothing of it is written where another sandbox keeps its own"
     assert Path(taken_over["GRANTFLOW_VAULT"]).parent == folder
     assert Path(taken_over["GRANTFLOW_VAULT"]).exists()
     another = taken_over | {"GRANTFLOW_CLIENT_ID": "C1", "GRANTFLOW_KEY": KeyRing.new_key(), "GRANTFLOW_VAULT": ""}

@@ -109,6 +109,7 @@ def test_w22_the_env_file_of_the_portal_reads_back_as_the_settings_of_its_integr
     assert (settings.name, settings.client_id, settings.client_secret.get_secret_value()) == (name, "C1", "s3cret")
     assert (settings.redirect_uri, settings.scopes, settings.api_url) == (uri, str(scopes), api_url)
     assert (settings.authorization_endpoint, settings.port) == (elsewhere, 8000)
+    assert (settings.issuer, settings.revocation_url) == ("https://as.example/v1", "https://as.example/v1/revoke")
 
 
 TOML = st.dictionaries(

@@ -32,7 +32,8 @@ from grantflow.client.shells.clients import GrantClient
 
 #: Their fields are sent in the query: a body has no meaning there (RFC 9110 section 9.3).
 _WITHOUT_BODY = ("GET", "HEAD", "DELETE")
-_METHOD = re.compile(r"[A-Z]+")
+#: Those of RFC 9110 section 9 that ask an API for something, and PATCH (RFC 5789): another word is a slip.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FIELD = re.compile(r"(?P<name>[^:=]+)(?P<kind>:?=)(?P<value>.*)", re.DOTALL)
 _NAME = re.compile(r'^( *)("(?:[^"\\]|\\.)*")(: )', re.MULTILINE)
 
@@ -52,8 +53,10 @@ def api(
     data: Data = None,
 ) -> int:
     method = method.upper()
-    if not _METHOD.fullmatch(method):
-        raise Failure(f"{method} is no method, such as GET or POST.", code=USAGE)
+    if method not in _METHODS:
+        raise Failure(
+            f"{method} is no method, such as GET or POST.", fix=f"Say one of {', '.join(_METHODS)}.", code=USAGE
+        )
     if paginate and method != "GET":
         raise Failure("--paginate goes on from one GET to the next.", fix="Leave it out.", code=USAGE)
     sent = _what_to_send(method, fields=_read_fields(field), body=body, headers=_read_headers(header))

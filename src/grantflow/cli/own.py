@@ -83,8 +83,8 @@ def make(
 
 
 def identify_at(server: ServerMetadata, scopes: Sequence[str]) -> Callable[[object], NoReturn] | None:
-    """Where nothing there tells who granted, that is an error where it is asked, and of no concern elsewhere: the grants
-    are a program's, which has a way of its own (`identify=`)."""
+    """Where nothing there tells who granted, that is an error where it is asked, and of no concern elsewhere: the
+    grants are a program's, which has a way of its own (`identify=`)."""
     try:
         check_identity(server, scopes)
     except ValueError as error:

@@ -204,4 +204,5 @@ def environment_of(sandbox: Sandbox, settings: Settings, directory: DataDirector
         "GRANTFLOW_SCOPES": OWN_SCOPES,
         "GRANTFLOW_KEY": own.vault_key.reveal(),
         "GRANTFLOW_VAULT": str(directory.vault_of(own.registration.client_id)),
+        **({} if directory == DataDirectory.default() else {"GRANTFLOW_DATA": str(directory.path)}),
     }

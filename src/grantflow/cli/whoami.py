@@ -6,7 +6,7 @@ from typing import Any
 from grantflow.cli.api import code_of
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.granted import grant_called
-from grantflow.cli.grants import WORDS
+from grantflow.cli.grants import WORDS, who
 from grantflow.cli.log import told_by_the_command
 from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, Failure, say, write_json, write_table
 from grantflow.cli.own import own_integration
@@ -37,7 +37,7 @@ def whoami(person: str | None = None, /, *, env_file: File = None, data: Data = 
     if json:
         write_json([_as_json(each) for each in seen])
     else:
-        rows = [(each.grant.email or "", each.grant.called, WORDS[each.grant.status], each.says) for each in seen]
+        rows = [(who(each.grant), each.grant.called, WORDS[each.grant.status], each.says) for each in seen]
         write_table(("EMAIL", "NAME", "STATUS", "THE API SAYS"), rows)
     if len(grants) > _ASKED:
         say("... and more, of whom the API was not asked. Name one: grantflow whoami PERSON")

@@ -65,6 +65,8 @@ def environment_file(
     variables = {
         "GRANTFLOW_API_URL": api_url,
         **{f"GRANTFLOW_{name.upper()}": address for name, address in elsewhere.items()},
+        "GRANTFLOW_REVOCATION_URL": urljoin(authorization_endpoint, "revoke"),
+        "GRANTFLOW_ISSUER": authorization_endpoint.removesuffix("/authorize"),
         "GRANTFLOW_PLATFORM": platform,
         "GRANTFLOW_CONNECTED_APPS_URL": connected_apps_url or None,
         "GRANTFLOW_NAME": registration.name,
