@@ -2,16 +2,21 @@
 
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
 
 from grantflow.cli.login import has_display
-from tests.cli.own import Own, registered
+from tests.cli.own import PATIENCE, Own, registered
+from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Platform, foreign_platform
 from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, up
@@ -205,6 +210,90 @@ def test_nobody_is_waited_for_longer_than_asked(own: Own) -> None:
     assert time.monotonic() - began < 10
     assert ended.returncode == 4
     assert "Nobody answered within 1 second; nothing was granted." in ended.stderr
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A platform whose exchange of a code takes as long as it is told."""
+
+    platform: Platform
+    settings: dict[str, str]
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        self.has_begun.set()
+        assert self.may_end.wait(PATIENCE)
+        return Platform.token(self.platform, form)
+
+    def end_in(self, seconds: float) -> None:
+        assert self.has_begun.wait(PATIENCE)
+        time.sleep(seconds)
+        self.may_end.set()
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    with foreign_platform() as (platform, api_url):
+        settings = {
+            "GRANTFLOW_API_URL": api_url,
+            "GRANTFLOW_CLIENT_ID": CLIENT_ID,
+            "GRANTFLOW_CLIENT_SECRET": CLIENT_SECRET,
+        }
+        made = Slow(platform, settings)
+        platform.token = made.token  # type: ignore[method-assign]
+        yield made
+        made.may_end.set()
+
+
+def seen_at(url: str) -> str:
+    try:
+        return httpx2.get(url, follow_redirects=True, timeout=PATIENCE, trust_env=False).text
+    except httpx2.TransportError:
+        return ""
+
+
+def test_an_exchange_that_outlasts_the_time_is_waited_for_and_its_outcome_told(own: Own, slow: Slow) -> None:
+    with own.login("--timeout", "3", **slow.settings) as begun, ThreadPoolExecutor() as threads:
+        page = threads.submit(seen_at, slow.platform.accept(begun.url))
+        slow.end_in(5)
+        ended = begun.end()
+    assert "has granted access" in ended.stderr
+    assert ended.returncode == 0
+    assert "You have granted" in page.result()
+
+
+@pytest.mark.parametrize("comes", ["to the redirect URI", "pasted", "pasted alone"])
+def test_ctrl_c_during_an_exchange_waits_for_its_outcome(own: Own, slow: Slow, comes: str) -> None:
+    elsewhere = {"GRANTFLOW_REDIRECT_URI": "https://app.example/oauth"} if comes == "pasted alone" else {}
+    with own.login(**slow.settings | elsewhere) as begun, ThreadPoolExecutor() as threads:
+        answer = slow.platform.accept(begun.url)
+        if comes == "to the redirect URI":
+            threads.submit(seen_at, answer)
+        else:
+            begun.paste(answer)
+        assert slow.has_begun.wait(PATIENCE)
+        for _ in range(2):
+            begun.process.send_signal(signal.SIGINT)
+            time.sleep(1.5)  # longer than requests under way have when a server ends
+        slow.may_end.set()
+        ended = begun.end()
+    assert "nothing was granted" not in ended.stderr
+    assert "has granted access" in ended.stderr
+    assert ended.returncode == 0
+
+
+def test_what_an_exchange_that_outlasts_the_time_is_refused_for_is_told(own: Own, slow: Slow) -> None:
+    with own.login("--timeout", "3", **slow.settings) as begun:
+        begun.paste(slow.platform.accept(begun.url))
+        assert slow.has_begun.wait(PATIENCE)
+        slow.platform.codes.clear()
+        slow.platform.client_secret = "another"
+        slow.end_in(4)
+        ended = begun.end()
+    assert "Nobody answered" not in ended.stderr
+    assert "refused" in ended.stderr
+    assert ended.returncode not in (0, 130)
 
 
 def test_a_taken_port_is_told_with_who_has_it_and_where_else_to_go(own: Own) -> None:

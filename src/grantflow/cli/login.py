@@ -13,7 +13,7 @@ from grantflow.cli.flags import Data, File, Json, PortSetting, Seconds, Switch
 from grantflow.cli.granted import grant_called
 from grantflow.cli.output import GRANT_FIRST, INTERRUPTED, OK, Failure, say, say_interrupted, write_json
 from grantflow.cli.own import about_of, make, place_of_vault, port_in, redirect_uri_of
-from grantflow.cli.reception import SOMEBODY_ELSES, Reception, TimeIsOver, is_somebody_elses
+from grantflow.cli.reception import SOMEBODY_ELSES, Reception, TimeIsOver
 from grantflow.cli.starting import bound, open_browser
 from grantflow.client.errors import AccessDenied, AuthorizationResponseError, WrongAccount
 from grantflow.client.grant import CompletedGrant
@@ -125,8 +125,7 @@ def _by_pasting(
         reception = asked.begin(integration, about_of(settings))
         _show(reception, asked, waits_at=None)
         for line in filter(None, map(str.strip, sys.stdin)):
-            reception.outcome = reception.complete(line)
-            if not is_somebody_elses(reception.outcome):
+            if reception.settle_at_once(line):
                 return reception.result()
             say(SOMEBODY_ELSES)
         raise TimeIsOver

@@ -70,7 +70,9 @@ class Reception:
     _ends: list[int] = field(default_factory=list)
 
     def wait(self, sockets: Sequence[socket], *, tls: SSLContext | None, seconds: int) -> CompletedGrant:
-        """Raises TimeIsOver, KeyboardInterrupt, and what `Integration.complete_authorization` raises."""
+        """Raises TimeIsOver, KeyboardInterrupt, and what `Integration.complete_authorization` raises. Once an answer is
+        being exchanged, neither the time nor Ctrl-C ends it: its outcome is the answer, within the exchange's deadline.
+        """
         lifeline, end = os.pipe()
         self._ends = [end]
 
@@ -80,6 +82,7 @@ class Reception:
             _Pasted(self).listen(loop)
 
         try:
+            # It comes back when its threads have ended, so that an exchange under way has set the outcome.
             ended_by = serving.run([Listener(self._app(), sockets, tls)], on_ready=on_ready, lifeline=lifeline)
         finally:
             self._stop()
@@ -101,8 +104,41 @@ class Reception:
     async def take(self, answer: str) -> None:
         """What came, from wherever; an answer that is not to this authorization leaves it open."""
         async with self._one_by_one:
-            if self.outcome is None:
-                self._note(await asyncio.to_thread(self.complete, answer))
+            if self.outcome is not None or not self._ends:  # what comes when all is over is not exchanged any more
+                return
+            try:
+                outcome = await asyncio.to_thread(self.settle, answer)
+            finally:
+                if self._is_late and self.outcome is None:
+                    self._stop()
+            if is_somebody_elses(outcome):
+                say(SOMEBODY_ELSES)
+            else:
+                asyncio.get_running_loop().call_later(_FOR_THE_PAGE, self._stop)
+
+    def settle(self, answer: str) -> CompletedGrant | GrantflowError:
+        """Complete with it, and set the outcome where it is this authorization's. Without an await between, so that it
+        is known even where whoever waits for it is cut off."""
+        outcome = self.complete(answer)
+        self.shown = page_of(outcome, about=self.about)
+        if not is_somebody_elses(outcome):
+            self.outcome = outcome
+        return outcome
+
+    def settle_at_once(self, answer: str) -> bool:
+        """The same where nothing is listened at: whether that was the end. Ctrl-C waits until its outcome is known.
+
+        Raises KeyboardInterrupt, where there is none.
+        """
+        pressed: list[int] = []
+        before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+        try:
+            self.settle(answer)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if pressed and self.outcome is None:
+            raise KeyboardInterrupt
+        return self.outcome is not None
 
     def complete(self, answer: str) -> CompletedGrant | GrantflowError:
         """What came of it; an error without `cookie_name` where this authorization's own state did not come along."""
@@ -114,14 +150,6 @@ class Reception:
         except ValueError:  # an address that is none
             return AuthorizationResponseError("What came is no address and no answer.")
 
-    def _note(self, outcome: CompletedGrant | GrantflowError) -> None:
-        if is_somebody_elses(outcome):
-            say(SOMEBODY_ELSES)
-        else:
-            self.outcome = outcome
-            asyncio.get_running_loop().call_later(_FOR_THE_PAGE, self._stop)
-        self.shown = page_of(outcome, about=self.about)
-
     def be_done(self) -> None:
         """Nobody looks at a page."""
         if self.outcome is not None:
@@ -129,7 +157,8 @@ class Reception:
 
     def _be_late(self) -> None:
         self._is_late = True
-        self._stop()
+        if not self._one_by_one.locked():  # else it ends with what is being exchanged
+            self._stop()
 
     def _stop(self) -> None:
         while self._ends:
