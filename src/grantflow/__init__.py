@@ -1,6 +1,7 @@
 """Grantflow: an OAuth integration that loses no grant, and a Webex-compatible platform to run it against.
 
-What `__all__` names is the public API of the integration half; its compatibility is what the version number tells.
+What `__all__` names, and `PostgresVault`, is the public API of the integration half; its compatibility is what the
+version number tells.
 The names load on first use, so that `import grantflow` costs nothing where only a part is needed.
 """
 

@@ -222,7 +222,8 @@ def test_what_cannot_be_read_is_refused_as_json_and_never_kept_whoever_sends_it(
 def test_callers_are_listed_with_whose_grants_they_have_and_when_they_were_here(sandbox: Up, tmp_path: Path) -> None:
     own = registered(sandbox, tmp_path, redirect_uri="http://127.0.0.1/oauth", name="Listed")
     own.grant(1)
-    assert own("callers", "list").stdout == ""
+    none_yet = own("callers", "list")
+    assert (none_yet.stdout, none_yet.stderr) == ("", "No program has a key yet.\n")
     ended = own("callers", "add", "deploy", "--grant", "grace@example.com")
     assert ended.returncode == 0
     assert ended.stdout.startswith("gfc_")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grantflow import KeyRing, Status
+from grantflow import KeyRing, Kind, Status
 from tests.cli.grants import own
 from tests.cli.test_own import SETTINGS
 from tests.client.vault_records import stored
@@ -55,6 +55,26 @@ def test_every_command_on_grants_is_told_of_in_the_documents() -> None:
     told = TEXT + (ROOT / "docs/moving-in.md").read_text(encoding="utf-8")
     missing = [words for words in COMMANDS if words[0] == "grants" and " ".join(words) not in told]
     assert missing == []
+
+
+def test_who_is_told_of_events_is_told_as_it_is_shown_and_every_kind_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", section("Being told"), re.DOTALL)
+    with own(tmp_path, monkeypatch) as here:
+        here.grant("ada")
+        with here.integration() as integration:
+            made: list[object] = []
+
+            def stands_for_it(*_: object, on_event: object) -> object:
+                made.append(on_event)
+                return integration
+
+            names: dict[str, object] = {"Integration": stands_for_it, "person_id": "id-ada"}
+            exec(code, names)
+    assert made == [names["tell"]]
+    assert " granted" in capsys.readouterr().out
+    assert [kind for kind in Kind if f"`{kind}`" not in section("Being told")] == []
 
 
 @BOTH

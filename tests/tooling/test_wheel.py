@@ -74,6 +74,12 @@ def test_the_script_without_its_extra_says_how_to_get_it(bare: Path) -> None:
     assert line.endswith('in a clone of Grantflow: pip install ".[server]"'), "it is not published"
 
 
+@pytest.mark.parametrize(("adapter", "extra"), [("prometheus", "metrics"), ("opentelemetry", "otel")])
+def test_what_watches_says_without_its_extra_how_to_get_it(bare: Path, adapter: str, extra: str) -> None:
+    finished = run(bare / "python", "-I", "-c", f"import grantflow.client.adapters.{adapter}", code=1)
+    assert f'in a clone of Grantflow: pip install ".[{extra}]"' in finished.stderr.splitlines()[-1]
+
+
 def test_the_pages_without_their_extra_say_how_to_get_it(bare: Path) -> None:
     finished = run(bare / "python", "-I", "-c", "import grantflow.client.pages", code=1)
     assert finished.stderr.splitlines()[-1] == (

@@ -13,8 +13,8 @@ is that a program was added or removed.
 Examples
   grantflow callers add deploy --grant ada@example.com
   grantflow callers add reports --grant ada@example.com --grant g@example.com
-  curl -H "Authorization: Bearer $KEY" -d person=ada@example.com \\
-      http://127.0.0.1:8010/token
+  printf 'Authorization: Bearer %s' "$(cat deploy.key)" | curl -s -H @- \\
+      -d person=ada@example.com http://127.0.0.1:8010/token
 
 Options
   --grant PERSON               an e-mail address, or an id at the platform or of

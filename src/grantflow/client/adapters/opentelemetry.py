@@ -18,8 +18,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from opentelemetry import context
-from opentelemetry import trace as api
+try:
+    from opentelemetry import context
+    from opentelemetry import trace as api
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        'Spans need opentelemetry-api, which is not there. Install it in a clone of Grantflow: pip install ".[otel]"',
+        name=error.name,
+    ) from error
 
 from grantflow.client.integration import AsyncIntegration, Integration
 from grantflow.client.observing import Activity, Calling, Ending, Exchanging, Refreshing, Waiting

@@ -14,10 +14,17 @@ from functools import partial
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.registry import Collector
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "Metrics need prometheus-client, which is not there. Install it in a clone of Grantflow: "
+        'pip install ".[metrics]"',
+        name=error.name,
+    ) from error
 
 from grantflow.client.errors import BodyNotReplayable, GrantflowError
 from grantflow.client.flows.calling import UNAUTHORIZED
