@@ -253,6 +253,10 @@ def _ask_host(access_token: Secret, *, is_new: bool) -> Flow[Person | None]:
     """The host's own callable meets a dead token with whatever error it likes; with a new one that is its own."""
     try:
         return (yield from identify(access_token))
+    except UnknownPerson:
+        if is_new:
+            raise
+        return None
     except (Unanswered, GrantflowError):
         raise
     except Exception:

@@ -31,6 +31,7 @@ from grantflow.client.shells.wire import (
     proxy_for,
     silence,
     too_late,
+    unidentified,
 )
 from grantflow.client.steps import (
     Afterwards,
@@ -209,7 +210,7 @@ class AsyncShell:
         try:
             return await self._identify(access_token)
         except NO_USABLE_ANSWER as error:
-            raise silence(error) from error
+            raise unidentified(error) from error
 
     async def _tell(self, event: Event) -> bool:
         assert self._on_event is not None

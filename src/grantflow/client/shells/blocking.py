@@ -28,6 +28,7 @@ from grantflow.client.shells.wire import (
     proxy_for,
     silence,
     too_late,
+    unidentified,
 )
 from grantflow.client.steps import (
     Afterwards,
@@ -186,7 +187,7 @@ class Shell:
         try:
             return self._identify(access_token)
         except NO_USABLE_ANSWER as error:
-            raise silence(error) from error
+            raise unidentified(error) from error
 
     def _tell(self, event: Event) -> bool:
         assert self._on_event is not None

@@ -9,6 +9,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from grantflow.client import rules
+from grantflow.client.errors import UnknownPerson
 from grantflow.client.steps import Unanswered
 from grantflow.protocol.http import Request, Response
 
@@ -91,6 +93,21 @@ def silence(error: httpx2.HTTPError | httpx2.StreamError) -> Unanswered:
         return Unanswered(f"an answer that is none ({error.response.status_code})")
     told = "an answer that cannot be decoded" if isinstance(error, httpx2.DecodingError) else "no answer"
     return Unanswered(f"{told} ({words})", sent=not isinstance(error, _NEVER_LEFT))
+
+
+def unidentified(error: httpx2.HTTPError | httpx2.StreamError) -> Exception:
+    """What a host's own `identify` met: a platform that is away, or an answer that says that it asks the wrong thing,
+    which no waiting mends."""
+    if not isinstance(error, httpx2.HTTPStatusError) or not 400 <= error.response.status_code < 500:
+        return silence(error)
+    status, request = error.response.status_code, error.request
+    if rules.is_passing(status):
+        return silence(error)
+    url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.url.path}"
+    return UnknownPerson(
+        f"identify failed: {request.method} {url} was answered {status}, so it is not known who granted. "
+        "Correct the address that your identify asks, or the scopes that it needs."
+    )
 
 
 def too_late(deadline: float) -> Unanswered:
