@@ -561,6 +561,13 @@ def out_of_order(here: Own) -> None:
         integration.refresh("id-ada")
 
 
+def secret_refused(here: Own) -> None:
+    here.grant("ada")
+    here.platform.answers = [Answer(401, '{"error": "invalid_client"}')]
+    with here.integration() as integration, suppress(GrantflowError):
+        integration.refresh("id-ada")
+
+
 def disconnected(here: Own) -> None:
     here.grant("ada")
     with here.integration() as integration:
@@ -602,6 +609,15 @@ def brought_in(here: Own) -> None:
         (
             out_of_order,
             ["Why Nobody was logged out. The platform did not renew the grant", "Now It is tried again from"],
+        ),
+        (
+            secret_refused,
+            [
+                "the platform refused the integration itself, so the grant was not renewed: the token endpoint "
+                "answered 401: invalid_client.",
+                "Now Client ID, client secret or the token endpoint are wrong",
+                "grantflow doctor",
+            ],
         ),
         (
             disconnected,

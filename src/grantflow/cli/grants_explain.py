@@ -58,13 +58,16 @@ def _story(integration: Integration, grant: Grant, *, is_only: bool) -> Story:
     now, brake = integration.now(), integration.brake()
     ending = _ending(grant, events)
     url, called = integration.configuration.grant_url(grant), who(grant) if is_only else grant.id
-    return Story(
-        grant,
-        events,
-        list(_lines(events)),
-        _why(grant, ending),
-        list(_then(grant, refused_at=_last_refusal(events), called=called, brake=brake, url=url, now=now)),
-    )
+    then = list(_then(grant, refused_at=_last_refusal(events), called=called, brake=brake, url=url, now=now))
+    if (refused := _refusal_of_the_integration(grant, events)) is not None:
+        why = (
+            f"Nobody was logged out, but on {moment(refused.at)} the platform refused the integration itself, so the "
+            f"grant was not renewed: {refused.reason}."
+        )
+        mend = "Client ID, client secret or the token endpoint are wrong, if they are still the same. To see which:"
+        then = [(mend, "grantflow doctor"), *(each for each in then if each[1])]
+        return Story(grant, events, list(_lines(events)), why, then)
+    return Story(grant, events, list(_lines(events)), _why(grant, ending), then)
 
 
 def _ending(grant: Grant, events: Sequence[Event]) -> Event | None:
@@ -74,6 +77,14 @@ def _ending(grant: Grant, events: Sequence[Event]) -> Event | None:
         last_good = max((number for number, event in enumerate(events) if event.kind in _BEGINNINGS), default=-1)
         endings = [event for event in events[last_good + 1 :] if event.kind in _ENDINGS][:1]
     return endings[-1] if endings else None
+
+
+def _refusal_of_the_integration(grant: Grant, events: Sequence[Event]) -> Event | None:
+    """The last renewal failed, and it is not held against the grant: whoever sent it was refused."""
+    renewals = [event for event in events if event.kind in {*_BEGINNINGS, *_ENDINGS, Kind.REFRESH_DELAYED}]
+    if grant.status is Status.ACTIVE and renewals and renewals[-1].kind is Kind.REFRESH_DELAYED:
+        return renewals[-1]
+    return None
 
 
 # --- what happened ----------------------------------------------------------------------------------------------------
