@@ -124,6 +124,30 @@ def test_what_has_to_be_mended_is_found_with_its_fix_and_exit_code_1(
     assert fix
 
 
+@pytest.mark.parametrize(
+    ("env", "unseen"),
+    [
+        (
+            {"GRANTFLOW_VAULT": "/missing/vault.db"},
+            ["scopes", "redirect URI", "TLS", "platform", "clock", "metadata", "authorization", "client secret"],
+        ),
+        (
+            {"GRANTFLOW_API_URL": "http://127.0.0.1:1/v1", "GRANTFLOW_ISSUER": ""},
+            ["clock", "metadata", "authorization", "client secret"],
+        ),
+    ],
+)
+def test_what_was_not_looked_at_is_named_where_something_before_it_fails(
+    own: Own, env: dict[str, str], unseen: list[str]
+) -> None:
+    _, findings = found(own, **env)
+    assert [check for check, ((verdict, *_), *_) in findings.items() if verdict == "SKIP"] == unseen
+    assert {told for each in findings.values() for verdict, told, _ in each if verdict == "SKIP"} == {
+        "not looked at, since what is above has to be mended first"
+    }
+    assert own("doctor", **env).stdout.splitlines()[-1].endswith(f"to mend, {len(unseen)} not looked at.")
+
+
 def test_a_redirect_uri_that_is_not_registered_is_found_before_anybody_is_sent_there(own: Own) -> None:
     code, findings = found(own, GRANTFLOW_REDIRECT_URI="http://localhost:9999/other")
     ((verdict, what, fix),) = findings["authorization"]

@@ -192,3 +192,36 @@ def test_where_no_userinfo_tells_who_grants_commands_go_on_with_the_grants_of_a_
     told = grantflow("login")
     assert told.code == 2
     assert "names no userinfo_endpoint" in " ".join(told.err.split())
+
+
+@pytest.mark.parametrize(
+    ("userinfo", "verdict", "told"),
+    [
+        (True, "OK", "1 is asked for; {issuer}/userinfo tells who has granted"),
+        (
+            False,
+            "WARN",
+            "{issuer} names no userinfo_endpoint, so nothing tells grantflow serve and login who has granted",
+        ),
+    ],
+)
+def test_doctor_asks_for_webexs_scope_only_where_that_tells_who_has_granted(
+    server: Server, grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, userinfo: bool, verdict: str, told: str
+) -> None:
+    if not userinfo:
+        server.say(userinfo_endpoint=None)
+    settings = {
+        "GRANTFLOW_CLIENT_ID": CLIENT_ID,
+        "GRANTFLOW_CLIENT_SECRET": CLIENT_SECRET,
+        "GRANTFLOW_CLIENT_AUTHENTICATION": "body",
+        "GRANTFLOW_SCOPES": "profile",
+        "GRANTFLOW_KEY": KEY,
+        "GRANTFLOW_ISSUER": server.issuer,
+        "GRANTFLOW_DATA": str(server.data),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    findings = grantflow("doctor", "--json").json
+    (scopes,) = (finding for finding in findings if finding["check"] == "scopes")
+    assert (scopes["verdict"], scopes["found"]) == (verdict, told.format(issuer=server.issuer))
+    assert "client secret" in {finding["check"] for finding in findings if finding["verdict"] != "SKIP"}

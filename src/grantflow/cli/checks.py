@@ -63,6 +63,7 @@ class Verdict(StrEnum):
     OK = "OK"
     WARN = "WARN"
     FAIL = "FAIL"
+    SKIP = "SKIP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +127,35 @@ def of_problems(check: str, problems: Failure) -> Iterator[Finding]:
         yield Finding(check, Verdict.FAIL, where, what)
 
 
-def of_scopes(scopes: Scopes) -> Finding:
-    if scopes.allow("spark:people_read") or "openid" in scopes:
-        return Finding("scopes", Verdict.OK, f"{len(scopes)} are asked for, people_read among them")
+def of_scopes(scopes: Scopes, *, userinfo: str | None = None) -> Finding:
+    """``userinfo``: the endpoint of a server that tells there who has granted, and wants no scope of Webex's for it."""
+    asked = f"{len(scopes)} {'is' if len(scopes) == 1 else 'are'} asked for"
+    if userinfo is not None:
+        return Finding("scopes", Verdict.OK, f"{asked}; {userinfo} tells who has granted")
+    if scopes.allow("spark:people_read"):
+        return Finding("scopes", Verdict.OK, f"{asked}, people_read among them")
     return Finding(
         "scopes",
         Verdict.FAIL,
         "spark:people_read is not asked for, without which the API does not tell who has granted",
         "Add it to GRANTFLOW_SCOPES, and to the registration at the platform.",
     )
+
+
+def of_scopes_without_userinfo(scopes: Scopes, *, issuer: str | None) -> Finding:
+    """Of a server whose metadata names no such endpoint: ours is one, and a program may have a way of its own."""
+    if any(scope.startswith("spark:") for scope in scopes):
+        return of_scopes(scopes)
+    return Finding(
+        "scopes",
+        Verdict.WARN,
+        f"{issuer} names no userinfo_endpoint, so nothing tells grantflow serve and login who has granted",
+        "People grant in a program that has a way of its own, Integration(identify=...); all else works.",
+    )
+
+
+def not_looked_at(check: str) -> Finding:
+    return Finding(check, Verdict.SKIP, "not looked at, since what is above has to be mended first")
 
 
 def of_key(settings: IntegrationSettings, *, now: datetime) -> Finding:

@@ -13,6 +13,7 @@ from grantflow.cli.checks import (
     Verdict,
     Web,
     no_vault_yet,
+    not_looked_at,
     of_authorization,
     of_certificates,
     of_client_secrets,
@@ -22,6 +23,7 @@ from grantflow.cli.checks import (
     of_problems,
     of_redirect_uri,
     of_scopes,
+    of_scopes_without_userinfo,
     of_vault,
 )
 from grantflow.cli.configured import read
@@ -38,18 +40,24 @@ from grantflow.cli.own import (
     vault_of,
 )
 from grantflow.cli.server import server_of
+from grantflow.client.configuration import Configuration
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.scope import Scopes
 from grantflow.settings import IntegrationSettings
 
 _COLUMN = 15
-_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+_STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red", Verdict.SKIP: "dim"}
+#: What is looked at wherever all is well, in the order in which it is.
+_CHECKS = (
+    *("settings", "key", "scopes", "vault", "redirect URI", "TLS", "platform", "clock", "metadata", "authorization"),
+    "client secret",
+)
 
 
 def doctor(*, env_file: File = None, data: Data = None, json: Json = False) -> int:
     findings: list[Finding] = []
-    for finding in _examine(env_file, data):
+    for finding in _with_the_rest(_examine(env_file, data)):
         findings.append(finding)
         if not json:
             _show(finding)  # at once: some take seconds
@@ -58,6 +66,15 @@ def doctor(*, env_file: File = None, data: Data = None, json: Json = False) -> i
     else:
         write(f"\n{_summary(findings)}")
     return FAILED if any(finding.verdict is Verdict.FAIL for finding in findings) else OK
+
+
+def _with_the_rest(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """And what they do not tell of, so that nobody takes it for well."""
+    looked_at = set()
+    for finding in findings:
+        looked_at.add(finding.check)
+        yield finding
+    yield from (not_looked_at(check) for check in _CHECKS if check not in looked_at)
 
 
 def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
@@ -71,7 +88,8 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     broken = list(_attempt("key", lambda: keys_of(settings)))
     yield from broken or [of_key(settings, now=clock())]
     yield from of_files(settings, env_file)
-    yield of_scopes(Scopes.of(*settings.scopes.split()))
+    if not settings.discovers:
+        yield of_scopes(Scopes.of(*settings.scopes.split()))
     if broken:
         return
     if not _is_to_be_begun(settings, directory):
@@ -107,8 +125,10 @@ def _examine_integration(
         yield from broken
         if broken:
             return
-    integration = make(Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory)
+    integration = _made(settings, directory)
     with integration, Web(clock) as web:
+        if settings.discovers:
+            yield _of_scopes_there(integration.configuration)
         yield vault or of_vault(integration, vault_of(settings, directory), place=place_of_vault(settings, directory))
         yield from _examine_configuration(integration, web)
 
@@ -126,10 +146,20 @@ def _attempts(settings: IntegrationSettings, directory: DataDirectory) -> Mappin
     return {
         "vault": lambda: open_own_vault(settings, directory).close(),
         "metadata": lambda: server_of(settings, directory),
-        "integration": lambda: make(
-            Integration, settings, redirect_uri=redirect_uri_of(settings), directory=directory
-        ).close(),
+        "integration": lambda: _made(settings, directory).close(),
     }
+
+
+def _made(settings: IntegrationSettings, directory: DataDirectory) -> Integration:
+    redirect_uri = redirect_uri_of(settings)
+    return make(Integration, settings, redirect_uri=redirect_uri, directory=directory, redeems=False)
+
+
+def _of_scopes_there(configuration: Configuration) -> Finding:
+    """As the server's metadata says how it tells who has granted."""
+    if configuration.userinfo_endpoint is None:
+        return of_scopes_without_userinfo(configuration.scopes, issuer=configuration.issuer)
+    return of_scopes(configuration.scopes, userinfo=configuration.userinfo_endpoint)
 
 
 def _examine_configuration(integration: Integration, web: Web) -> Iterator[Finding]:
@@ -154,7 +184,8 @@ def _show(finding: Finding) -> None:
 
 def _summary(findings: Sequence[Finding]) -> str:
     count = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in Verdict}
-    return f"{count[Verdict.OK]} well, {count[Verdict.WARN]} to look at, {count[Verdict.FAIL]} to mend."
+    skipped = f", {count[Verdict.SKIP]} not looked at" if count[Verdict.SKIP] else ""
+    return f"{count[Verdict.OK]} well, {count[Verdict.WARN]} to look at, {count[Verdict.FAIL]} to mend{skipped}."
 
 
 def _as_json(finding: Finding) -> dict[str, str]:

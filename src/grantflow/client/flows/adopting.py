@@ -253,8 +253,8 @@ def _ask_host(access_token: Secret, *, is_new: bool) -> Flow[Person | None]:
     """The host's own callable meets a dead token with whatever error it likes; with a new one that is its own."""
     try:
         return (yield from identify(access_token))
-    except UnknownPerson:
-        if is_new:
+    except UnknownPerson as error:
+        if is_new or error.__cause__ is None:  # it came of no answer to that token
             raise
         return None
     except (Unanswered, GrantflowError):
