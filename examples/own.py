@@ -8,9 +8,9 @@ from os import environ
 from typing import Any
 from urllib.parse import urlsplit
 
-from grantflow import Grant, KeyRing, Status, open_vault
+from grantflow import Grant, GrantflowError, KeyRing, Status, open_vault
 
-NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI")
 
 
 def settings(*, below: str = "") -> dict[str, Any]:
@@ -19,7 +19,10 @@ def settings(*, below: str = "") -> dict[str, Any]:
         raise SystemExit(
             f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"'
         )
-    vault = open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env())
+    try:
+        vault = open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env())
+    except GrantflowError as error:
+        raise SystemExit(str(error)) from None
     if not urlsplit(environ["GRANTFLOW_REDIRECT_URI"]).path.startswith(f"{below}/"):
         raise SystemExit(
             f"The redirect URI does not lie below {below}, where the pages are. The sandbox has another: "

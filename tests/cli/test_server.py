@@ -19,6 +19,7 @@ from grantflow.protocol.timestamp import write_timestamp
 from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Line, Platform, foreign_platform
+from tests.parts import free_port
 
 PLACE = "/.well-known/oauth-authorization-server/v1"
 KEY = KeyRing.new_key()
@@ -172,6 +173,7 @@ def test_where_no_userinfo_tells_who_grants_commands_go_on_with_the_grants_of_a_
         "GRANTFLOW_CLIENT_AUTHENTICATION": "body",
         "GRANTFLOW_SCOPES": "profile",
         "GRANTFLOW_KEY": KEY,
+        "GRANTFLOW_REDIRECT_URI": f"http://127.0.0.1:{free_port()}/oauth",
         "GRANTFLOW_ISSUER": server.issuer,
         "GRANTFLOW_DATA": str(server.data),
     }
