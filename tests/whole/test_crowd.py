@@ -45,7 +45,7 @@ def renewed_once(called: Crowd, site: Site, order: Order) -> float:
 def told_once(called: Crowd, site: Site, order: Order) -> float:
     """The whole grant is dead: all are told so, with one address to send the person to; at most one token request."""
     together = called.call(order)
-    assert together.ends == {"ReauthorizationRequired": len(called.members) * order.callers}
+    assert together.ends == {"ReauthorizationRequired": len(called.members) * order.callers}, together.ends
     assert len(together.urls) == 1
     assert site.token_requests() <= 1
     return together.seconds
@@ -91,7 +91,7 @@ def nothing_changed_by_who_was_stopped(called: Crowd, site: Site, order: Order, 
     kept = stored(order)
     os.kill(holder.process.pid, signal.SIGCONT)
     resumed = called.called_by(holder)
-    assert resumed.ends == {"200": order.callers}
+    assert resumed.ends == {"200": order.callers}, resumed.ends
     asked += site.token_requests()
     assert asked == 1 + STOPS[place], "whoever was stopped sent with a lease that was over"
     assert stored(order) == kept, "whoever was stopped overwrote what came since"

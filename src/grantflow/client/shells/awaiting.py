@@ -17,7 +17,7 @@ import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
-from grantflow.client.shells.kept import AsyncKeptTransport
+from grantflow.client.shells.repeating import AsyncRepeatingTransport
 from grantflow.client.shells.running import Run
 from grantflow.client.shells.watching import not_done, not_taken
 from grantflow.client.shells.wire import (
@@ -317,7 +317,7 @@ class AsyncShell:
             return _Here(self._transport, self._transport)
         context, at = self._security, self._addresses
         return _Here(
-            AsyncKeptTransport(security=context, proxy=proxy_for(at.api)),
+            AsyncRepeatingTransport(security=context, proxy=proxy_for(at.api)),
             httpx2.AsyncHTTPTransport(verify=context, limits=FRESH_EACH_TIME, proxy=proxy_for(at.token_endpoint)),
         )
 

@@ -14,8 +14,8 @@ import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
-from grantflow.client.shells.kept import KeptTransport
 from grantflow.client.shells.punctual import PunctualTransport
+from grantflow.client.shells.repeating import RepeatingTransport
 from grantflow.client.shells.running import Run
 from grantflow.client.shells.watching import not_done, not_taken
 from grantflow.client.shells.wire import (
@@ -289,7 +289,7 @@ class Shell:
             return _Here(self._transport, self._transport)
         context, at = self._addresses.ssl_context(), self._addresses
         return _Here(
-            KeptTransport(security=context, proxy=proxy_for(at.api)),
+            RepeatingTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )
 

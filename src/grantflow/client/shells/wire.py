@@ -30,7 +30,7 @@ _NEVER_LEFT: Final = (
 )
 # Many servers close a connection that has rested for five seconds (uvicorn, Node, our platform), and so would we by the
 # library's default: in the same moment, so that now and then a call was sent into a closing one. What still meets one
-# is sent once more where that is safe (kept.py).
+# is sent once more where that is safe (repeating.py).
 MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=3.0)
 # A connection that was kept may be dead without our knowing, and a refresh request is not to be lost on one.
 FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
