@@ -5,10 +5,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,39 @@ def test_whoever_waits_for_a_locked_vault_is_told_in_time_however_many_wait(
     assert vault.spend(b"after", now=NOW, until=NOW)
 
 
+@contextmanager
+def writing_all_the_time(path: Path) -> Iterator[None]:
+    """Another program, which leaves the file for a few milliseconds only between one write and the next."""
+    over = threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=20)) as other:
+            while not over.is_set():
+                other.execute("BEGIN IMMEDIATE")
+                time.sleep(0.05)
+                other.execute("COMMIT")
+                time.sleep(0.004)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+
+
+def test_whoever_waits_comes_to_it_beside_a_program_that_writes_all_the_time(
+    vault: SqliteVault, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 1.0)
+    vault.enter(stored())
+    with writing_all_the_time(path):
+        for number in range(40):
+            time.sleep(0.01)  # so that it has the file again
+            assert vault.spend(bytes([number]), now=NOW, until=NOW)
+
+
 def test_whoever_waits_for_a_write_of_this_process_that_hangs_is_told_too(
     vault: SqliteVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -340,7 +374,7 @@ def test_a_lease_ends_in_its_time_for_a_process_whose_clock_is_wrong(vault: Sqli
 def test_closing_waits_for_the_thread_that_writes(vault: SqliteVault) -> None:
     """SQLite frees what is closed, whoever is using it: that ends the process, with no exception."""
     with ThreadPoolExecutor() as pool:
-        with vault._writing() as connection:
+        with vault._transaction() as connection:
             closed = pool.submit(vault.close)
             time.sleep(0.2)
             assert connection.execute("SELECT 1").fetchone()[0] == 1

@@ -28,6 +28,8 @@ log = logging.getLogger("grantflow.vault")
 _WAIT_FOR_LOCK_SECONDS: Final = 5.0
 #: The same for a read, which may be on an event loop. It waits only while a crash of another process is repaired.
 _WAIT_TO_READ_SECONDS: Final = 0.5
+#: Between two tries to begin a write.
+_TRY_AGAIN_AFTER_SECONDS: Final = 0.002
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class SqliteVault(SqlVault):
             try:
                 _switch_to_write_ahead_log(writer)
                 migrate(writer, files("grantflow.client.vault") / "sql" / "sqlite", part="vault")
+                writer.execute("PRAGMA busy_timeout = 0")  # see _begin
                 reader = _connect(self._path, wait=_WAIT_TO_READ_SECONDS)
             except BaseException:
                 writer.close()
@@ -149,13 +152,12 @@ class SqliteVault(SqlVault):
             return own.execute(statement, parameters).fetchall()
 
     def _write(self, statement: str, parameters: Parameters) -> int:
-        with self._writing() as connection:
-            return connection.execute(statement, parameters).rowcount
+        with self._transaction() as transaction:
+            return transaction.execute(statement, parameters).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._writing() as connection:
-            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -170,15 +172,15 @@ class SqliteVault(SqlVault):
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection for one thread, which waits no longer for threads and processes together."""
+        """The writing connection, with a transaction begun, for one thread, which waits no longer for threads and
+        processes together."""
         connections = self._here()
         until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
         if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
             raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
         try:
             with _told(self._path, connections):
-                left = max(1, round((until - time.monotonic()) * 1000))
-                connections.writer.execute(f"PRAGMA busy_timeout = {left}")
+                _begin(connections.writer, until=until)
                 yield connections.writer
         finally:
             connections.writing.release()
@@ -235,6 +237,19 @@ def _connect(path: Path, *, wait: float) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+def _begin(connection: sqlite3.Connection, *, until: float) -> None:
+    """SQLite itself tries ever less often, in the end ten times a second: among many processes that write all the time,
+    who has waited longest would hardly ever come to it."""
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_TRY_AGAIN_AFTER_SECONDS)
 
 
 def _switch_to_write_ahead_log(connection: sqlite3.Connection) -> None:
