@@ -501,14 +501,16 @@ def test_w29_without_an_id_that_can_be_kept_there_is_nobody_to_keep_the_grant_fo
 def test_no_error_of_the_http_library_comes_out_of_a_grant_flow(world: World, answer: Answer, where: str) -> None:
     options: dict[str, Any] = {"identify": ask_who} if where == "host" else {}
     integration = world.integration(**options)
-    (world.platform.answers if where == "token" else world.platform.api_answers).append(answer)
+    coming = world.platform.answers if where == "token" else world.platform.api_answers
+    answers = [answer] * (2 if where == "host" and answer.status == 0 else 1)  # a call of the host's is sent once more
+    coming.extend(answers)
     with pytest.raises(TransientTokenError, match=r"Nothing was stored"):
         world.grant(integration)
 
     async def awaiting() -> None:
         async with world.async_integration(**({"identify": ask_who_later} if options else {})) as own:
             begun = await own.authorization_request()
-            (world.platform.answers if where == "token" else world.platform.api_answers).append(answer)
+            coming.extend(answers)
             with pytest.raises(TransientTokenError, match=r"Nothing was stored"):
                 await own.complete_authorization(
                     world.platform.accept(begun.url), {begun.cookie.name: begun.cookie.value}

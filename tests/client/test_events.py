@@ -81,6 +81,23 @@ def test_what_has_happened_is_not_changed(world: World) -> None:
         sqlite3.connect(world.path).execute("UPDATE events SET kind = 'revoked'")
 
 
+def test_kinds_that_a_newer_grantflow_wrote_are_passed_over(world: World) -> None:
+    told: list[Kind] = []
+    integration = world.integration(on_event=lambda event: told.append(event.kind))
+    world.grant(integration)
+    newer = sqlite3.connect(world.path)
+    newer.execute(
+        "INSERT INTO events (id, at, kind, integration, owner, person_id) "
+        "SELECT 'e-newer', at, 'of_another_kind', integration, owner, person_id FROM events"
+    )
+    newer.execute("INSERT INTO untold_events (id, integration, number) SELECT id, integration, number FROM events")
+    newer.commit()
+    world.clock.advance(seconds=120)
+    integration.refresh("id-ada")
+    assert [event.kind for event in integration.history("id-ada")] == [Kind.GRANTED, Kind.REFRESHED]
+    assert set(told) == {Kind.GRANTED, Kind.REFRESHED}
+
+
 def test_an_event_is_written_with_its_change_or_not_at_all(world: World) -> None:
     integration = world.integration()
     world.grant(integration)

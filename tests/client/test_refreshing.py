@@ -258,6 +258,25 @@ def test_whoever_cannot_save_what_was_said_leaves_no_lease_behind(
     assert found.unanswered_since is not None, "the taking of the lease"
 
 
+def test_whoever_cannot_look_whether_others_were_served_leaves_no_lease_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration()
+    grant = world.grant(integration)
+    vault = integration._parts.vault
+    vault._write("UPDATE grants SET suspected_at = 1.0", {})  # type: ignore[attr-defined]
+    world.platform.answers.append(UNAUTHORIZED)
+
+    def locked(*_: object, **__: object) -> bool:
+        raise VaultUnavailable("locked for a moment", retry_after=1.0)
+
+    monkeypatch.setattr(vault, "served_others", locked)
+    with pytest.raises(VaultUnavailable):
+        integration.refresh("id-ada")
+    monkeypatch.undo()
+    assert vault.take_lease(grant.id, generation=1, holder="next", seconds=1) is not None
+
+
 def test_tokens_that_could_not_be_saved_keep_the_lease_and_are_saved_before_anything_is_believed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

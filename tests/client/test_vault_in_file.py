@@ -379,3 +379,24 @@ def test_closing_waits_for_the_thread_that_writes(vault: SqliteVault) -> None:
             time.sleep(0.2)
             assert connection.execute("SELECT 1").fetchone()[0] == 1
         closed.result(timeout=5)
+
+
+def test_whoever_waited_while_another_thread_closed_the_vault_opens_it_again(vault: SqliteVault) -> None:
+    vault.enter(stored())
+    over = threading.Event()
+
+    def use() -> int:
+        times = 0
+        while not over.is_set():
+            assert vault.find(stored().grant.key) is not None
+            vault.set_told("whatever")
+            times += 1
+        return times
+
+    with ThreadPoolExecutor(4) as pool:
+        using = [pool.submit(use) for _ in range(4)]
+        for _ in range(100):
+            vault.close()
+            time.sleep(0.005)
+        over.set()
+        assert all(one.result() > 0 for one in using)

@@ -1,6 +1,7 @@
 """End at the platform what it knows by some tokens (RFC 7009); the vault is not touched."""
 
 from dataclasses import replace
+from typing import Final
 
 from grantflow.client.flows.credentials import in_order
 from grantflow.client.flows.parts import Parts, logger
@@ -11,8 +12,13 @@ from grantflow.protocol.revocation import Revocation as RevocationMessage
 from grantflow.protocol.revocation import revocation_request
 from grantflow.protocol.secret import Secret
 
+#: In seconds: how long somebody waits for it who came for something else.
+GOODBYE: Final = 5.0
 
-def end_if_revoked(parts: Parts, renewed: StoredGrant, *, sent: Secret | None) -> Flow[None]:
+
+def end_if_revoked(
+    parts: Parts, renewed: StoredGrant, *, sent: Secret | None = None, deadline: float | None = None
+) -> Flow[None]:
     """The grant may have been revoked while these tokens were under way or waited to be saved: then whoever revoked it
     knew only the ones before, and a platform that does not count them as one family would let these live on. `sent` is
     the refresh token that they may have known."""
@@ -21,7 +27,8 @@ def end_if_revoked(parts: Parts, renewed: StoredGrant, *, sent: Secret | None) -
     if found is None or found.status is not Status.REVOKED:
         return
     swapped = renewed.refresh_token != sent
-    revocation = yield from end_at_platform(parts, renewed if swapped else replace(renewed, refresh_token=None))
+    ending = renewed if swapped else replace(renewed, refresh_token=None)
+    revocation = yield from end_at_platform(parts, ending, deadline=deadline)
     if not revocation.at_platform:
         words = "grant %s was revoked while it was renewed, and the new tokens may live on at the platform: %s"
         logger.warning(words, found.id, revocation.reason)

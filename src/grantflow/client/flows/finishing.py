@@ -7,7 +7,6 @@ with one state only one gets that far; and nothing is stored before it is known 
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import Final
 
 from grantflow.client import rules, webex
 from grantflow.client.errors import (
@@ -23,7 +22,7 @@ from grantflow.client.errors import (
 from grantflow.client.events import Kind
 from grantflow.client.flows.answers import check_answer, open_pending, read_answer
 from grantflow.client.flows.credentials import Chosen, clear, in_order, mark_refused
-from grantflow.client.flows.ending import end_at_platform
+from grantflow.client.flows.ending import GOODBYE, end_at_platform
 from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
@@ -36,9 +35,6 @@ from grantflow.protocol.http import Request, Response, is_page, retry_after
 from grantflow.protocol.scope import read_scopes
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import CodeExchange, TokenRefusal, Tokens, exchange_request, read_tokens
-
-#: The most that the end of tokens that nobody keeps may take, in seconds: a person waits meanwhile.
-_GOODBYE: Final = 5.0
 
 
 def finish(parts: Parts, answer: str | Mapping[str, str], *, cookies: Mapping[str, str]) -> Flow[CompletedGrant]:
@@ -104,7 +100,7 @@ def _let_go(parts: Parts, unkept: StoredGrant) -> Flow[None]:
         if (yield from load(lambda: parts.vault.has_granted(grant.integration, person_id=grant.person_id))):
             reason = "another grant of the same person lives here, and might end with them."
         else:
-            revocation = yield from end_at_platform(parts, unkept, deadline=min(_GOODBYE, parts.configuration.deadline))
+            revocation = yield from end_at_platform(parts, unkept, deadline=min(GOODBYE, parts.configuration.deadline))
             reason = "" if revocation.at_platform else str(revocation.reason)
     except GrantflowError as error:
         reason = f"whether another grant of the same person lives here cannot be read: {error}"

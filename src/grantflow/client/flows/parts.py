@@ -86,6 +86,7 @@ class UnsavedTokens:
 
     def __init__(self) -> None:
         self._renewed: dict[GrantKey, StoredGrant] = {}
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._renewed)
@@ -98,16 +99,22 @@ class UnsavedTokens:
         for key in list(self._renewed)[:-_LIVE_LIMIT]:
             self._renewed.pop(key, None)
 
-    def waiting(self) -> list[GrantKey]:
-        return list(self._renewed)
+    def waiting(self) -> list[StoredGrant]:
+        """Each time another one is the first, so that none waits behind those that cannot be saved."""
+        waiting = list(self._renewed.values())
+        self._turn += 1
+        first = self._turn % max(1, len(waiting))
+        return waiting[first:] + waiting[:first]
 
-    def drop(self, renewed: StoredGrant) -> None:
-        """These, and none that came after them."""
+    def drop(self, renewed: StoredGrant) -> bool:
+        """These, and none that came after them. Whether they were there: of several, one drops them."""
         key = renewed.grant.key
         if self._renewed.get(key) is renewed:
             dropped = self._renewed.pop(key, None)
             if dropped is not None and dropped is not renewed:  # they came just now, in another thread
                 self._renewed.setdefault(key, dropped)
+            return dropped is renewed
+        return False
 
 
 class VainRenewals:

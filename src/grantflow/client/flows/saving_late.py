@@ -4,19 +4,22 @@ Nobody may ask for such a grant soon, and another process that does would send t
 So as long as something waits to be saved it is tried again and again beside all callers.
 """
 
+import logging
 from datetime import datetime
 from typing import Final
 
-from grantflow.client.errors import GrantflowError, VaultUnavailable
+from grantflow.client.errors import VaultUnavailable
 from grantflow.client.events import Event, Kind
-from grantflow.client.flows.ending import end_if_revoked
+from grantflow.client.flows.ending import GOODBYE, end_if_revoked
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
 from grantflow.client.grant import GrantKey, Status, StoredGrant
-from grantflow.client.steps import Flow, alone, current_time, load, meanwhile, save
+from grantflow.client.steps import Flow, alone, current_time, load, meanwhile, moment, save
 
 #: In seconds: far less than a lease lasts, of which as much has gone by as the vault was away.
 _TRY_AGAIN_AFTER: Final = 2.0
+#: So many that cannot be saved one after another are no trouble of their own rows: the vault is away still.
+_GIVE_UP_AFTER: Final = 3
 _SAVING: Final = "tokens that wait to be saved"
 
 
@@ -36,27 +39,44 @@ def save_late(parts: Parts, key: GrantKey) -> Flow[StoredGrant | None]:
         yield from _keep_trying(parts)  # those of others too, though what tried has ended with an event loop or a fork
     if renewed is None:
         return None
-    return (yield from _save_late(parts, renewed))
+    if (yield from _save(parts, renewed)):
+        return renewed
+    yield from _part_with(parts, renewed)
+    return None
 
 
-def save_what_is_left(parts: Parts) -> Flow[None]:
-    """The vault works again: whatever else came while it did not is saved too, though nobody may ask for it soon."""
-    for key in parts.unsaved.waiting():
-        renewed = parts.unsaved.get(key)
+def save_together(parts: Parts) -> Flow[list[StoredGrant]]:
+    """All that waits. Answers with those that need not be saved any more, since their grants have gone on without them.
+
+    In one flight, so that whoever closes waits for what is just being saved, and it comes to its end."""
+    return (yield from alone(_SAVING, lambda: _save_each(parts)))
+
+
+def _save_each(parts: Parts) -> Flow[list[StoredGrant]]:
+    """Nothing waits here for the platform, nor for whoever watches, and no grant's trouble is another's."""
+    outlived, failures = [], 0
+    for renewed in parts.unsaved.waiting():
         try:
-            if renewed is not None:
-                yield from _save_late(parts, renewed)
-        except VaultUnavailable as error:
-            logger.info("tokens that came earlier are saved later: %s", error)
-            return
-        except GrantflowError as error:  # of this grant alone
-            logger.info("tokens that came earlier are saved later, and others now: %s", error)
+            if not (yield from _save(parts, renewed)):
+                outlived.append(renewed)
+            failures = 0
+        except Exception as error:
+            level = logging.INFO if isinstance(error, VaultUnavailable) else logging.WARNING
+            words = "grant %s: the tokens that came earlier are saved later: %s: %s"
+            logger.log(level, words, renewed.grant.id, type(error).__name__, error)
+            failures += 1
+            if failures == _GIVE_UP_AFTER:
+                break
+    return outlived
 
 
 def save_before_closing(parts: Parts) -> Flow[None]:
     if not len(parts.unsaved):
         return
-    yield from _save_together(parts)
+    outlived, since = (yield from save_together(parts)), (yield from moment())
+    for renewed in outlived:
+        if (yield from moment()) - since < GOODBYE:
+            yield from _part_with(parts, renewed)
     if len(parts.unsaved):
         words = "the new tokens of %s grants could not be saved: they are lost with this process"
         logger.error(words, len(parts.unsaved))
@@ -64,26 +84,34 @@ def save_before_closing(parts: Parts) -> Flow[None]:
 
 def _keep_trying(parts: Parts) -> Flow[None]:
     yield from meanwhile(
-        _SAVING, lambda: _save_together(parts), wanted=lambda: len(parts.unsaved) > 0, seconds=_TRY_AGAIN_AFTER
+        _SAVING, lambda: _try_again(parts), wanted=lambda: len(parts.unsaved) > 0, seconds=_TRY_AGAIN_AFTER
     )
 
 
-def _save_together(parts: Parts) -> Flow[None]:
-    """In one flight, so that whoever closes waits for what is just being saved, and it comes to its end."""
-    yield from alone(_SAVING, lambda: save_what_is_left(parts))
+def _try_again(parts: Parts) -> Flow[None]:
+    """One goodbye at a time, since a platform that does not answer must not keep the others waiting."""
+    for renewed in (yield from save_together(parts))[:1]:
+        yield from _part_with(parts, renewed)
 
 
-def _save_late(parts: Parts, renewed: StoredGrant) -> Flow[StoredGrant | None]:
+def _save(parts: Parts, renewed: StoredGrant) -> Flow[bool]:
+    """Whether these follow what is stored, and are saved now."""
     key = renewed.grant.key
     stored = yield from load(lambda: parts.vault.find(key))
-    event = yield from _save(parts, renewed, over=stored)
-    if event is None:
-        yield from end_if_revoked(parts, renewed, sent=stored.refresh_token if stored else None)
-        parts.unsaved.drop(renewed)
-        return None
+    if stored is None or not _is_next(renewed, stored):
+        return False
+    event, generation = renewal(parts, renewed, over=stored, now=(yield from current_time())), stored.grant.generation
+    if not (yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event))):
+        return False
     parts.unsaved.drop(renewed)  # before whoever watches is told: they may take their time, and newer tokens come
     yield from tell(parts, event)
-    return renewed
+    return True
+
+
+def _part_with(parts: Parts, outlived: StoredGrant) -> Flow[None]:
+    """By one alone, and no longer than a moment."""
+    if parts.unsaved.drop(outlived):
+        yield from end_if_revoked(parts, outlived, deadline=min(GOODBYE, parts.configuration.deadline))
 
 
 def renewal(
@@ -99,15 +127,6 @@ def renewal(
         new_token=came.fingerprint() if came else None,
         credentials=credentials,
     )
-
-
-def _save(parts: Parts, renewed: StoredGrant, *, over: StoredGrant | None) -> Flow[Event | None]:
-    """None where they do not follow what is stored."""
-    if over is None or not _is_next(renewed, over):
-        return None
-    event, generation = renewal(parts, renewed, over=over, now=(yield from current_time())), over.grant.generation
-    saved = yield from save(lambda: parts.vault.save(renewed, generation=generation, event=event))
-    return event if saved else None
 
 
 def _is_next(renewed: StoredGrant, stored: StoredGrant) -> bool:

@@ -14,7 +14,7 @@ from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refus
 from grantflow.client.flows.ending import end_if_revoked
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
-from grantflow.client.flows.saving_late import keep_unsaved, renewal, save_what_is_left
+from grantflow.client.flows.saving_late import keep_unsaved, renewal
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import StoredGrant
 from grantflow.client.rules import Verdict
@@ -115,7 +115,7 @@ def _settle_refusal(
     parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
     verdict = rules.judge(refusal)
-    is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased, chosen=chosen))
+    is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased, chosen=chosen, holder=holder))
     if verdict is Verdict.FINAL or (is_alone and rules.is_dead_alone(leased, refusal)):
         return (yield from _condemn_or_hold(parts, leased, reason=str(refusal), holder=holder))
     if is_alone:
@@ -159,13 +159,17 @@ def _save_delay(
     raise must_wait(delayed, now=now, status=status)
 
 
-def _is_alone(parts: Parts, leased: StoredGrant, *, chosen: Chosen) -> Flow[bool]:
+def _is_alone(parts: Parts, leased: StoredGrant, *, chosen: Chosen, holder: str) -> Flow[bool]:
     """Whether the platform refuses the integration for this grant alone: since it last did, it has served others under
     the same client secret. That it serves another process's new secret says nothing for this one's."""
     key = leased.grant.key
     if leased.suspected_at is None:
         return False
-    return (yield from load(lambda: parts.vault.served_others(key, credentials=chosen.name)))
+    try:
+        return (yield from load(lambda: parts.vault.served_others(key, credentials=chosen.name)))
+    except BaseException:
+        yield from give_back(parts, leased, holder=holder, unanswered_since=leased.unanswered_since)
+        raise
 
 
 def _save_delay_alone(
@@ -235,12 +239,10 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
     so the new ones are not given up: where they cannot be saved they stay in this process until they can be, and the
     lease is left to end by itself, so that nobody sends the old token meanwhile."""
     try:
-        saved = yield from _insist(parts, renewed, over=over, event=event, holder=holder)
+        return (yield from _insist(parts, renewed, over=over, event=event, holder=holder))
     except BaseException:
         yield from keep_unsaved(parts, renewed)
         raise
-    yield from save_what_is_left(parts)
-    return saved
 
 
 def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:

@@ -14,7 +14,7 @@ from grantflow.client.flows.discovering import discover
 from grantflow.client.flows.finishing import finish
 from grantflow.client.flows.keeping_alive import keep_alive
 from grantflow.client.flows.revoking import revoke
-from grantflow.client.flows.saving_late import save_before_closing
+from grantflow.client.flows.saving_late import save_before_closing, save_together
 from grantflow.client.flows.starting import BegunAuthorization, start
 from grantflow.client.grant import (
     AccessToken,
@@ -238,10 +238,13 @@ class AsyncIntegration(Made):
 
     async def close(self) -> None:
         """Waits for refreshes under way."""
+        await self._shell.perform(save_together(self._parts))  # before it waits for whoever watches
         await self._shell.landed()
-        await self._shell.perform(save_before_closing(self._parts))
-        await self._shell.close()
-        self._parts.vault.close()
+        try:
+            await self._shell.perform(save_before_closing(self._parts))
+        finally:
+            await self._shell.close()
+            self._parts.vault.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -337,9 +337,11 @@ class Integration(Made):
         return self._shell.perform(self._is_first(form, seconds))
 
     def close(self) -> None:
-        self._shell.perform(save_before_closing(self._parts))
-        self._shell.close()
-        self._parts.vault.close()
+        try:
+            self._shell.perform(save_before_closing(self._parts))
+        finally:
+            self._shell.close()
+            self._parts.vault.close()
 
     def __enter__(self) -> Self:
         return self

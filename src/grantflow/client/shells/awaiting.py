@@ -273,10 +273,13 @@ class AsyncShell:
     async def _repeat(self, step: Meanwhile) -> None:
         while step.wanted():
             await asyncio.sleep(step.seconds)
+            later: _Later = []
             try:
-                await self.perform(step.flow())
+                await self._perform(step.flow(), later=later)
             except Exception as error:
                 not_done(step.key, error)
+            if later:  # nobody waits here for whoever watches
+                self._afterwards(later)
 
     async def _end_meanwhile(self) -> None:
         made = self._made.get(asyncio.get_running_loop())

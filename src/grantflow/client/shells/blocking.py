@@ -228,10 +228,13 @@ class Shell:
 
     def _repeat(self, here: _Here, step: Meanwhile) -> None:
         while not here.closed.wait(step.seconds):
+            later: _Later = []
             try:
-                self.perform(step.flow())
+                self._perform(step.flow(), later=later)
             except BaseException as error:  # in a thread of our own, so nothing else is stopped by it
                 not_done(step.key, error)
+            if later:  # apart, since whoever watches may take their time
+                threading.Thread(target=self._afterwards, args=(later,), name="grantflow-telling", daemon=True).start()
             with here.lock:  # whoever wants it from now on finds it gone
                 if not step.wanted():
                     del here.meanwhile[step.key]

@@ -42,6 +42,7 @@ class _Connections:
     reading: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     process: int = field(default_factory=os.getpid)
+    closed: bool = False
     spoiled: bool = False
     """They have met a damaged file, and SQLite remembers pages of it even after it was mended."""
 
@@ -88,6 +89,7 @@ class SqliteVault(SqlVault):
         open_here, self._connections = self._connections, None
         if open_here is None or open_here.process != os.getpid():
             return
+        open_here.closed = True
         for connection, lock in ((open_here.reader, open_here.reading), (open_here.writer, open_here.writing)):
             # What another thread is using, SQLite would free under its hands, and the process would crash.
             if lock.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
@@ -140,9 +142,13 @@ class SqliteVault(SqlVault):
         return connections
 
     def _rows(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
-        connections = self._here()
-        with connections.reading, _told(self._path, connections):
-            return connections.reader.execute(statement, parameters).fetchall()
+        while True:
+            connections = self._here()
+            with connections.reading:
+                if connections.closed:  # by another thread, while this one waited for the lock
+                    continue
+                with _told(self._path, connections):
+                    return connections.reader.execute(statement, parameters).fetchall()
 
     def _rows_at_leisure(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
         """On a connection of its own: the one that reads otherwise is every caller's."""
@@ -174,16 +180,23 @@ class SqliteVault(SqlVault):
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """The writing connection, with a transaction begun, for one thread, which waits no longer for threads and
         processes together."""
-        connections = self._here()
         until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
-        if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
-            raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
+        connections = self._locked_for_writing()
         try:
             with _told(self._path, connections):
                 _begin(connections.writer, until=until)
                 yield connections.writer
         finally:
             connections.writing.release()
+
+    def _locked_for_writing(self) -> _Connections:
+        while True:
+            connections = self._here()
+            if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
+                raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
+            if not connections.closed:
+                return connections
+            connections.writing.release()  # another thread has closed it, while this one waited
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from grantflow.client.events import Event
+from grantflow.client.events import Event, Kind
 from grantflow.client.grant import GrantKey
 from grantflow.client.vault import Untold
 from grantflow.client.vault.records import EVENT_COLUMNS, read_event, to_seconds, write_event
@@ -26,17 +26,20 @@ _UNTOLD: Final = (
 _CLAIM_UNTOLD: Final = (
     "UPDATE untold_events SET tries = tries + 1, again_at = :again_at WHERE id = :id AND tries = :tries"
 )
+#: A newer Grantflow over the same vault may write others: what this one does not know, it leaves to that.
+_KNOWN: Final = frozenset(kind.value for kind in Kind)
 
 
 class Events(Database):
     """An event is written together with what it tells of; here are those that come alone."""
 
     def events(self, key: GrantKey) -> list[Event]:
-        return [read_event(row) for row in self._rows(_EVENTS, of_key(key))]
+        return [read_event(row) for row in self._rows(_EVENTS, of_key(key)) if row["kind"] in _KNOWN]
 
     def untold(self, integration: str, *, left: datetime, now: datetime, limit: int) -> list[Untold]:
         values = {"integration": integration, "left": to_seconds(left), "now": to_seconds(now), "most": limit}
-        return [Untold(read_event(row), row["tries"]) for row in self._rows(_UNTOLD, values)]
+        rows = self._rows(_UNTOLD, values)
+        return [Untold(read_event(row), row["tries"]) for row in rows if row["kind"] in _KNOWN]
 
     def record(self, event: Event) -> None:
         with self._transaction() as transaction:
