@@ -440,7 +440,7 @@ def test_an_api_that_gives_no_readable_answer_raises_what_its_callers_know_from_
 ) -> None:
     integration = world.integration()
     world.grant(integration)
-    world.platform.api_answers.append(answer)
+    world.platform.api_answers += [answer, answer]  # what closes is asked once more
     with pytest.raises(httpx2.RequestError):
         integration.client_for("id-ada").get("people/me")
 

@@ -166,7 +166,7 @@ def test_a_call_without_an_answer_and_one_that_was_not_sent_are_told_apart(
     integration = either()
     measure(integration.integration, registry=metrics.registry)
     granted(integration, world)
-    world.platform.api_answers.append(Answer(0))
+    world.platform.api_answers += [Answer(0), Answer(0)]
     with pytest.raises(Exception, match="disconnected"):
         integration.get("people/me")
     integration.revoke()
