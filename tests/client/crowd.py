@@ -81,7 +81,9 @@ class Member:
 
     def hear(self) -> str:
         said = _pipe(self.process.stdout)
-        assert select.select([said], [], [], PATIENCE)[0], f"a process of the crowd has said nothing for {PATIENCE} s"
+        waiting = select.poll()  # select knows the first 1,024 files alone, and a proof beside may have more
+        waiting.register(said, select.POLLIN)
+        assert waiting.poll(PATIENCE * 1000), f"a process of the crowd has said nothing for {PATIENCE} s"
         line = said.readline()
         assert line, "a process of the crowd has died"
         return line.strip()

@@ -73,7 +73,7 @@ def wrong_secret(folder: Path) -> Iterator[Play]:
             site.platform.client_secret = "another-secret-9876543210"
             site.token_requests()
             ends = called.call(order, people=shared_out(order.people)).ends
-            assert ends == {"IntegrationRefused": ALL}
+            assert ends == {"IntegrationRefused": ALL}, ends
             asked = site.token_requests()
             assert asked <= ALL  # those that were under way when the first was answered
             again = called.call(order, people=shared_out(order.people)).ends
@@ -94,7 +94,7 @@ def wrong_secret(folder: Path) -> Iterator[Play]:
                     except IntegrationRefused as error:
                         assert time.monotonic() < until
                         time.sleep(min(error.retry_after, 1.0) or 0.1)
-            assert again == {"IntegrationRefused": ALL}
+            assert again == {"IntegrationRefused": ALL}, again
             fewer = replace(order, callers=25, calls=5)  # of whom each calls for five people
             ends = called.call(fewer, people=shared_out(order.people)).ends
             assert ends == {"200": ALL}, ends
