@@ -22,6 +22,7 @@ from grantflow.cli.up import idle_port
 from grantflow.protocol.registration import CLIENT_ID, CLIENT_SECRET
 from grantflow.protocol.scope import MEANINGS
 from grantflow.sealing import KeyRing
+from tests.parts import free_port
 from tests.whole.person import Person
 from tests.whole.running import GRANTFLOW, Running, ended, running
 
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def up(folder: Path) -> Iterator[Running]:
-    with running(folder, *UP) as sandbox:
+    with running(folder, "up", "--port", "0", "--integration-port", str(free_port(and_next=True))) as sandbox:
         yield sandbox
 
 

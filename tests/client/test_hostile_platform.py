@@ -187,7 +187,8 @@ def test_a_fault_of_the_api_is_the_callers_to_see_and_costs_no_grant(
 ) -> None:
     integration = either()
     granted(integration, world)
-    world.platform.api_answers.append(fault)
+    times = 2 if fault.status == 0 and fault.speak is None else 1  # what closes is asked once more
+    world.platform.api_answers += [fault] * times
     answered = status_of(lambda: integration.get("rooms"))
     assert answered in ({None} if fault.speak is None and fault.status == 0 else {None, fault.status, 200, 500})
     assert world.platform.counts["refresh"] == (1 if fault.status == 401 else 0)
