@@ -195,9 +195,9 @@ def test_a_platform_that_is_silent_when_one_grant_is_ended_keeps_no_other_unsave
             leave_unsaved(world, integration, person="id-grace")
         world.integration().revoke("id-ada")
         begun = time.monotonic()
-        rest_until(either, lambda: world.stored_tokens(world.integration(), "id-grace")[1] is not None)
         key = integration.integration._parts.key("id-grace", None)
         rest_until(either, lambda: integration.integration._parts.unsaved.get(key) is None)
+        assert world.stored_tokens(world.integration(), "id-grace")[1] == world.platform.line("grace").refresh
         assert integration.refresh("id-edsger").generation == 2
         assert time.monotonic() - begun < 2
 
