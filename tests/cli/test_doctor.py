@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 import trustme
 
-from grantflow.cli.checks import Verdict, Web, of_authorization, of_client_secret, of_key, of_platform, of_redirect_uri
+from grantflow.cli.checks.finding import Verdict
+from grantflow.cli.checks.here import of_key
+from grantflow.cli.checks.platform import of_platform
+from grantflow.cli.checks.registration import of_authorization, of_client_secret, of_redirect_uri
+from grantflow.cli.checks.web import Web
 from grantflow.client.configuration import Configuration, configure
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.protocol.scope import read_scopes

@@ -8,24 +8,20 @@ from tempfile import TemporaryDirectory
 
 from grantflow.app import clock
 from grantflow.cli.called import as_called
-from grantflow.cli.checks import (
-    Finding,
-    Verdict,
-    Web,
+from grantflow.cli.checks.finding import Finding, Verdict
+from grantflow.cli.checks.here import (
     no_vault_yet,
     not_looked_at,
-    of_authorization,
-    of_certificates,
-    of_client_secrets,
     of_files,
     of_key,
-    of_platform,
     of_problems,
-    of_redirect_uri,
     of_scopes,
     of_scopes_without_userinfo,
     of_vault,
 )
+from grantflow.cli.checks.platform import of_certificates, of_platform
+from grantflow.cli.checks.registration import of_authorization, of_client_secrets, of_redirect_uri
+from grantflow.cli.checks.web import Web
 from grantflow.cli.configured import read
 from grantflow.cli.flags import Data, File, Json
 from grantflow.cli.output import FAILED, OK, Failure, one_line, styled, wrapped, write, write_json
