@@ -60,6 +60,7 @@ class Platform:
         self.expires_in: int | None = 1_209_600
         self.sends_refresh_token = True
         self.sends_scope = True
+        self.token_type = "Bearer"
         self.client_secret = CLIENT_SECRET
         self.revocation_status = 200
         self.counts: Counter[str] = Counter()
@@ -152,7 +153,7 @@ class Platform:
     def _tokens(self, line: Line, *, scope: str) -> dict[str, Any]:
         access = self._mint("access")
         line.access.add(access)
-        answer: dict[str, Any] = {"access_token": access, "token_type": "Bearer", "surprise": {"unknown": ["field"]}}
+        answer: dict[str, Any] = {"access_token": access, "token_type": self.token_type, "surprise": {"unknown": ["field"]}}
         if self.expires_in is not None:
             answer["expires_in"] = self.expires_in
         if self.sends_refresh_token:

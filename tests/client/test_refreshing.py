@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from grantflow import (
+    Kind,
     GrantflowError,
     Integration,
     IntegrationRefused,
@@ -22,8 +23,10 @@ from grantflow import (
 )
 from grantflow.client.flows import settling
 from grantflow.client.vault import sqlite
+from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
 from tests.client.foreign import Answer
+from tests.client.shells import Kinds, granted
 from tests.engines import BOTH
 
 DEAD = Answer(400, '{"error": "invalid_grant"}')
@@ -203,8 +206,9 @@ def test_a_transient_failure_harms_nothing_and_costs_one_request_for_each_step(
 TORN = Answer(200, "\x1f\x8b torn", {"Content-Encoding": "gzip"})
 SPOILED = [
     Answer(200, '{"access_token": "a2", "refresh_token": "\\ud800"}'),
-    Answer(200, '{"access_token": "a2\\u00e9", "refresh_token": "r2"}'),
-    Answer(200, '{"access_token": "a2", "refresh_token": "r2", "token_type": "mac"}'),
+    Answer(200, '{"access_token": "a2\\u00e9"}'),
+    Answer(200, '{"access_token": "a2", "token_type": "mac"}'),
+    Answer(200, '{"error": "server_error", "refresh_token": "r2"}'),
     TORN,
 ]
 
@@ -225,6 +229,46 @@ def test_s105_an_answer_with_unusable_tokens_harms_nothing_and_leaves_its_outcom
     assert stored.unanswered_since is not None, "the platform may have swapped the token"
     world.clock.advance(seconds=2)
     assert integration.refresh("id-ada").status is Status.ACTIVE
+
+
+NOT_TO_BE_USED = [
+    Answer(200, '{"access_token": "a2", "refresh_token": "r2", "token_type": "mac"}'),
+    Answer(200, '{"access_token": "a2\\u00e9", "refresh_token": "r2"}'),
+    Answer(200, '{"access_token": "", "refresh_token": "r2"}'),
+]
+
+
+@pytest.mark.parametrize("answer", NOT_TO_BE_USED)
+def test_s105_a_new_refresh_token_is_kept_though_the_access_token_beside_it_cannot_be_used(
+    world: World, either: Kinds, answer: Answer
+) -> None:
+    integration = either()
+    granted(integration, world)
+    access_token, sent = world.stored_tokens(integration.integration)
+    world.platform.answers.append(answer)
+    with pytest.raises(TransientTokenError, match="the new refresh token that came with it is kept"):
+        integration.refresh()
+    assert world.stored_tokens(integration.integration) == (access_token, "r2")
+    event = world.integration().history("id-ada")[-1]
+    assert (event.kind, event.token) == (Kind.REFRESH_DELAYED, Secret(sent).fingerprint())
+    assert event.incident
+
+
+def test_s105_a_server_that_swaps_refresh_tokens_and_gives_for_a_time_no_bearer_tokens_costs_no_grant(
+    world: World, either: Kinds
+) -> None:
+    integration = either()
+    granted(integration, world)
+    world.platform.rotates = world.platform.revokes_families = True
+    world.platform.token_type = "mac"
+    for _ in range(3):
+        with pytest.raises(TransientTokenError):
+            integration.refresh()
+        world.clock.advance(seconds=60)
+    world.platform.token_type = "Bearer"
+    assert integration.refresh().status is Status.ACTIVE
+    assert world.platform.counts["refresh"] == 4
+    assert integration.get("people/me").status_code == 200
 
 
 def test_s105_a_scope_that_is_none_leaves_what_is_known_and_the_new_tokens_are_kept(world: World) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from grantflow import AsyncIntegration, Event, Kind, ReauthorizationRequired, Status, VaultUnavailable
+from grantflow import AsyncIntegration, Event, Kind, ReauthorizationRequired, Status, TransientTokenError, VaultUnavailable
 from grantflow.client.flows import parts, saving_late, settling
 from grantflow.client.flows.parts import UnsavedTokens
 from grantflow.client.grant import GrantKey, StoredGrant
@@ -78,6 +78,23 @@ def test_tokens_that_come_while_a_watcher_hears_of_those_before_are_not_dropped_
     newer = replace(late)
     assert integration.get("people/me").status_code == 200
     assert unsaved.get(key) is newer
+
+
+def test_a_new_refresh_token_without_an_access_token_that_can_be_used_is_saved_late_as_well(
+    world: World, either: Kinds
+) -> None:
+    integration = either()
+    granted(integration, world)
+    world.platform.revokes_families = True
+    world.platform.token_type = "mac"
+    leave_unsaved(world, integration)
+    with pytest.raises(TransientTokenError, match="not Bearer"):
+        integration.refresh()
+    assert world.stored_tokens(integration.integration)[1] == world.platform.line().refresh
+    assert world.integration().history("id-ada")[-1].kind is Kind.REFRESH_DELAYED
+    world.platform.token_type = "Bearer"
+    world.clock.advance(seconds=2)
+    assert integration.get("people/me").status_code == 200
 
 
 def test_who_disconnects_ends_the_newest_tokens_though_they_were_not_saved_yet(world: World, either: Kinds) -> None:

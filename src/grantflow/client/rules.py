@@ -17,6 +17,7 @@ from grantflow.client.grant import (
     StoredGrant,
 )
 from grantflow.protocol.scope import Scopes
+from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import TokenRefusal, Tokens
 
 #: The most that an id, a name or an address of a person may hold, in characters: thrice what Webex, OpenID Connect
@@ -318,6 +319,12 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token or stored.refresh_token,
     )
+
+
+def swapped(stored: StoredGrant, refresh_token: Secret) -> StoredGrant:
+    """The platform gave this one in place of the one that was sent, and no access token that can be used."""
+    grant = replace(stored.grant, generation=stored.grant.generation + 1, refresh_expires_at=None)
+    return replace(stored, grant=grant, refresh_token=refresh_token, unanswered_since=None)
 
 
 def delayed(

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote, quote_plus
 
 from grantflow.protocol.errors import (
@@ -99,7 +99,8 @@ class TokenRefusal(Exception):
 
     ``error`` is RFC 6749's member where there was one; ``webex_shape`` says that the body was JSON with
     ``message`` and ``trackingId``; ``is_json`` that it was a JSON object at all, ``is_html`` that it was a page for
-    people; ``retry_after`` is in seconds.
+    people; ``retry_after`` is in seconds. ``refresh_token`` came in a 2xx beside an access token that cannot be used: where
+    the server swaps refresh tokens, it is the one that lives.
     """
 
     status: int
@@ -110,6 +111,7 @@ class TokenRefusal(Exception):
     retry_after: int | None = None
     tracking_id: str | None = None
     is_html: bool = False
+    refresh_token: Secret | None = None
 
     def __str__(self) -> str:
         words = self.description or self.error or (_A_PAGE if self.is_html else "no readable reason")
@@ -282,7 +284,7 @@ def read_tokens(response: Response) -> Tokens:
         raise _refusal(response, members)
     if unusable := _unusable(members):
         refusal = _refusal(response, members)
-        raise replace(refusal, description=refusal.description or unusable)
+        raise replace(refusal, description=refusal.description or unusable, refresh_token=_beside(members))
     refresh_token = members.get("refresh_token")
     return Tokens(
         access_token=Secret(members["access_token"]),
@@ -307,7 +309,12 @@ def _unusable(members: Mapping[str, Any]) -> str | None:
     return None
 
 
-def is_token(token: object) -> bool:
+def _beside(members: Mapping[str, Any]) -> Secret | None:
+    refresh_token = members.get("refresh_token")
+    return Secret(refresh_token) if is_token(refresh_token) and not members.get("error") else None
+
+
+def is_token(token: object) -> TypeGuard[str]:
     """Whether it could be sent as a token (RFC 6749 appendix A)."""
     # VSCHAR of the appendix. A space at either end would be lost on the way in a header.
     return (

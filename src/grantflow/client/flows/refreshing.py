@@ -71,7 +71,7 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None, refreshing: R
     holder = parts.mint(12)
     look_again = _FIRST_LOOK_SECONDS
     late = yield from save_late(parts, key)
-    if late is not None and late.access_token != rejected:
+    if late is not None and late.grant.status is Status.ACTIVE and late.access_token != rejected:
         refreshing.renewed = True
         return late
     while True:

@@ -117,10 +117,11 @@ def _part_with(parts: Parts, outlived: StoredGrant) -> Flow[None]:
 def renewal(
     parts: Parts, renewed: StoredGrant, *, over: StoredGrant, now: datetime, credentials: str | None = None
 ) -> Event:
-    """Of tokens that are saved late it is not kept under which credentials they came; those count for nobody."""
-    sent, came = over.refresh_token, renewed.access_token
+    """Of tokens that are saved late it is not kept under which credentials they came; those count for nobody. Of a new
+    refresh token alone, whose access token could not be used, it tells why the grant is delayed."""
+    sent, came = over.refresh_token, renewed.access_token if renewed.access_token != over.access_token else None
     return parts.event(
-        Kind.REFRESHED,
+        Kind.REFRESHED if renewed.grant.status is Status.ACTIVE else Kind.REFRESH_DELAYED,
         renewed.grant,
         at=now,
         token=sent.fingerprint() if sent else None,

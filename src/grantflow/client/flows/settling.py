@@ -21,6 +21,7 @@ from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, pause, save
 from grantflow.client.vault import Refusing
 from grantflow.protocol.http import Response
+from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import TokenRefusal, read_tokens
 
 #: In seconds, where new tokens could not be saved: a server that restarts, a lock that others wait for too.
@@ -40,15 +41,37 @@ def settle(
     try:
         tokens = read_tokens(response)
     except TokenRefusal as refusal:
+        if refusal.refresh_token is not None and refusal.refresh_token != leased.refresh_token:
+            return (yield from _settle_swap(parts, leased, refusal.refresh_token, refusal, holder=holder))
         return (yield from _settle_refusal(parts, leased, refusal, chosen=chosen, holder=holder))
     renewed = rules.renewed(leased, tokens, now=asked_at)
     event = renewal(parts, renewed, over=leased, now=(yield from current_time()), credentials=chosen.name)
     if not (yield from _save_tokens(parts, renewed, over=leased, event=event, holder=holder)):
-        yield from end_if_revoked(parts, renewed, sent=leased.refresh_token)
         return None
     yield from clear(parts, chosen)
     yield from tell(parts, event)
     return renewed
+
+
+def _settle_swap(
+    parts: Parts, leased: StoredGrant, refresh_token: Secret, refusal: TokenRefusal, *, holder: str
+) -> Flow[StoredGrant | None]:
+    """A new refresh token beside an access token that cannot be used. The one that was sent may be dead, so it is
+    saved as tokens are; otherwise the platform has not helped."""
+    now = yield from current_time()
+    delayed = rules.delayed(
+        rules.swapped(leased, refresh_token),
+        reason=f"{refusal}; the new refresh token that came with it is kept",
+        incident=parts.incident(),
+        retry_after=refusal.retry_after,
+        unanswered=False,
+        now=now,
+    )
+    event = renewal(parts, delayed, over=leased, now=now)
+    if not (yield from _save_tokens(parts, delayed, over=leased, event=event, holder=holder)):
+        return None
+    yield from tell(parts, event)
+    raise must_wait(delayed, now=now, status=refusal.status)
 
 
 def settle_silence(parts: Parts, leased: StoredGrant, silence: Unanswered, *, holder: str) -> Flow[StoredGrant | None]:
@@ -239,10 +262,13 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
     so the new ones are not given up: where they cannot be saved they stay in this process until they can be, and the
     lease is left to end by itself, so that nobody sends the old token meanwhile."""
     try:
-        return (yield from _insist(parts, renewed, over=over, event=event, holder=holder))
+        saved = yield from _insist(parts, renewed, over=over, event=event, holder=holder)
     except BaseException:
         yield from keep_unsaved(parts, renewed)
         raise
+    if not saved:
+        yield from end_if_revoked(parts, renewed, sent=over.refresh_token)
+    return saved
 
 
 def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Event, holder: str) -> Flow[bool]:
