@@ -153,7 +153,11 @@ class Platform:
     def _tokens(self, line: Line, *, scope: str) -> dict[str, Any]:
         access = self._mint("access")
         line.access.add(access)
-        answer: dict[str, Any] = {"access_token": access, "token_type": self.token_type, "surprise": {"unknown": ["field"]}}
+        answer: dict[str, Any] = {
+            "access_token": access,
+            "token_type": self.token_type,
+            "surprise": {"unknown": ["field"]},
+        }
         if self.expires_in is not None:
             answer["expires_in"] = self.expires_in
         if self.sends_refresh_token:

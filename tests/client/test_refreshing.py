@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from grantflow import (
-    Kind,
     GrantflowError,
     Integration,
     IntegrationRefused,
+    Kind,
     ReauthorizationRequired,
     RefreshOutcomeUnknown,
     Status,

@@ -13,7 +13,15 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from grantflow import AsyncIntegration, Event, Kind, ReauthorizationRequired, Status, TransientTokenError, VaultUnavailable
+from grantflow import (
+    AsyncIntegration,
+    Event,
+    Kind,
+    ReauthorizationRequired,
+    Status,
+    TransientTokenError,
+    VaultUnavailable,
+)
 from grantflow.client.flows import parts, saving_late, settling
 from grantflow.client.flows.parts import UnsavedTokens
 from grantflow.client.grant import GrantKey, StoredGrant

@@ -323,7 +323,7 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
 
 def swapped(stored: StoredGrant, refresh_token: Secret) -> StoredGrant:
     """The platform gave this one in place of the one that was sent, and no access token that can be used."""
-    grant = replace(stored.grant, generation=stored.grant.generation + 1, refresh_expires_at=None)
+    grant = replace(stored.grant, generation=stored.grant.generation + 1, refresh_expires_at=None, refused_at=None)
     return replace(stored, grant=grant, refresh_token=refresh_token, unanswered_since=None)
 
 

@@ -99,8 +99,8 @@ class TokenRefusal(Exception):
 
     ``error`` is RFC 6749's member where there was one; ``webex_shape`` says that the body was JSON with
     ``message`` and ``trackingId``; ``is_json`` that it was a JSON object at all, ``is_html`` that it was a page for
-    people; ``retry_after`` is in seconds. ``refresh_token`` came in a 2xx beside an access token that cannot be used: where
-    the server swaps refresh tokens, it is the one that lives.
+    people; ``retry_after`` is in seconds. ``refresh_token`` came in a 2xx beside an access token that cannot be used:
+    where the server swaps refresh tokens, it is the one that lives.
     """
 
     status: int
