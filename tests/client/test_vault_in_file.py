@@ -282,6 +282,25 @@ def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, r
 
 
 @pytest.mark.slow
+def test_a_damaged_page_does_not_use_up_the_files_that_a_process_may_have_open(vault: SqliteVault, path: Path) -> None:
+    """Who reads it meets it at every call, and all others are well."""
+    key = vault.enter(stored()).grant.key
+    vault.close()
+    with closing(sqlite3.connect(path)) as other:
+        (page,) = other.execute("SELECT rootpage FROM sqlite_master WHERE name = 'events_of_a_grant'").fetchone()
+        (size,) = other.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    files = []
+    for _ in range(20):
+        with pytest.raises(VaultUnavailable, match="damaged"):
+            vault.events(key)
+        assert vault.find(key) is not None
+        files.append(len(os.listdir("/dev/fd")))
+    assert len(set(files)) == 1
+
+
 def test_a_vault_that_is_taken_away_while_it_is_open_takes_nothing_that_would_be_lost(path: Path) -> None:
     vault = SqliteVault(path, keys=KEYS)
     path.rename(path.with_name("kept.db"))

@@ -87,16 +87,8 @@ class SqliteVault(SqlVault):
     def close(self) -> None:
         """Close the file; a closed vault opens it again when it is used again."""
         open_here, self._connections = self._connections, None
-        if open_here is None or open_here.process != os.getpid():
-            return
-        open_here.closed = True
-        for connection, lock in ((open_here.reader, open_here.reading), (open_here.writer, open_here.writing)):
-            # What another thread is using, SQLite would free under its hands, and the process would crash.
-            if lock.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
-                try:
-                    connection.close()
-                finally:
-                    lock.release()
+        if open_here is not None and open_here.process == os.getpid():
+            _close(open_here, wait=_WAIT_FOR_LOCK_SECONDS)
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -136,9 +128,9 @@ class SqliteVault(SqlVault):
         if not connections.file.is_in_place():
             raise replaced(self._path)
         if connections.spoiled:
-            mended = self._open(again=True)
-            self._inherited.append(connections)  # other threads may be using them
-            connections = self._connections = mended
+            spoiled, connections = connections, self._open(again=True)
+            self._connections = connections
+            _close(spoiled, wait=0.0)
         return connections
 
     def _rows(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
@@ -197,6 +189,21 @@ class SqliteVault(SqlVault):
             if not connections.closed:
                 return connections
             connections.writing.release()  # another thread has closed it, while this one waited
+
+
+def _close(connections: _Connections, *, wait: float) -> None:
+    """What another thread is using for longer is closed when it is done: nobody else holds it then."""
+    connections.closed = True
+    for connection, lock in (
+        (connections.reader, connections.reading),
+        (connections.writer, connections.writing),
+    ):
+        # Under its hands SQLite would free it, and the process would crash.
+        if lock.acquire(timeout=wait):
+            try:
+                connection.close()
+            finally:
+                lock.release()
 
 
 @contextmanager
