@@ -1,7 +1,10 @@
 """The HTTP client of a grant: where its token goes, what it sends again, and what it costs."""
 
 import asyncio
+import gc
 import io
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -432,6 +435,28 @@ def test_an_async_integration_serves_several_event_loops_one_after_another(world
     asyncio.run(grant())
     assert [asyncio.run(call()) for _ in range(3)] == [200] * 3
     asyncio.run(end())
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_event_loops_that_end_with_nobody_closing_leave_neither_threads_nor_connections(world: World) -> None:
+    """As where each job of a queue has one by `asyncio.run`, and all share an integration."""
+    world.grant(world.integration())
+    integration = world.async_integration()
+
+    async def call() -> None:
+        await integration.refresh("id-ada")
+        assert (await integration.client_for("id-ada").get("people/me")).status_code == 200
+
+    files = []
+    for _ in range(10):
+        asyncio.run(call())
+        gc.collect()
+        files.append(len(os.listdir("/dev/fd")))
+    threads = [each for each in threading.enumerate() if each.name.startswith("grantflow-vault")]
+    assert len(threads) <= 2
+    assert max(files) <= files[1] + 2  # the platform's own ends close in their time
+    asyncio.run(integration.close())
+    gc.collect()
 
 
 @pytest.mark.parametrize("answer", [Answer(0), Answer(200, "torn", {"Content-Encoding": "gzip"})])

@@ -386,6 +386,27 @@ def test_closing_with_the_vault_away_says_what_is_lost_and_does_not_hang(
 
 
 @pytest.mark.usefixtures("_often")
+def test_closing_does_not_hang_where_it_comes_while_a_grant_is_ended_and_another_cannot_be_saved(
+    world: World, either: Kinds
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        integration = either(revocation_url=f"http://127.0.0.1:{silent.getsockname()[1]}/revoke", deadline=1.0)
+        for person in ("ada", "grace"):
+            granted(integration, world, person=person)
+        with nothing_can_be_saved():
+            leave_unsaved(world, integration)
+            leave_unsaved(world, integration, person="id-grace")
+        world.integration().revoke("id-grace")
+        with no_tokens_of_ada_can_be_saved(VaultUnavailable("The row is locked.", retry_after=1.0)):
+            rest_until(either, lambda: waiting(integration) == 1)
+            if isinstance(integration.integration, AsyncIntegration):
+                either._runner.run(asyncio.wait_for(integration.integration.close(), 10))
+            else:
+                integration.integration.close()
+    assert not threads()
+
+
+@pytest.mark.usefixtures("_often")
 def test_who_is_told_of_tokens_saved_late_may_close_the_integration(world: World) -> None:
     closed = threading.Event()
 

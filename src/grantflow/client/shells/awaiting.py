@@ -271,14 +271,17 @@ class AsyncShell:
         task.add_done_callback(forget)
 
     async def _repeat(self, step: Meanwhile) -> None:
-        while step.wanted():
+        task = asyncio.current_task()
+        assert task is not None
+        # It may be cancelled while something is sent, which is awaited (`_insist`): then it ends after that.
+        while step.wanted() and not task.cancelling():
             await asyncio.sleep(step.seconds)
             later: _Later = []
             try:
                 await self._perform(step.flow(), later=later)
             except Exception as error:
                 not_done(step.key, error)
-            if later:  # nobody waits here for whoever watches
+            if later and not task.cancelling():  # nobody waits here for whoever watches
                 self._afterwards(later)
 
     async def _end_meanwhile(self) -> None:
@@ -312,8 +315,17 @@ class AsyncShell:
         loop = asyncio.get_running_loop()
         made = self._made.get(loop)
         if made is None:
+            self._forget_ended()
             made = self._made[loop] = self._make()
         return made
+
+    def _forget_ended(self) -> None:
+        """Event loops that ended with nobody closing there. Their connections hold on to them, and nothing can
+        be closed there now; but their threads can end, and what nothing holds is freed."""
+        for known in self._made.keyrefs():
+            loop = known()
+            if loop is not None and loop.is_closed():
+                self._made.pop(loop).vault.shutdown(wait=False)
 
     def _make(self) -> _Here:
         if self._transport is not None:
