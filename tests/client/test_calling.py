@@ -290,6 +290,36 @@ def test_a_body_for_one_time_is_sent_once_and_never_silently_empty(world: World,
     assert world.platform.counts["refresh"] == 1
 
 
+@pytest.mark.filterwarnings("ignore:Use 'content=")
+def test_a_body_that_is_given_as_data_and_is_no_form_counts_as_the_content_that_the_library_makes_of_it(
+    world: World,
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client: Any = integration.client_for("id-ada")
+    file = io.BytesIO(b"before" + BODY)
+    file.seek(6)
+    for once in (a_generator(), OneTime()):
+        world.platform.expire_access_tokens()
+        with pytest.raises(BodyNotReplayable):
+            client.post("messages", data=once)
+    assert world.platform.bodies == []
+    world.platform.expire_access_tokens()
+    assert client.post("messages", data=file).status_code == 200
+    assert world.platform.bodies == [BODY]
+
+
+class OneTime:
+    """Can be read once, and whoever reads it again finds nothing."""
+
+    def __init__(self) -> None:
+        self._left = list(a_generator())
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left:
+            yield self._left.pop(0)
+
+
 def test_a_body_for_one_time_goes_through_where_the_token_lives(world: World) -> None:
     integration = world.integration()
     world.grant(integration)

@@ -4,7 +4,7 @@ They are the HTTP library's own clients with its own interface. Relative address
 ones must lie at one of its origins; a redirect to anywhere else is refused as well.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 import httpx2
@@ -142,7 +142,10 @@ class AsyncGrantClient(httpx2.AsyncClient):
 
 
 def _remembering(request: httpx2.Request, options: dict[str, Any]) -> httpx2.Request:
-    request.extensions[BODY] = body_of(options.get("content"), options.get("files"))
+    content, files, data = options.get("content"), options.get("files"), options.get("data")
+    if data is not None and not isinstance(data, Mapping):  # no form: the library takes it for the content
+        content, files = data, None
+    request.extensions[BODY] = body_of(content, files)
     return request
 
 
