@@ -5,14 +5,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from benchmarks.postgres import FOR_TESTS, Postgres, postgres_server
 from tests.engines import Home, home_on
 from tests.parts import ROOT, require
 
 #: How thoroughly the property tests look: by default in ./dev check, else in ./dev soak (--hypothesis-profile soak).
-settings.register_profile("quick", max_examples=60, deadline=None)
+#: That the machine is busy is no fault of what they look at.
+settings.register_profile("quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 
@@ -23,8 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The path of Chromium, for Playwright's `executable_path`. A test that takes it is a browser test."""
-    return require("chromium")
+    """The path of Chromium, for Playwright's `executable_path`. A test that takes it is a browser test: what it expects
+    may take its time on a busy machine."""
+    path = require("chromium")
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The parts of a machine that some tests cannot do without, and what to do where one is missing."""
 
+import os
 import random
 import shutil
 import socket
@@ -99,14 +100,27 @@ def committed_files() -> list[Path]:
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
+_given: set[int] = set()
+
+
 def free_port(*, and_next: bool = False) -> int:
-    """One that nobody has now (nor the one after it). It lies below those that the system gives to outgoing
-    connections, of which any may be taken the next moment.
+    """One that nobody has now (nor the one after it), and that nobody was given before, who may take it only later. It
+    lies below those that the system gives to outgoing connections, of which any may be taken the next moment, and above
+    those that Chromium refuses to open.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
-        if all(_is_free(each) for each in ((port, port + 1) if and_next else (port,))):
+        port = random.choice(_own_ports())
+        ports = {port, port + 1} if and_next else {port}
+        if ports.isdisjoint(_given) and all(map(_is_free, ports)):
+            _given.update(ports)
             return port
+
+
+def _own_ports() -> range:
+    """Each process of pytest-xdist has others, so that no two of them choose the same at once."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    each = 21_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(11_000 + worker * each, 11_000 + (worker + 1) * each - 1)
 
 
 def _is_free(port: int) -> bool:

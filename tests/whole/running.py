@@ -80,7 +80,7 @@ class Running:
 
     def stop(self, ending: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(ending)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
 
 @contextmanager

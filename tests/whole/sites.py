@@ -1,5 +1,6 @@
 """The platforms that proofs are played at, alike to whoever plays: ours in a profile, and a foreign, strict one."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,7 @@ from tests.whole.running import Up, up
 REDIRECT_URI = "http://127.0.0.1:8765/oauth"
 #: Foreign: swaps refresh tokens, and ends a grant whose old one comes back. Ours: its two profiles.
 SITES = ("foreign", "webex", "strict")
-#: How long a server's log may lag behind its answers, in seconds.
-LAG = 0.3
+_NUMBERS = itertools.count(1)
 
 
 class Site(Protocol):
@@ -153,14 +153,19 @@ class OurSite:
         assert token is not None
         credentials = {name: self.app[name] for name in ("client_id", "client_secret")}
         fields = {**credentials, "token": token.reveal()}
-        answer = httpx2.post(f"{self.up.api_url}/revoke", data=fields, trust_env=False)
+        answer = httpx2.post(f"{self.up.api_url}/revoke", data=fields, trust_env=False, timeout=30)
         assert answer.status_code == 200, answer.text
 
     def token_requests(self) -> int:
-        time.sleep(LAG)
+        """The log may lag behind the answers: once a last request stands in it, so do all that were answered before."""
+        last, until, new = f"/counted/{next(_NUMBERS)}", time.monotonic() + 30, b""
+        httpx2.get(f"{self.up.platform_url}{last}", trust_env=False, timeout=30)
         with (self.up.folder.parent / f"{self.up.folder.name}.stderr").open("rb") as log:
             log.seek(self.read)
-            new = log.read()
+            while f" {last} ".encode() not in new:
+                assert time.monotonic() < until, f"{last} does not stand in the log"
+                new += log.read()
+                time.sleep(0.01)
         self.read += len(new)
         return new.count(b" POST /v1/access_token ")
 
@@ -194,7 +199,7 @@ def slow_way(order: Order, seconds: float) -> Iterator[Order]:
             body = self.rfile.read(int(self.headers["content-length"]))
             time.sleep(seconds)
             kind = {"content-type": self.headers["content-type"]}
-            answer = httpx2.post(url, content=body, headers=kind, trust_env=False)
+            answer = httpx2.post(url, content=body, headers=kind, trust_env=False, timeout=30)
             self.send_response(answer.status_code)
             self.send_header("content-type", answer.headers["content-type"])
             self.send_header("content-length", str(len(answer.content)))
