@@ -162,21 +162,20 @@ def test_healthz_is_503_while_writes_fail_and_200_again_once_they_succeed(
 ) -> None:
     monkeypatch.setattr(probe, "BELIEVED", 0.0)
     monkeypatch.setattr(probe, "DOUBTED", 0.0)
-    monkeypatch.setattr(probe, "PATIENCE", 0.3)
+    monkeypatch.setattr(probe, "PATIENCE", 30.0)
 
     async def look(browser: httpx2.AsyncClient, storage: Storage) -> None:
         assert (await browser.get("/healthz")).status_code == 200
         end = trouble(storage)
         try:
-            for _ in range(2):
-                answer = await browser.get("/healthz")
-                assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            with monkeypatch.context() as impatient:
+                impatient.setattr(probe, "PATIENCE", 0.3)
+                for _ in range(2):
+                    answer = await browser.get("/healthz")
+                    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         finally:
             end()
-        for _ in range(50):
-            if (answer := await browser.get("/healthz")).status_code == 200:
-                break
-        assert answer.status_code == 200
+        assert (await browser.get("/healthz")).status_code == 200
 
     with_platform(tmp_path, look)
 

@@ -88,7 +88,8 @@ def proxy_before(url: str) -> Iterator[str]:
 
 @contextmanager
 def asking(url: str, *, of: str) -> Iterator["Asking"]:
-    with httpx2.Client(transport=httpx2.HTTPTransport(local_address=of), base_url=url, trust_env=False) as client:
+    transport = httpx2.HTTPTransport(local_address=of)
+    with httpx2.Client(transport=transport, base_url=url, trust_env=False, timeout=30) as client:
         yield Asking(client)
 
 

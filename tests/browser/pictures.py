@@ -43,6 +43,7 @@ class Pictures:
         In full width, or, where it is ``slim``, in that of ``first``.
         """
         page = self.page
+        page.wait_for_load_state()
         page.evaluate(_REPLACE, list(self.replacements.items()))
         height = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size(

@@ -87,6 +87,7 @@ def test_w17_to_w21_from_the_avatars_menu_to_a_first_grant_and_the_end_of_it(
         visit.look("created")
         client_id, secret = code(page, "Client ID"), code(page, "Client secret")
         page.get_by_role("button", name="Copy Client secret").click()
+        expect(page.locator("[data-live]")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == secret
         with page.expect_download() as download:
             page.get_by_role("link", name="Download .env").click()
@@ -210,6 +211,7 @@ def sign_in(page: Page, person: dict[str, str]) -> None:
     page.get_by_label("Email").fill(person["email"])
     page.get_by_label("Password", exact=True).fill(person["password"])
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Password", exact=True)).to_be_hidden()
 
 
 def code(page: Page, label: str) -> str:
@@ -226,8 +228,8 @@ def leave(page: Page) -> list[str]:
         dialog.dismiss()
 
     page.once("dialog", stay)
-    page.get_by_role("link", name="Go to the integration").click()
-    page.wait_for_timeout(200)
+    with page.expect_event("dialog"):
+        page.get_by_role("link", name="Go to the integration").click()
     return asked
 
 
@@ -252,7 +254,7 @@ def granted(page: Page, visit: Visit, url: str, *, answer_at: str) -> str:
 
 def exchange(platform: Up, client_id: str, secret: str, **fields: str) -> dict[str, Any]:
     form = {"client_id": client_id, "client_secret": secret, "redirect_uri": REDIRECT_URI, **fields}
-    answer = httpx2.post(f"{platform.api_url}/access_token", data=form, trust_env=False)
+    answer = httpx2.post(f"{platform.api_url}/access_token", data=form, trust_env=False, timeout=30)
     assert answer.status_code == 200, answer.text
     tokens: dict[str, Any] = answer.json()
     return tokens
@@ -261,7 +263,7 @@ def exchange(platform: Up, client_id: str, secret: str, **fields: str) -> dict[s
 def person_of(platform: Up, tokens: dict[str, Any]) -> int | None:
     """The API's status with this access token; None where it knows the token no more."""
     headers = {"authorization": f"Bearer {tokens['access_token']}"}
-    status = httpx2.get(f"{platform.api_url}/rooms", headers=headers, trust_env=False).status_code
+    status = httpx2.get(f"{platform.api_url}/rooms", headers=headers, trust_env=False, timeout=30).status_code
     return None if status == 401 else status
 
 

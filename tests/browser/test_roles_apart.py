@@ -36,13 +36,14 @@ def sign_in(page: Page) -> None:
     page.get_by_label("Email").fill(ADA["email"])
     page.get_by_label("Password", exact=True).fill(ADA["password"])
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label("Password", exact=True)).to_be_hidden()
 
 
 def revoke(page: Page, house: Apart) -> None:
     page.goto(f"{house.urls['resource-owner']}/connected-apps")
     page.get_by_role("link", name="Revoke", exact=True).click()
     page.get_by_role("button", name="Revoke").click()
-    expect(page.locator("main")).to_contain_text("Apart")
+    expect(page.locator("main")).to_contain_text("Apart can no longer act for you")
 
 
 def test_w03_a_browser_is_led_from_process_to_process_and_back_again(
@@ -60,6 +61,7 @@ def test_w03_a_browser_is_led_from_process_to_process_and_back_again(
     revoke(page, house)
     page.goto(f"{house.urls['integration']}/connect")
     page.get_by_role("button", name="Accept").click()
+    expect(page).to_have_url(f"{house.urls['integration']}/granted")
     expect(page.locator("main")).to_contain_text("Ada Lovelace")
 
     page.goto(f"{house.urls['developer-portal']}/my-apps")  # its sign-out leads to another port

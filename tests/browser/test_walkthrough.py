@@ -231,6 +231,7 @@ def granted_again(walk: Walk) -> None:
     walk.pictures.take("connected-apps")
     page.get_by_role("link", name="Revoke", exact=True).click()
     walk.press("Revoke")
+    expect(page.locator("main")).to_contain_text("can no longer act for you")
     page.goto(walk.home)
     expect(page.get_by_role("link", name="Grant again")).to_be_visible()
     walk.show_made_up("inc-sjde6j6e")

@@ -64,7 +64,7 @@ def test_every_command_is_among_those_that_run() -> None:
     "address", sorted(set(re.findall(r"http://127\.0\.0\.1:9000(/(?!v1\b)[\w/-]+)", document.TEXT)))
 )
 def test_every_address_of_the_sandbox_is_served(platform: Up, address: str) -> None:
-    assert httpx2.get(f"{platform.platform_url}{address}", trust_env=False).status_code != 404
+    assert httpx2.get(f"{platform.platform_url}{address}", trust_env=False, timeout=30).status_code != 404
 
 
 @slow
@@ -87,7 +87,7 @@ def test_w13_w14_w15_the_pages_are_served_over_tls_or_behind_a_proxy(
     redirect_uri = redirect_uri.replace(document.PORT, str(port))
     address, host = f"{scheme}://localhost:{port}/connect", {"host": urlsplit(redirect_uri).netloc}
     with document.terminal(document.SET_UP, lines, checkout=checkout, data=platform.folder):
-        sent = httpx2.get(address, headers=host, trust_env=False, verify=False).headers["location"]
+        sent = httpx2.get(address, headers=host, trust_env=False, timeout=30, verify=False).headers["location"]
     asked = parse_qs(urlsplit(sent).query)
     assert (asked["client_id"], asked["redirect_uri"]) == ([app["client_id"]], [redirect_uri])
 
@@ -115,7 +115,7 @@ def test_w26_w27_w31_the_answers_are_shown_as_they_are(platform: Up) -> None:
         "redirect_uri": redirect_uri,
     }
     assert all(f"`{name}`" in document.TEXT for name in form)
-    tokens = httpx2.post(f"{platform.api_url}/access_token", data=form, trust_env=False).json()
+    tokens = httpx2.post(f"{platform.api_url}/access_token", data=form, trust_env=False, timeout=30).json()
     shown = json.loads(document.TOKENS)
     assert list(shown) == list(tokens)
     assert {name: tokens[name] for name, value in shown.items() if value != "..."} == {
@@ -124,7 +124,7 @@ def test_w26_w27_w31_the_answers_are_shown_as_they_are(platform: Up) -> None:
 
     platform.expire_access_tokens()
     headers = {"authorization": f"Bearer {tokens['access_token']}"}
-    refused = httpx2.get(f"{platform.api_url}/people/me", headers=headers, trust_env=False)
+    refused = httpx2.get(f"{platform.api_url}/people/me", headers=headers, trust_env=False, timeout=30)
     shown = json.loads(document.INVALID_TOKEN)
     assert refused.status_code == 401
     assert (shown["message"], list(shown)) == (refused.json()["message"], list(refused.json()))

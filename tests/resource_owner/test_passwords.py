@@ -78,14 +78,13 @@ def test_checking_against_nobody_is_never_right_and_costs_what_checking_against_
     assert passwords.NOBODYS.rpartition("p=")[0] == PASSWORD_HASH.rpartition("p=")[0]
 
     def cost(password_hash: str | None) -> float:
-        times = []
-        for _ in range(3):
-            began = time.process_time()
-            is_right(Secret("wrong password"), password_hash)
-            times.append(time.process_time() - began)
-        return min(times)
+        began = time.thread_time()
+        is_right(Secret("wrong password"), password_hash)
+        return time.thread_time() - began
 
-    assert cost(None) > 0.5 * cost(PASSWORD_HASH)
+    costs = [(cost(None), cost(PASSWORD_HASH)) for _ in range(5)]  # in turn, since what else runs costs both the same
+    nobodys, somebodys = map(min, zip(*costs, strict=True))
+    assert nobodys > 0.5 * somebodys
 
 
 def test_a_password_made_up_for_somebody_can_be_read_out_and_is_another_each_time() -> None:
@@ -128,6 +127,6 @@ def test_the_event_loop_goes_on_while_a_password_is_checked() -> None:
             turns += 1
             await asyncio.sleep(0.001)
         assert await checking
-        assert turns > 5
+        assert turns > 2, "it is checked within one where the loop stands still"
 
     asyncio.run(story())

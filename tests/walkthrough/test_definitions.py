@@ -112,7 +112,7 @@ def test_w04_a_bot_goes_through_no_grant_and_signs_in_nowhere(halves: BothHalves
             address = browser.grant(f"{halves.api_url}/authorize?{urlencode(asked)}")
         assert urlsplit(address).path == "/signin"
     cookie = {"cookie": f"{Cookies(Site('Grantflow', halves.url)).name(SESSION)}={bot.token.reveal()}"}
-    answer = httpx2.get(f"{halves.api_url}/authorize?{urlencode(asked)}", headers=cookie, trust_env=False)
+    answer = httpx2.get(f"{halves.api_url}/authorize?{urlencode(asked)}", headers=cookie, trust_env=False, timeout=30)
     assert urlsplit(answer.headers["location"]).path == "/signin"
 
 

@@ -141,7 +141,7 @@ def test_w26_each_wrong_or_missing_parameter_of_the_exchange_gets_its_own_error_
 
 def test_w26_json_gets_415_that_names_the_right_type(halves: BothHalves, app: App) -> None:
     body = {"grant_type": "authorization_code", "client_id": app.client_id, "code": "x"}
-    answer = httpx2.post(f"{halves.api_url}/access_token", json=body, trust_env=False)
+    answer = httpx2.post(f"{halves.api_url}/access_token", json=body, trust_env=False, timeout=30)
     assert answer.status_code == 415
     assert "application/x-www-form-urlencoded" in answer.json()["message"]
 

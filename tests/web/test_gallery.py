@@ -39,8 +39,7 @@ def chrome(chromium: str) -> Iterator[Browser]:
 @contextmanager
 def serving(role: Role, decisions: list[str] | None = None) -> Iterator[str]:
     """One half of the gallery at a free port of loopback; the address."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # who comes before the server does waits for it
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(gallery(role, address, decisions), log_level="critical"))
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -178,10 +177,14 @@ def ground(page: Page) -> str:
 def test_copying_is_confirmed_to_eye_and_ear(chrome: Browser, halves: dict[Role, str]) -> None:
     context = chrome.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
+    page.clock.install(time="2026-11-23T16:05:00Z")
     page.goto(halves["platform"] + "/app")
+    page.clock.pause_at("2026-11-23T17:05:00Z")
     page.get_by_role("button", name="Copy Client secret").click()
     expect(page.get_by_role("status")).to_have_text("Copied")
     expect(page.get_by_role("button", name="Copied Client secret")).to_be_visible()
+    page.clock.run_for(2_000)
+    expect(page.get_by_role("button", name="Copy Client secret")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()").startswith("8f2b1c3e")
     context.close()
 

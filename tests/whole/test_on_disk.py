@@ -35,7 +35,7 @@ def exchange_and_refresh(url: str, app: dict[str, str], ada: Person) -> None:
     """Two exchanges: with the first one the last use of the client's secret is written too, within a minute no more."""
     sent = {"client_id": app["client_id"], "response_type": "code", "redirect_uri": REDIRECT_URI, "scope": SCOPES}
     own = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
-    with httpx2.Client(base_url=url, trust_env=False) as http:
+    with httpx2.Client(base_url=url, trust_env=False, timeout=30) as http:
         for _ in range(2):
             answered = ada.grant(f"{url}/v1/authorize?{urlencode(sent)}")
             (code,) = parse_qs(urlsplit(answered).query)["code"]

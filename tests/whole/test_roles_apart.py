@@ -80,7 +80,7 @@ def test_w03_the_api_names_its_own_address_and_the_metadata_that_of_the_issuer(h
         assert link.startswith(f"<{house.api_url}/rooms?")
         assert len(client.get(link.partition(">")[0][1:]).json()["items"]) == 1
     metadata = httpx2.get(
-        f"{house.urls['authorization-server']}/.well-known/oauth-authorization-server/v1", trust_env=False
+        f"{house.urls['authorization-server']}/.well-known/oauth-authorization-server/v1", trust_env=False, timeout=30
     ).json()
     assert metadata["issuer"] == house.issuer
     assert metadata["token_endpoint"] == f"{house.issuer}/access_token"
@@ -98,7 +98,7 @@ def test_w03_who_signs_in_or_out_at_one_address_has_done_so_at_all(house: Apart,
 
 @pytest.mark.parametrize("role", PLATFORM_ROLES)
 def test_w03_each_role_tells_that_it_is_well_and_leads_people_to_the_front_page(house: Apart, role: str) -> None:
-    assert httpx2.get(f"{house.urls[role]}/healthz", trust_env=False).json() == {"status": "ok"}
+    assert httpx2.get(f"{house.urls[role]}/healthz", trust_env=False, timeout=30).json() == {"status": "ok"}
     with Person() as visitor:
         assert visitor.open(house.urls[role]).url.rstrip("/") == house.urls["resource-owner"]
         assert house.api_url in visitor.page.words

@@ -97,7 +97,7 @@ def traced(folder: Path) -> Iterator[Traced]:
     """`grantflow platform serve` on this data directory, at a free port."""
     trace = folder.parent / f"{folder.name}.strace"
     # -D: the platform is our child, not strace's, so that a signal reaches it.
-    strace = [require("strace"), "-D", "-f", "-y", "-ttt", "-s", "512", "-e", f"trace={_CALLS}", "-o", str(trace)]
+    strace = [require("strace"), "-D", "-f", "-y", "-ttt", "-s", "4096", "-e", f"trace={_CALLS}", "-o", str(trace)]
     serve = [str(GRANTFLOW), "platform", "serve", "--port", "0", "--json", "--data", str(folder)]
     process = subprocess.Popen([*strace, *serve], stdout=subprocess.PIPE, text=True, env=environment())
     try:
