@@ -1,6 +1,7 @@
 """Both kinds of integration by one set of names, so that a test shows its promise in either."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -18,6 +19,7 @@ from grantflow import (
     KeptAlive,
     Revocation,
 )
+from grantflow.client.observing import Activity, Waiting
 
 if TYPE_CHECKING:
     from tests.client.conftest import World
@@ -181,6 +183,35 @@ class Kinds:
     def close(self) -> None:
         for integration in self._made:
             self._runner.run(integration.close())
+
+
+class Gathering:
+    """An observer that counts who waits for a new token: so a platform can answer once all of them do."""
+
+    def __init__(self) -> None:
+        self._waiting = threading.Semaphore(0)
+
+    def begin(self, activity: Activity) -> None:
+        if isinstance(activity, Waiting):
+            self._waiting.release()
+
+    def wait_for(self, callers: int) -> None:
+        for _ in range(callers):
+            assert self._waiting.acquire(timeout=30), "fewer than that ever waited"
+
+
+def noticed(of: object, method: str) -> threading.Event:
+    """Set as soon as somebody has called it."""
+    real, called = getattr(of, method), threading.Event()
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        try:
+            return real(*arguments, **options)
+        finally:
+            called.set()
+
+    setattr(of, method, watched)
+    return called
 
 
 def jar(begun: BegunAuthorization) -> dict[str, str]:

@@ -13,6 +13,7 @@ from grantflow.client.events import Kind
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Refusal
+from tests.client.shells import noticed
 from tests.engines import BOTH
 from tests.parts import ROOT
 
@@ -253,7 +254,9 @@ def test_an_operators_retry_beside_callers_and_other_operators_sends_no_token_tw
         else:
             leader = pool.submit(lambda: callers.retry(f"id-{person}").status is Status.ACTIVE)
         assert asked.wait(30)
+        looks = [noticed(each._parts.vault, "find") for each in (first, second)]
         operators = [pool.submit(each.retry, f"id-{person}") for each in (first, second)]
+        assert all(look.wait(30) for look in looks), "else they would find it renewed, and renew it once more"
         threading.Event().wait(0.5)
         answers.set()
         assert leader.result(30)

@@ -163,7 +163,7 @@ def test_whoever_watches_may_use_the_integration_while_others_wait_for_the_same_
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(timeout=2)
+        caller.join(timeout=30)
     assert answers == [200] * 6
 
 
@@ -187,18 +187,19 @@ def test_a_watcher_may_have_a_refused_token_tried_again(world: World) -> None:
 
     caller = Thread(target=call, daemon=True)
     caller.start()
-    caller.join(timeout=5)
+    caller.join(timeout=30)
     assert len(raised) == 1
     assert tried == [Status.ACTIVE]
 
 
 def test_an_awaited_watcher_may_use_the_integration_and_is_waited_for_when_it_is_closed(world: World) -> None:
     answers: list[object] = []
+    may_end = asyncio.Event()
 
     async def watch(event: Event) -> None:
         if event.kind is Kind.REFRESHED:
             answers.append((await integration.client_for("id-ada").get("people/me")).status_code)
-            await asyncio.sleep(0.2)
+            await may_end.wait()
             answers.append("done")
 
     integration = world.async_integration(on_event=watch)
@@ -206,13 +207,14 @@ def test_an_awaited_watcher_may_use_the_integration_and_is_waited_for_when_it_is
 
     async def story() -> None:
         client = integration.client_for("id-ada")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await client.get("people/me")
             world.platform.expire_access_tokens()
             calls = [asyncio.create_task(client.get("people/me")) for _ in range(5)]
             done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
             assert [(await call).status_code for call in done] == [200] * len(done)
             assert answers != [200, "done"], "whoever shares the flight waits for no watcher"
+            asyncio.get_running_loop().call_later(0.2, may_end.set)
             calls[0].cancel()
             await asyncio.wait(calls)
             await integration.close()

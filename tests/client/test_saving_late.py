@@ -30,9 +30,14 @@ from tests.client.conftest import World
 from tests.client.shells import Blocking, Either, Kinds, granted, jar
 from tests.client.vault_records import stored
 
+#: Those of tests before this one, which may still be on their way.
+EARLIER: set[threading.Thread] = set()
+
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
     monkeypatch.setattr(settling, "_PAUSES_BETWEEN_TRIES", ())
     monkeypatch.setattr(saving_late, "_TRY_AGAIN_AFTER", 60.0)
 
@@ -43,11 +48,14 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def nothing_can_be_saved() -> Iterator[None]:
-    """A full disk, but at once: the vault can still be read."""
+def nothing_can_be_saved(*, by: Either | None = None) -> Iterator[None]:
+    """A full disk, but at once: the vault can still be read. By everybody, or by this one alone."""
+    real = SqlVault.save
 
-    def save(*_: Any, **__: Any) -> bool:
-        raise VaultUnavailable("The disk is full.", retry_after=1.0)
+    def save(vault: SqlVault, *what: Any, **how: Any) -> bool:
+        if by is None or vault is by.integration._parts.vault:
+            raise VaultUnavailable("The disk is full.", retry_after=1.0)
+        return real(vault, *what, **how)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(SqlVault, "save", save)
@@ -212,19 +220,19 @@ def test_many_grants_that_cannot_be_saved_keep_no_other_unsaved(world: World, ei
 @pytest.mark.usefixtures("_often")
 def test_a_platform_that_is_silent_when_one_grant_is_ended_keeps_no_other_unsaved(world: World, either: Kinds) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
-        integration = either(revocation_url=f"http://127.0.0.1:{silent.getsockname()[1]}/revoke", deadline=3.0)
+        integration = either(revocation_url=f"http://127.0.0.1:{silent.getsockname()[1]}/revoke", deadline=40.0)
         for person in ("ada", "grace", "edsger"):
             granted(integration, world, person=person)
-        with nothing_can_be_saved():
+        with nothing_can_be_saved(by=integration):
             leave_unsaved(world, integration)
             leave_unsaved(world, integration, person="id-grace")
-        world.integration().revoke("id-ada")
+            world.integration().revoke("id-ada")
         begun = time.monotonic()
         key = integration.integration._parts.key("id-grace", None)
         rest_until(either, lambda: integration.integration._parts.unsaved.get(key) is None)
         assert world.stored_tokens(world.integration(), "id-grace")[1] == world.platform.line("grace").refresh
         assert integration.refresh("id-edsger").generation == 2
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 20
 
 
 @pytest.mark.usefixtures("_often")
@@ -235,7 +243,7 @@ def test_whoever_watches_and_takes_their_time_keeps_no_other_unsaved(world: Worl
         if event.kind is not Kind.REFRESHED:
             return None
         heard.set()
-        return awaited() if either._awaits else over.wait(10)
+        return awaited() if either._awaits else over.wait(30)
 
     async def awaited() -> None:
         while not over.is_set():  # noqa: ASYNC110  set from another thread
@@ -269,7 +277,7 @@ def test_on_an_event_loop_closing_saves_before_it_waits_for_whoever_watches(worl
         await heard.wait()
         await hold_unsaved(world, integration)
         closing = asyncio.create_task(integration.close())
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             while len(integration._parts.unsaved):  # noqa: ASYNC110  nobody is told here
                 await asyncio.sleep(0.05)
         over.set()
@@ -296,11 +304,11 @@ def test_what_waits_to_be_saved_is_bounded_and_the_oldest_gives_way(monkeypatch:
 
 
 def threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == "grantflow-meanwhile"]
+    return [each for each in threading.enumerate() if each.name == "grantflow-meanwhile" and each not in EARLIER]
 
 
 def rest_until(either: Kinds, came: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not came():
         assert time.monotonic() < end
         either.rest(0.05)
@@ -338,8 +346,9 @@ def test_tokens_are_ended_though_nobody_calls_where_another_process_has_disconne
 ) -> None:
     integration = either(revocation_url=f"{world.api_url}/revoke")
     granted(integration, world)
-    leave_unsaved(world, integration)
-    world.integration().revoke("id-ada")
+    with nothing_can_be_saved(by=integration):
+        leave_unsaved(world, integration)
+        world.integration().revoke("id-ada")
     rest_until(either, lambda: ended(world) == [world.platform.line().refresh])
     assert waiting(integration) == 0
 
@@ -418,7 +427,7 @@ def test_who_is_told_of_tokens_saved_late_may_close_the_integration(world: World
     integration = world.integration(on_event=on_event)
     world.grant(integration)
     leave_unsaved(world, Blocking(integration))
-    assert closed.wait(4)
+    assert closed.wait(30)
 
 
 @pytest.mark.usefixtures("_often")
@@ -433,7 +442,7 @@ def test_on_an_event_loop_who_is_told_of_tokens_saved_late_may_close_the_integra
 
         integration = world.async_integration(on_event=on_event)
         await hold_unsaved(world, integration)
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             await closed.wait()
 
     asyncio.run(story())
@@ -446,12 +455,13 @@ def test_an_event_loop_that_ends_meanwhile_leaves_them_to_the_next_one(world: Wo
     async def next_one() -> None:
         with pytest.raises(ReauthorizationRequired):
             await integration.client_for("id-nobody").get("people/me")  # whatever is asked, it begins anew
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             while len(integration._parts.unsaved):  # noqa: ASYNC110  nobody is told here
                 await asyncio.sleep(0.05)
         await integration.close()
 
-    asyncio.run(hold_unsaved(world, integration))
+    with nothing_can_be_saved():
+        asyncio.run(hold_unsaved(world, integration))
     assert len(integration._parts.unsaved) == 1
     asyncio.run(next_one())
     assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh

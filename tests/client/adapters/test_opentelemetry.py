@@ -22,7 +22,7 @@ from grantflow.client.integration.making import Made
 from tests.client.adapters.senders import LIBRARIES
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_SECRET, Answer
-from tests.client.shells import Kinds, granted
+from tests.client.shells import Gathering, Kinds, granted, noticed
 
 
 class Spans:
@@ -177,9 +177,11 @@ def check_that_all_are_linked(spans: Spans) -> None:
 
 
 def test_threads_that_share_a_refresh_are_linked_with_it(world: World, spans: Spans) -> None:
-    integration = world.integration()
+    integration, callers = world.integration(), Gathering()
     spans.trace(integration)
+    integration.observe(callers)
     world.grant(integration)
+    world.platform.on_refresh = lambda: callers.wait_for(20)
     world.platform.wait = 0.3
     old, _ = world.stored_tokens(integration)
 
@@ -219,19 +221,26 @@ def test_a_caller_that_is_cancelled_ends_its_own_spans_and_not_the_refresh(
     caplog.set_level(logging.DEBUG)
     world.grant(world.integration())
     world.platform.expire_access_tokens()
-    world.platform.wait = 0.3
+    asked, given_up = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        asked.set()
+        given_up.wait(30)
+
+    world.platform.on_refresh = hold
 
     async def story() -> None:
         async with world.async_integration() as integration:
             spans.trace(integration)
             calling = asyncio.create_task(integration.client_for("id-ada").get("people/me"))
-            await asyncio.sleep(0.15)
+            assert await asyncio.to_thread(asked.wait, 30)
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
             assert told(spans.one("wait"))["error.type"] == "CancelledError"
             assert spans.one("call").status.status_code is StatusCode.ERROR
             assert not spans.named("refresh")
+            given_up.set()
             grant = await integration.refresh("id-ada", rejected=None)
             assert grant.generation >= 2
 
@@ -254,17 +263,18 @@ def test_who_waited_for_another_process_is_told_with_how_long(world: World, span
     integration, another = world.integration(), world.integration()
     spans.trace(integration)
     world.grant(integration)
-    began = threading.Event()
+    began, waits = threading.Event(), noticed(integration._parts.vault, "take_lease")
 
     def slowly() -> None:
         began.set()
+        assert waits.wait(30)
         threading.Event().wait(0.3)
 
     world.platform.on_refresh = slowly
     old, _ = world.stored_tokens(integration)
     with ThreadPoolExecutor(1) as threads:
         other = threads.submit(another.refresh, "id-ada", rejected=old)
-        began.wait(5)
+        assert began.wait(30)
         integration.refresh("id-ada", rejected=old)
         other.result()
     attributes = told(spans.one("refresh"))

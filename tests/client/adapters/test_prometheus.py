@@ -31,7 +31,7 @@ from grantflow.client.adapters.prometheus import exposition, measure
 from grantflow.client.observing import Outcome
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer
-from tests.client.shells import Kinds, granted
+from tests.client.shells import Gathering, Kinds, granted, noticed
 from tests.parts import ROOT
 
 
@@ -53,7 +53,7 @@ class Metrics:
 
     def wait_for(self, sample: str, value: float) -> None:
         """Grants are counted again after a hundred times the moment that it took."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while self[sample] != value:
             assert time.monotonic() < until, f"{sample} stays {self[sample]}"
             time.sleep(0.05)
@@ -187,9 +187,11 @@ def test_a_code_that_is_refused_is_counted_with_its_error(either: Kinds, world: 
 
 
 def test_threads_that_share_one_refresh_are_counted_as_joined_and_each_waited(world: World, metrics: Metrics) -> None:
-    integration = world.integration()
+    integration, callers = world.integration(), Gathering()
     measure(integration, registry=metrics.registry)
+    integration.observe(callers)
     world.grant(integration)
+    world.platform.on_refresh = lambda: callers.wait_for(20)
     world.platform.wait = 0.3
     old, _ = world.stored_tokens(integration)
     with ThreadPoolExecutor(20) as threads:
@@ -205,10 +207,11 @@ def test_who_waits_for_the_lease_of_another_process_is_counted_as_having_waited(
     integration, another = either(), world.integration()
     measure(integration.integration, registry=metrics.registry)
     granted(integration, world)
-    began = threading.Event()
+    began, waits = threading.Event(), noticed(integration.integration._parts.vault, "take_lease")
 
     def slowly() -> None:
         began.set()
+        assert waits.wait(30)
         threading.Event().wait(0.3)
 
     world.platform.on_refresh = slowly
@@ -216,7 +219,7 @@ def test_who_waits_for_the_lease_of_another_process_is_counted_as_having_waited(
     world.platform.expire_access_tokens()
     with ThreadPoolExecutor(1) as threads:
         other = threads.submit(another.refresh, "id-ada")
-        began.wait(5)
+        assert began.wait(30)
         integration.get("people/me")
         other.result()
     assert metrics.refreshes() == {"waited": 1}
@@ -272,7 +275,7 @@ def test_what_takes_long_to_count_is_not_counted_at_each_scrape(world: World, me
     class Large(SqliteVault):
         def census(self, integration: str, *, ending_before: datetime) -> tuple[Mapping[Status, int], int]:
             counted.append(integration)
-            threading.Event().wait(0.05)
+            threading.Event().wait(0.2)
             return super().census(integration, ending_before=ending_before)
 
     integration = world.integration(vault=Large(world.path, keys=KeyRing(world.key)))

@@ -23,6 +23,11 @@ def locked(sample: Sample) -> Iterator[None]:
     other.close()
 
 
+def errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Ours, and not what asyncio says, whenever it does, of what a test before has left."""
+    return [record for record in caplog.records if record.levelno == logging.ERROR and record.name != "asyncio"]
+
+
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.3)
@@ -40,7 +45,7 @@ def test_w30_a_grant_that_cannot_be_kept_is_told_and_can_be_given_again(
             page = visitor.see("GET", sample.url + told.headers["location"])
         assert (page.status_code, page.headers["retry-after"]) == (503, "5")
         assert "cannot keep your grant right now" in page.text
-        (bell,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+        (bell,) = errors(caplog)
         assert "another program keeps it locked" in bell.getMessage()
         assert sample.world.platform.counts["exchange"] == 0, "the code is not spent for nothing"
         assert "You are connected, Ada" in sample.grant(visitor).words
@@ -101,7 +106,7 @@ def test_a_page_that_needs_the_records_answers_503_and_when_to_come_back(
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert "cannot use its own records" in answer.text
         assert "sqlite" not in answer.text.lower()
-        (bell,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+        (bell,) = errors(caplog)
         assert "Close what has it open" in bell.getMessage()
         assert bell.exc_info is None
         assert "Connected as Ada" in visitor.open(sample.url).words
@@ -128,7 +133,7 @@ def test_a_record_that_does_not_open_is_told_and_can_be_replaced_by_granting_aga
         page = visitor.open(sample.url)
         assert page.status == 503
         assert "What is kept of your grant does not open" in page.words
-        (bell,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+        (bell,) = errors(caplog)
         assert fix in bell.getMessage()
         assert f"the record of grant {grant.id}" in bell.getMessage()
         reference = re.search(r"Reference ([a-z2-7]{8})", page.words)
