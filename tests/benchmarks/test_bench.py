@@ -35,7 +35,7 @@ def seat(room: Place) -> Seat:
 
 
 def rows_in(room: Place, table: str, *, where: str = "1") -> int:
-    with closing(sqlite3.connect(room.of("grantflow 1") / "state/platform.db", timeout=10)) as database:
+    with closing(sqlite3.connect(room.of("grantflow 1") / "state/platform.db", timeout=60)) as database:
         ((count,),) = database.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchall()
         return int(count)
 

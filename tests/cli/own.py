@@ -18,7 +18,7 @@ from tests.whole.person import Person
 from tests.whole.running import GRANTFLOW, Up, environment, grantflow
 
 SCOPES = "spark:people_read spark:rooms_read spark:messages_write spark:messages_read"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)

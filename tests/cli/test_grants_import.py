@@ -337,6 +337,7 @@ def test_after_kill_9_the_same_command_goes_on_and_nothing_comes_in_twice(here: 
     command = [sys.executable, "-c", "from grantflow.cli import main; main()", "grants", "import", path]
     killed = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     while not grants(here):
+        assert killed.poll() is None
         time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -404,7 +405,7 @@ def test_s104_a_file_made_to_harm_is_refused_at_once_and_with_a_reason(
 ) -> None:
     began = time.monotonic()
     ended = grantflow("grants", "import", "--dry-run", written(tmp_path, text))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60, "it would take hours"
     assert ended.code == 2, ended.err
     assert "is no file of tokens." in " ".join(ended.err.split())
 

@@ -165,7 +165,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(operator: Operator) -> Non
 
         for _ in range(3):
             with rotating() as process:
-                until = time.monotonic() + 30
+                until = time.monotonic() + 60
                 while under_the_new_one() < done + 20 and time.monotonic() < until:
                     time.sleep(0.01)
                 process.send_signal(signal.SIGKILL)
@@ -180,7 +180,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(operator: Operator) -> Non
 def test_progress_is_told_in_lines_and_on_a_terminal_in_a_bar(operator: Operator) -> None:
     operator.have_keys(NEW, OLD)
     with rotating(stderr=subprocess.PIPE) as process:
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert b"of 30 grants are sealed under the primary key." in err
     operator.have_keys(OLD, NEW)
     terminal, end = pty.openpty()

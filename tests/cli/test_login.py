@@ -207,7 +207,7 @@ def test_nobody_is_waited_for_longer_than_asked(own: Own) -> None:
     with own.login("--timeout", "1") as begun:
         began = time.monotonic()
         ended = begun.end()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30, "it would wait for minutes"
     assert ended.returncode == 4
     assert "Nobody answered within 1 second; nothing was granted." in ended.stderr
 
@@ -254,9 +254,9 @@ def seen_at(url: str) -> str:
 
 
 def test_an_exchange_that_outlasts_the_time_is_waited_for_and_its_outcome_told(own: Own, slow: Slow) -> None:
-    with own.login("--timeout", "3", **slow.settings) as begun, ThreadPoolExecutor() as threads:
+    with own.login("--timeout", "6", **slow.settings) as begun, ThreadPoolExecutor() as threads:
         page = threads.submit(seen_at, slow.platform.accept(begun.url))
-        slow.end_in(5)
+        slow.end_in(6.5)
         ended = begun.end()
     assert "has granted access" in ended.stderr
     assert ended.returncode == 0
@@ -284,12 +284,12 @@ def test_ctrl_c_during_an_exchange_waits_for_its_outcome(own: Own, slow: Slow, c
 
 
 def test_what_an_exchange_that_outlasts_the_time_is_refused_for_is_told(own: Own, slow: Slow) -> None:
-    with own.login("--timeout", "3", **slow.settings) as begun:
+    with own.login("--timeout", "6", **slow.settings) as begun:
         begun.paste(slow.platform.accept(begun.url))
         assert slow.has_begun.wait(PATIENCE)
         slow.platform.codes.clear()
         slow.platform.client_secret = "another"
-        slow.end_in(4)
+        slow.end_in(6.5)
         ended = begun.end()
     assert "Nobody answered" not in ended.stderr
     assert "refused" in ended.stderr

@@ -109,7 +109,7 @@ def test_where_a_tracer_provider_was_set_before_it_makes_spans(tmp_path: Path) -
                 browser.get(platform.accept(begun.headers["location"]), follow_redirects=True).raise_for_status()
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
             process.stdout.close()
     told = (tmp_path / "spans").read_text()
     assert '"name": "grantflow.exchange"' in told

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -349,14 +350,20 @@ Integration("Cforeign", "foreign-secret-0123456789", vault=vault, **options).ado
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the lease must run out first")
 def test_after_kill_9_in_the_middle_whoever_adopts_again_goes_on(world: World, line: Line) -> None:
-    world.platform.wait = 1.0
+    is_over = threading.Event()
+
+    def hold() -> None:
+        is_over.wait(30)
+
+    world.platform.on_refresh = hold
     arguments = [world.where, world.key, world.api_url, REFRESH]
     killed = subprocess.Popen([sys.executable, "-c", KILLED, *arguments], cwd=ROOT)
     while not world.platform.counts["refresh"]:
+        assert killed.poll() is None
         time.sleep(0.01)
     killed.kill()
     killed.wait()
-    world.platform.wait = 0.0
+    is_over.set()
     integration = world.integration()
     (kept,) = integration.grants()
     assert not kept.is_named

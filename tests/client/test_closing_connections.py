@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,12 +174,17 @@ def test_a_refresh_is_sent_once_whatever_closes_and_never_on_a_kept_connection(
 
 def test_many_calls_live_through_a_server_that_closes_whatever_it_kept(world: World) -> None:
     world.grant(world.integration())
+    together = threading.Barrier(10)
+
+    def all_have_come(_: socket.socket) -> None:
+        """Else who calls once more could meet what was meant for another's first call."""
+        together.wait(30)
 
     async def story() -> list[int]:
         async with world.async_integration() as integration:
             client = integration.client_for("id-ada")
             await asyncio.gather(*(client.get("rooms") for _ in range(10)))
-            world.platform.api_answers = [Answer(0)] * 10
+            world.platform.api_answers = [Answer(0, speak=all_have_come)] * 10
             return [answer.status_code for answer in await asyncio.gather(*(client.get("rooms") for _ in range(10)))]
 
     assert asyncio.run(story()) == [200] * 10

@@ -43,7 +43,7 @@ class Workers:
 
     def ends(self) -> Counter[str]:
         """What the callers got: statuses and names of errors."""
-        output, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=180)
         return Counter(json.loads(output))
 
 

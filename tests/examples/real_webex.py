@@ -101,7 +101,7 @@ def _proxy(webex: RealWebex) -> Iterator[None]:
     try:
         yield
     finally:
-        asyncio.run_coroutine_threadsafe(_end(listener), loop).result(timeout=20)
+        asyncio.run_coroutine_threadsafe(_end(listener), loop).result(timeout=60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

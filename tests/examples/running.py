@@ -56,7 +56,7 @@ def serving(command: list[str], folder: Path, *, port: int, **env: str) -> Itera
             yield said
         finally:
             os.killpg(process.pid, signal.SIGINT)
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", *, port: int, said: Path) -> None:

@@ -64,7 +64,7 @@ def test_curl_walks_from_code_to_a_renewed_token(platform: Up, app: dict[str, An
 
     def ask(*arguments: str) -> dict[str, Any]:
         command = [curl, "--silent", "--show-error", "--noproxy", "*", *arguments]
-        answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+        answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
         return answer
 
     def token(**fields: str) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_general_oauth_clients_grant_refresh_and_call(
 
 
 def test_bearer_none_of_a_client_that_lost_its_token_is_a_clean_401(platform: Up) -> None:
-    answer = requests.get(f"{platform.api_url}/people/me", headers={"Authorization": "Bearer None"}, timeout=10)
+    answer = requests.get(f"{platform.api_url}/people/me", headers={"Authorization": "Bearer None"}, timeout=60)
     assert (answer.status_code, "trackingId" in answer.json()) == (401, True)
 
 

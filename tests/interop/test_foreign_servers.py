@@ -161,7 +161,7 @@ def _let_go(node: "subprocess.Popen[str]") -> Callable[[], list[str]]:
     assert node.stdin is not None
     node.stdin.write("\n")
     node.stdin.flush()
-    return lambda: node.communicate(timeout=60)[0].split()  # noqa: PLW0108  not before it is asked for
+    return lambda: node.communicate(timeout=180)[0].split()  # noqa: PLW0108  not before it is asked for
 
 
 def test_an_answer_that_is_lost_is_told_as_such_and_costs_one_more_request_and_no_other_grant(world: World) -> None:

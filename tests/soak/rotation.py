@@ -43,7 +43,7 @@ class Node:
         return node
 
     def end(self) -> Mapping[str, Any]:
-        output, _ = self.process.communicate("\n", timeout=60)
+        output, _ = self.process.communicate("\n", timeout=180)
         told: Mapping[str, Any] = json.loads(output)
         return told
 

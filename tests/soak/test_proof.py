@@ -98,7 +98,7 @@ def test_lanes_play_each_round_once_with_the_chances_that_it_has_anyway(tmp_path
     meeting = threading.Barrier(2)
 
     def meet(number: int, chance: random.Random) -> Mapping[str, object]:
-        meeting.wait(20)  # which one lane alone would never get past
+        meeting.wait(60)  # which one lane alone would never get past
         return draw(number, chance)
 
     (tmp_path / "a").mkdir()

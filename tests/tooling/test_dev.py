@@ -32,7 +32,7 @@ def dev(checkout: Path, *arguments: str, code: int = 0) -> subprocess.CompletedP
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
         restore_signals=False,
     )
@@ -118,7 +118,7 @@ def test_whoever_reads_no_further_is_told_nothing_of_it(arguments: tuple[str, ..
             stdout=nobody,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
             restore_signals=False,
         )

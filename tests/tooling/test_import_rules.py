@@ -120,7 +120,7 @@ def lint_imports(folder: Path, *, code: int) -> str:
         env={**os.environ, "COLUMNS": "400"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert finished.returncode == code, finished.stdout + finished.stderr
@@ -175,7 +175,7 @@ def test_only_three_modules_reach_for_the_clock_and_for_chance(line: str, module
         input=line,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert finished.returncode == (0 if allowed else 1), finished.stderr

@@ -85,7 +85,7 @@ def follow(shell: str, lines: str, *, at: Path, data: Path) -> "subprocess.Popen
 
 def ended(program: "subprocess.Popen[str]") -> tuple[int, str]:
     """Its exit code, and what it said on stderr."""
-    _, complaints = program.communicate(timeout=60)
+    _, complaints = program.communicate(timeout=180)
     return program.returncode, complaints
 
 
@@ -117,10 +117,10 @@ def terminal(program: "subprocess.Popen[str]", platform: Up) -> str:
         first = program.stdout.readline()
         address = ADDRESS.search(first)
         if address is None:
-            raise AssertionError(first + str(program.communicate(timeout=60)))
+            raise AssertionError(first + str(program.communicate(timeout=180)))
         (redirect_uri,) = parse_qs(urlsplit(address[0]).query)["redirect_uri"]
         with Person(platform.ada, stops=(redirect_uri,)) as ada:
-            said, complaints = program.communicate(ada.grant(address[0]) + os.linesep, timeout=60)
+            said, complaints = program.communicate(ada.grant(address[0]) + os.linesep, timeout=180)
     assert program.returncode == 0, complaints
     return said
 
@@ -150,7 +150,7 @@ def test_placeholders_of_the_readme_are_asked_for_and_once_filled_in_its_lines_s
         assert serving.stdout is not None
         shown = [serving.stdout.readline() for _ in range(3)]
         os.killpg(serving.pid, signal.SIGTERM)  # the shell and what it started
-        serving.communicate(timeout=60)
+        serving.communicate(timeout=180)
     assert "https://your.host/oauth" in shown[1]
     assert "https://webexapis.com/v1" in shown[2]
 
@@ -238,7 +238,7 @@ def test_s94_the_server_that_the_readme_starts_logs_no_authorization_code(tmp_pa
 
 
 def awaited(url: str) -> httpx2.Response:
-    for _ in range(200):
+    for _ in range(600):
         try:
             return httpx2.get(url, trust_env=False)
         except httpx2.ConnectError:

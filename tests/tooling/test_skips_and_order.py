@@ -56,7 +56,7 @@ def run_pytest(folder: Path, *arguments: str, ci: str) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "CI": ci, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     return finished.stdout

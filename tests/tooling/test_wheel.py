@@ -22,7 +22,7 @@ MODULES_AFTER_IMPORT = "import json, sys, grantflow; print(json.dumps(sorted(sys
 
 def run(*command: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     environment = {"UV_SYSTEM_CERTS": "1", **os.environ}
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert finished.returncode == code, finished.stdout + finished.stderr
     return finished
 

@@ -24,7 +24,7 @@ class OwnDatabase:
     folder: Path
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.folder / "platform.db", timeout=10, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.folder / "platform.db", timeout=60, isolation_level=None)) as database:
             return database.execute(statement, values).fetchall()
 
     def expire_access_tokens(self) -> None:
@@ -114,7 +114,7 @@ def grantflow(*command: str, stdin: str = "", check: bool = True, **env: str) ->
         capture_output=True,
         text=True,
         check=check,
-        timeout=60,
+        timeout=180,
         env=environment() | env,
     )
     record.learn_all(ended.stdout, "what a command says")

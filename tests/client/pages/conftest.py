@@ -163,7 +163,7 @@ class Both:
         return person.open(self.url)
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.database, timeout=10, isolation_level=None)) as database:
+        with closing(sqlite3.connect(self.database, timeout=PATIENCE, isolation_level=None)) as database:
             return database.execute(statement, values).fetchall()
 
     def authors_of(self, text: str) -> list[str]:
