@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -190,7 +191,11 @@ def test_an_env_file_that_the_environment_overrules_is_warned_about_without_its_
 
 @pytest.mark.parametrize(
     ("vault", "what"),
-    [("missing/vault.db", "No such file or directory"), (".", "Is a directory"), ("junk.db", "not a database")],
+    [
+        ("missing/vault.db", "No such file or directory. Make the folder"),
+        (".", "Is a directory. It is a folder; name a file in it."),
+        ("junk.db", "not a database). Nothing was changed. Put it back from a backup"),
+    ],
 )
 def test_a_vault_that_cannot_be_opened_is_told_with_the_variable_that_names_it(
     ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vault: str, what: str
@@ -200,9 +205,28 @@ def test_a_vault_that_cannot_be_opened_is_told_with_the_variable_that_names_it(
     ended = ready_to_serve("serve")
     assert (ended.code, ended.out) == (1, "")
     said = " ".join(ended.err.split())
-    assert f"The vault {vault} cannot be opened: " in said
+    assert f"The vault {tmp_path / vault} can" in said
     assert what in said
     assert "GRANTFLOW_VAULT" in said
+    assert ("chmod" in said) is (vault == "junk.db"), "nobody is told to take the rights from a folder"
+
+
+def test_a_vault_that_is_locked_is_told_to_be_well_and_nobody_is_sent_to_a_backup(
+    ready_to_serve: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GRANTFLOW_VAULT", str(tmp_path / "mine.db"))
+    monkeypatch.setattr("grantflow.client.vault.sqlite._WAIT_FOR_LOCK_SECONDS", 0.1)
+    SqliteVault(tmp_path / "mine.db", keys=KeyRing.from_env()).close()
+    with closing(sqlite3.connect(tmp_path / "mine.db", isolation_level=None)) as browser:
+        browser.execute("PRAGMA locking_mode = EXCLUSIVE")
+        browser.execute("BEGIN EXCLUSIVE")
+        ended = ready_to_serve("grants", "list")
+    said = " ".join(ended.err.split())
+    assert ended.code == 5
+    assert "another program keeps it locked" in said
+    assert "Close what has it open" in said
+    assert "from a backup" not in said
+    assert ready_to_serve("grants", "list").code == 0
 
 
 def test_a_vault_under_another_key_is_told_before_anybody_is_sent_to_it(

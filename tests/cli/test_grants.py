@@ -373,6 +373,50 @@ def test_the_brake_is_released_with_it_and_what_was_held_back_is_asked_for(grant
     assert {status_of(here, person) for person in people} == {Status.ACTIVE}
 
 
+def test_what_was_put_off_ends_with_5_and_is_told_to_be_tried_again_by_itself(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("ada", "grace")
+    for person in ("ada", "grace"):
+        refuse(here, person)
+    here.platform.line("grace").alive = True
+    here.platform.answers = [Answer(503)]
+    told = grantflow("grants", "retry", "--all-refused")
+    assert told.code == 5
+    assert "1 work again, 1 put off." in told.err
+    assert "tried again by itself" in " ".join(told.err.split())
+
+
+def test_where_the_integration_is_refused_the_grant_that_was_tried_is_told_to_be_put_off(
+    grantflow: CommandLine, here: Own
+) -> None:
+    here.grant("ada")
+    refuse(here, "ada")
+    here.platform.answers = [Answer(401, '{"error": "invalid_client"}')]
+    told = grantflow("grants", "retry", "--all-refused")
+    assert told.code == 5
+    assert told.err.startswith("1 put off.\n")
+    assert "The platform refuses the integration itself" in told.err
+    assert status_of(here, "ada") is Status.REFRESH_DELAYED
+    assert "No grant is refused." in grantflow("grants", "retry", "--all-refused").err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("grants", "refresh"), ("grants", "retry"), ("token", "--check"), ("api", "GET", "people/me", "--person")],
+    ids=" ".join,
+)
+def test_what_a_command_tells_is_not_logged_beside_it(
+    grantflow: CommandLine, here: Own, command: tuple[str, ...]
+) -> None:
+    here.adopt("ada")
+    here.platform.line("ada").alive = False
+    told = grantflow(*command, "id-ada")
+    assert told.code == 4
+    assert told.err.startswith("error: The grant of ")
+    assert "WARNING" not in told.err
+
+
 def test_retrying_stops_where_the_platform_says_slow_down(grantflow: CommandLine, here: Own) -> None:
     here.grant("ada", "grace")
     for person in ("ada", "grace"):

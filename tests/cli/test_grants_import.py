@@ -246,6 +246,15 @@ def test_a_file_that_others_may_read_is_warned_of(grantflow: CommandLine, here: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_a_dry_run_begins_no_vault(grantflow: CommandLine, here: Own, tmp_path: Path) -> None:
+    path = written(tmp_path, json.dumps([OURS]))
+    before = {each: each.stat().st_mtime_ns for each in tmp_path.rglob("*")}
+    assert here.vault not in before
+    ended = grantflow("grants", "import", path, "--dry-run")
+    assert (ended.code, ended.err) == (0, "1 entry: 1 new.\nNothing was changed.\n")
+    assert {each: each.stat().st_mtime_ns for each in tmp_path.rglob("*")} == before
+
+
 def test_a_dry_run_tells_what_would_come_in_and_changes_nothing(
     grantflow: CommandLine, here: Own, tmp_path: Path
 ) -> None:

@@ -64,6 +64,31 @@ def test_a_place_that_was_mistyped_is_told_and_no_empty_vault_is_made_there(
     assert list(tmp_path.iterdir()) == [file], "nothing was made, not even the folder of the data"
 
 
+def test_an_empty_file_is_no_vault_in_which_nobody_has_granted(grantflow: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "cut.db").touch()
+    file = write_env(tmp_path / "my.env", **SETTINGS | {"GRANTFLOW_VAULT": str(tmp_path / "cut.db")})
+    ended = grantflow("grants", "list", "--env-file", str(file))
+    assert (ended.code, ended.out) == (1, "")
+    told = " ".join(ended.err.split())
+    assert f"There is no vault at {tmp_path / 'cut.db'}" in told
+    assert "The file there is empty: if it held grants, put it back from a backup." in told
+    assert (tmp_path / "cut.db").stat().st_size == 0
+
+
+def test_a_file_of_the_key_that_is_empty_is_named_and_no_new_key_is_advised(
+    grantflow: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "my.key").touch()
+    settings = {name: value for name, value in SETTINGS.items() if name != "GRANTFLOW_KEY"}
+    file = write_env(tmp_path / "my.env", **settings, GRANTFLOW_KEY_FILE=str(tmp_path / "my.key"))
+    ended = grantflow("grants", "list", "--env-file", str(file))
+    assert ended.code == 2
+    told = " ".join(ended.err.split())
+    assert f"GRANTFLOW_KEY_FILE {tmp_path / 'my.key'} is empty. Put the key back into it" in told
+    assert "keys new" not in told
+    assert "is not set" not in told
+
+
 def test_where_nothing_names_the_vault_all_that_it_is_found_by_is_told(grantflow: CommandLine, tmp_path: Path) -> None:
     file = write_env(tmp_path / "my.env", **SETTINGS)
     ended = grantflow("whoami", "--env-file", str(file), "--data", str(tmp_path / "data"))

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from grantflow.cli.flags import Data, File, Several, Switch
 from grantflow.cli.granted import grant_called
+from grantflow.cli.log import told_by_the_command
 from grantflow.cli.output import (
     FAILED,
     GRANT_FIRST,
@@ -60,7 +61,7 @@ def api(
     if paginate and method != "GET":
         raise Failure("--paginate goes on from one GET to the next.", fix="Leave it out.", code=USAGE)
     sent = _what_to_send(method, fields=_read_fields(field), body=body, headers=_read_headers(header))
-    with own_integration(env_file, data=data) as integration:
+    with own_integration(env_file, data=data) as integration, told_by_the_command():
         grant = grant_called(integration, person)
         with integration.client_for(grant.person_id, owner=grant.owner) as client:
             client.follow_redirects = True

@@ -92,7 +92,7 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
         directory.create()
         yield from _examine_integration(settings, directory)
         return
-    begins = no_vault_yet(place_of_vault(settings, directory), fix=how_to_have_a_vault(settings))
+    begins = no_vault_yet(place_of_vault(settings, directory), fix=how_to_have_a_vault(settings, directory))
     with TemporaryDirectory() as passing:  # to look is not to begin one
         over_it = settings.model_copy(update={"vault": Path(passing) / "vault.db"})
         yield from _examine_integration(over_it, DataDirectory(Path(passing)), vault=begins)

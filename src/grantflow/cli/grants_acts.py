@@ -31,7 +31,8 @@ def refresh(
 ) -> None:
     with own_integration(env_file, data=data) as integration:
         grant = one_called(integration, person, owner=owner)
-        renewed = integration.refresh(grant.person_id, owner=grant.owner)
+        with told_by_the_command():
+            renewed = integration.refresh(grant.person_id, owner=grant.owner)
     if json:
         write_json(as_json(renewed))
     else:
@@ -99,7 +100,8 @@ def retry(
     with own_integration(env_file, data=data) as integration:
         if person is not None:
             grant = one_called(integration, person, owner=owner)
-            alive = integration.retry(grant.person_id, owner=grant.owner)
+            with told_by_the_command():
+                alive = integration.retry(grant.person_id, owner=grant.owner)
             others_wait = integration.brake().on_since is not None
             return _tell_of_one(alive, before=grant, others_wait=others_wait, json=json)
         with told_by_the_command():
@@ -156,6 +158,7 @@ def _try_each(
                     "what is wrong; if it means what it says, add --release-brake."
                 )
         except IntegrationRefused as error:
+            retried.delayed += 1
             retried.stopped = str(error)
         except SealingError as error:
             retried.unreadable.append(grant.id)
@@ -219,10 +222,12 @@ def _tell_of_retries(retried: Retried, *, json: bool) -> int:
         told = ", ".join(f"{count:,} {words}" for count, words in said if count)
         if told or not retried.stopped:
             say(f"{told}." if told else "No grant is refused.")
+        if retried.delayed:
+            say("What was put off counts as refused no more: it is tried again by itself, with the next call.")
         if retried.stopped:
             untold = "The others were left alone" if told else "None works again"
             say(f"{untold}: {retried.stopped} Run it again later.")
-    if retried.stopped:
+    if retried.stopped or retried.delayed:
         return REFUSED
     if retried.unreadable:
         return FAILED

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Final, TextIO
 
 from cyclopts import Parameter
@@ -69,7 +70,8 @@ def bring_in(
     json: Json = False,
 ) -> int:
     report = Report()
-    with own_integration(env_file, data=data, create=True) as integration, _opened(file) as opened:
+    own = own_integration(env_file, data=data, create=True, dry_run=dry_run)
+    with own as integration, _opened(file) as opened:
         entries = read_tokens(opened, names=names, now=integration.now())
         try:
             waiting = _keep(integration, entries, report, replace=replace, dry_run=dry_run)
@@ -108,7 +110,7 @@ def _warn_of_readers(path: Path, mode: int) -> None:
     if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
         say(
             f"warning: {path} holds tokens, and others on this machine may read it (mode {stat.S_IMODE(mode):03o}). "
-            f"Make it yours alone: chmod 600 {path}"
+            f"Make it yours alone: chmod 600 {quote(str(path))}"
         )
 
 

@@ -1,13 +1,14 @@
 """One's own integration, made from the same settings wherever a command works on it: serve, login, token, ..."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn, TypeVar
 from urllib.parse import SplitResult
 
 from grantflow.cli.configured import failure_of, read
-from grantflow.cli.output import REFUSED, USAGE, Failure, commands
+from grantflow.cli.output import FAILED, REFUSED, USAGE, Failure, commands
 from grantflow.cli.server import server_of
 from grantflow.client.discovery import check_identity
 from grantflow.client.errors import UnknownPerson, VaultUnavailable
@@ -16,11 +17,12 @@ from grantflow.client.pages.about import About, platform_name
 from grantflow.client.shells.clients import NoAnswer
 from grantflow.client.vault.opening import open_vault, shown
 from grantflow.client.vault.sql_vault import SqlVault
+from grantflow.client.vault.trouble import is_locked
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
 from grantflow.protocol.metadata import ServerMetadata
 from grantflow.protocol.secret import Secret
-from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, SealingError, WrongKey
+from grantflow.sealing import HOW_TO_MAKE_A_KEY, KeyRing, MissingKey, SealingError, WrongKey
 from grantflow.settings import IntegrationSettings
 
 I = TypeVar("I", Integration, AsyncIntegration)  # noqa: E741
@@ -28,9 +30,10 @@ I = TypeVar("I", Integration, AsyncIntegration)  # noqa: E741
 
 @contextmanager
 def own_integration(
-    env_file: Path | None = None, *, data: Path | None = None, create: bool = False
+    env_file: Path | None = None, *, data: Path | None = None, create: bool = False, dry_run: bool = False
 ) -> Iterator[Integration]:
-    """The blocking one, over the vault that `grantflow serve` with the same settings has; closed at the end.
+    """The blocking one, over the vault that `grantflow serve` with the same settings has; closed at the end. Where a
+    vault is to be begun, a ``dry_run`` has an empty one that is gone at the end.
 
     Raises:
         Failure: it names each setting that is missing or wrong, or what is wrong with the vault; or there is none, and
@@ -40,13 +43,24 @@ def own_integration(
     directory = DataDirectory.find(data)
     if not create:
         _look_for_vault(settings, directory)
-    directory.create()
-    redirect_uri = redirect_uri_of(settings)
-    with make(Integration, settings, redirect_uri=redirect_uri, directory=directory, redeems=False) as integration:
+    with ExitStack() as stack:
+        if dry_run and create and not has_vault(settings, directory):
+            directory = DataDirectory(Path(stack.enter_context(TemporaryDirectory())))
+            settings = settings.model_copy(update={"vault": None})
+        directory.create()
+        redirect_uri = redirect_uri_of(settings)
+        integration = stack.enter_context(
+            make(Integration, settings, redirect_uri=redirect_uri, directory=directory, redeems=False)
+        )
         try:
             yield integration
         except NoAnswer as error:
-            raise Failure(f"The API gave no usable answer: {error or type(error).__name__}.", code=REFUSED) from error
+            raise Failure(
+                f"The API gave no usable answer: {error or type(error).__name__}.",
+                fix=f"GRANTFLOW_API_URL is {settings.api_url}. If that is right, try again later; to see what is wrong:"
+                f"{commands('grantflow doctor')}",
+                code=REFUSED,
+            ) from error
 
 
 def make(
@@ -131,21 +145,21 @@ def place_of_vault(settings: IntegrationSettings, directory: DataDirectory) -> s
 
 
 def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
-    """Whether it has been begun. Of a database only its server can tell, when it is opened; and so of a file that
-    cannot be looked at. Raises Failure where the setting is neither a path nor an address."""
+    """Whether it has been begun: an empty file holds no grant, though there may have been some before it was cut short.
+    Of a database only its server can tell, when it is opened; and so of a file that cannot be looked at. Raises Failure
+    where the setting is neither a path nor an address."""
     where = vault_of(settings, directory)
     if isinstance(where, Secret):
         return True
     try:
         shown(where)
-        where.stat()
+        return where.stat().st_size > 0 or not where.is_file()
     except FileNotFoundError:
         return False
     except OSError:
         return True
     except ValueError as error:
         raise failure_of({"GRANTFLOW_VAULT": str(error)}) from error
-    return True
 
 
 def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> None:
@@ -155,14 +169,17 @@ def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> 
     if not has_vault(settings, directory):
         raise Failure(
             f"There is no vault at {place_of_vault(settings, directory)}, so no grant of anybody either.",
-            fix=how_to_have_a_vault(settings),
+            fix=how_to_have_a_vault(settings, directory),
         )
 
 
-def how_to_have_a_vault(settings: IntegrationSettings) -> str:
+def how_to_have_a_vault(settings: IntegrationSettings, directory: DataDirectory) -> str:
+    where = vault_of(settings, directory)
+    is_empty = isinstance(where, Path) and where.exists()
+    empty = "The file there is empty: if it held grants, put it back from a backup. " if is_empty else ""
     found_by = "GRANTFLOW_VAULT" if settings.vault else "--data DIR, GRANTFLOW_VAULT or GRANTFLOW_CLIENT_ID"
     begins = "grantflow login, grantflow serve or grantflow grants import"
-    return f"If there should be one, correct {found_by}. If nobody has granted yet, {begins} makes it."
+    return f"{empty}If there should be one, correct {found_by}. If nobody has granted yet, {begins} makes it."
 
 
 def keys_of(settings: IntegrationSettings) -> KeyRing:
@@ -170,6 +187,9 @@ def keys_of(settings: IntegrationSettings) -> KeyRing:
     try:
         return KeyRing.from_env(environ={"GRANTFLOW_KEY": settings.key.get_secret_value()})
     except SealingError as error:
+        if settings.key_file and isinstance(error, MissingKey):
+            what = f"{settings.key_file} is empty. Put the key back into it, or name the file that holds it."
+            raise failure_of({"GRANTFLOW_KEY_FILE": what}) from error
         what = str(error).removesuffix(HOW_TO_MAKE_A_KEY)
         raise failure_of({_keys_from(settings): f"{what}Make one with:{commands('grantflow keys new')}"}) from error
 
@@ -218,9 +238,6 @@ def _vault(where: Path | Secret, keys: KeyRing, *, keys_from: str) -> SqlVault:
     except VaultUnavailable as error:
         if isinstance(where, Secret):
             raise Failure(str(error), fix="GRANTFLOW_VAULT names it.") from error
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else str(cause or error)
         raise Failure(
-            f"The vault {where} cannot be opened: {reason}.",
-            fix="GRANTFLOW_VAULT names its file. Name another, or restore this one from a backup.",
+            str(error), fix="GRANTFLOW_VAULT names its file.", code=REFUSED if is_locked(error) else FAILED
         ) from error

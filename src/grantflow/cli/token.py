@@ -4,6 +4,7 @@ import sys
 
 from grantflow.cli.flags import Data, File, Json, Switch
 from grantflow.cli.granted import grant_called
+from grantflow.cli.log import told_by_the_command
 from grantflow.cli.output import say, write, write_json
 from grantflow.cli.own import own_integration
 from grantflow.protocol.timestamp import write_timestamp
@@ -12,7 +13,7 @@ from grantflow.protocol.timestamp import write_timestamp
 def token(
     person: str | None = None, /, *, check: Switch = False, env_file: File = None, data: Data = None, json: Json = False
 ) -> None:
-    with own_integration(env_file, data=data) as integration:
+    with own_integration(env_file, data=data) as integration, told_by_the_command():
         grant = grant_called(integration, person)
         if check:  # which renews it where the API refuses it
             with integration.client_for(grant.person_id, owner=grant.owner) as client:

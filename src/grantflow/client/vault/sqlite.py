@@ -97,8 +97,9 @@ class SqliteVault(SqlVault):
         try:
             if not again:
                 _make(self._path)
-                _warn_of_others(self._path)
             _check_usable(self._path)
+            if not again:
+                _warn_of_others(self._path)
             size = self._path.stat().st_size
         except OSError as error:
             raise not_opened(self._path, error) from error

@@ -44,6 +44,11 @@ def is_damage(code: int | None) -> bool:
     return (code or 0) & 0xFF in {1, 10, DAMAGED, 26}
 
 
+def is_locked(error: VaultUnavailable) -> bool:
+    """Whether waiting alone may mend it: nothing is wrong with the file."""
+    return _CAUSES.get(getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF) is _LOCKED
+
+
 def unavailable(path: Path, *, code: int | None, reason: str) -> VaultUnavailable:
     """`code` is SQLite's own, primary or extended; `reason` are its words."""
     cause, fix, retry_after = _CAUSES.get((code or 0) & 0xFF, _UNKNOWN)
