@@ -196,6 +196,30 @@ def test_an_answer_that_drips_is_given_up_at_the_deadline(
     assert unanswered_since(world) is not None
 
 
+def test_an_answer_that_came_while_the_event_loop_stood_still_is_kept_though_the_time_is_over(world: World) -> None:
+    """A platform that swaps refresh tokens has swapped this one."""
+    world.grant(world.integration())
+    world.platform.rotates = world.platform.revokes_families = True
+    arrived = threading.Event()
+
+    def answer_soon() -> None:
+        arrived.set()
+        time.sleep(0.2)
+
+    world.platform.on_refresh = answer_soon
+
+    async def story() -> Grant:
+        async with world.async_integration(deadline=2.0) as integration:
+            refreshing = asyncio.create_task(integration.refresh("id-ada"))
+            while not arrived.is_set():  # noqa: ASYNC110  set in the platform's thread
+                await asyncio.sleep(0.01)
+            time.sleep(2.5)  # noqa: ASYNC251  as a host application may, or a process that is stopped
+            return await refreshing
+
+    assert asyncio.run(story()).generation == 2
+    assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh
+
+
 def test_tls_that_never_comes_about_is_given_up_in_time_and_nothing_is_in_doubt(world: World) -> None:
     world.grant(world.integration())
     over = threading.Event()

@@ -458,6 +458,27 @@ def test_a_holder_that_was_stopped_past_its_deadline_changes_nothing_when_it_com
     assert integration.client_for("id-ada").get("people/me").status_code == 200
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="SIGSTOP is POSIX's")
+def test_an_answer_that_came_while_its_process_was_stopped_is_kept_though_the_time_is_over(world: World) -> None:
+    """A platform that swaps refresh tokens has swapped this one."""
+    world.grant(world.integration())
+    world.platform.expire_access_tokens()
+    world.platform.rotates = world.platform.revokes_families = True
+    with workers(world, 1, callers=3, deadline=2.0, lease_margin=1.0) as made:
+
+        def stop() -> Refusal | None:
+            os.kill(made.pids[0], signal.SIGSTOP)
+            threading.Timer(3.0, os.kill, (made.pids[0], signal.SIGCONT)).start()
+            return None
+
+        world.platform.on_refresh = stop
+        made.begin()
+        assert made.ends() == {"200": 3}
+    assert world.platform.counts["refresh"] == 1
+    assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh
+
+
 def test_a_pause_between_lease_and_sending_is_noticed_and_nothing_is_sent(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

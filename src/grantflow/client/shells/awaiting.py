@@ -5,8 +5,9 @@ reading what lies behind a network, goes to a thread.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ from grantflow.client.shells.running import Run
 from grantflow.client.shells.watching import not_done, not_taken
 from grantflow.client.shells.wire import (
     FRESH_EACH_TIME,
+    MOMENT,
     NO_USABLE_ANSWER,
     Addresses,
     Remaining,
@@ -56,6 +58,8 @@ T = TypeVar("T")
 #: What is to be done once a flight has landed.
 _Later: TypeAlias = list[Callable[[], Flow[None]]]
 
+#: In seconds: an event loop that comes to something by so much too late was busy with something else, or not at all.
+_STOOD_STILL: Final = 0.1
 #: Threads for the vault, at most, in each event loop. They are apart from asyncio's own few: else a vault that
 #: is locked would stop the look-up of names, and whatever else the host application does there.
 VAULT_THREADS: Final = 32
@@ -189,9 +193,10 @@ class AsyncShell:
         return asyncio.get_running_loop().run_in_executor(self._here().vault, work)
 
     async def _send(self, request: Request, *, deadline: float, since: float | None) -> Response:
-        remaining = Remaining(deadline, monotonic=asyncio.get_running_loop().time, since=since)
+        clock = asyncio.get_running_loop().time
+        remaining = Remaining(deadline, monotonic=clock, since=since, ends_reading=False)
         try:
-            async with asyncio.timeout_at(remaining.end):
+            async with _ending(remaining.end):
                 response = await self._here().tokens.handle_async_request(outgoing(request, timeouts=remaining))
                 try:
                     body = bytearray()
@@ -341,6 +346,24 @@ def _under_way(made: _Here) -> set["asyncio.Task[Any]"]:
     flights = {flight.task for flight in made.flights.values()}
     # Whoever watches may close the integration, and then waits for no other that might do so too.
     return flights if asyncio.current_task() in made.tellings else flights | made.tellings
+
+
+@asynccontextmanager
+async def _ending(end: float) -> AsyncIterator[None]:
+    """Raises TimeoutError then; but where the event loop has stood still until the time was over, a moment later, so
+    that what came meanwhile is read."""
+    loop = asyncio.get_running_loop()
+
+    def is_over() -> None:
+        now = loop.time()
+        limit.reschedule(now + MOMENT if now - end > _STOOD_STILL else now)
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_at(end, is_over)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 async def _insist(sending: Coroutine[Any, Any, T]) -> T:

@@ -27,7 +27,6 @@ from grantflow.client.shells.wire import (
     outgoing,
     proxy_for,
     silence,
-    too_late,
     unidentified,
 )
 from grantflow.client.steps import (
@@ -175,8 +174,7 @@ class Shell:
                 for chunk in response.iter_bytes():
                     body += chunk
                     check_size(body)
-                    if remaining.seconds <= 0:  # a transport that was given may keep no time itself
-                        raise too_late(deadline)
+                    remaining.to_read()  # a transport that was given may keep no time itself
             finally:
                 response.close()
         except NO_USABLE_ANSWER as error:

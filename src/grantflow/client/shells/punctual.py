@@ -106,10 +106,11 @@ class _Stream(httpcore2.NetworkStream):
         self._remaining = remaining
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, timeout=self._remaining.to_answer())
+        return self._stream.read(max_bytes, timeout=self._remaining.to_read())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, timeout=self._remaining.to_answer())
+        if buffer:  # the last time there is nothing left, and all has been sent
+            self._stream.write(buffer, timeout=self._remaining.to_answer())
 
     def close(self) -> None:
         self._stream.close()

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -36,18 +37,34 @@ MANY: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=100,
 FRESH_EACH_TIME: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
 
 
+#: In seconds: enough to read what has come, and far less than the lease lasts beyond the deadline.
+MOMENT: Final = 1.0
+
+
 class Remaining(dict[str, float]):
     """The timeouts of one request, in seconds: each phase gets what the phases before it have left of the deadline.
 
     Half of it is for the answer. A request that has found no connection in the other half is not sent any more: its
-    answer might be dropped on the way, and with a platform that swaps refresh tokens that would cost the grant.
+    answer might be dropped on the way, and with a platform that swaps refresh tokens that would cost the grant. So
+    would one that came in time, to a process that was stopped until the time was over: what lies there is read.
+
+    `ends_reading`: whether the HTTP library is to end a read, since nobody else does.
     """
 
-    def __init__(self, deadline: float, *, monotonic: Callable[[], float], since: float | None = None) -> None:
+    def __init__(
+        self,
+        deadline: float,
+        *,
+        monotonic: Callable[[], float],
+        since: float | None = None,
+        ends_reading: bool = True,
+    ) -> None:
         super().__init__()
         self.deadline = deadline
         self._monotonic = monotonic
         self.end = (monotonic() if since is None else since) + deadline
+        self._ends_reading = ends_reading
+        self._is_over = False
 
     @property
     def seconds(self) -> float:
@@ -67,10 +84,19 @@ class Remaining(dict[str, float]):
             raise too_late(self.deadline)
         return left
 
+    def to_read(self) -> float:
+        """What is left, and a moment where it is found to be over. Raises Unanswered where that is over too."""
+        if self.seconds <= 0 and not self._is_over:
+            self._is_over = True
+            self.end = self._monotonic() + MOMENT
+        return self.to_answer()
+
     def get(self, phase: str, default: object = None, /) -> float:
         """What the HTTP library asks, before it connects, and again before it writes the headers and the body."""
         if phase == "connect":
             return self.to_connect()
+        if phase == "read":
+            return self.to_read() if self._ends_reading else inf
         if phase == "write":
             self.to_connect()
         return self.to_answer()
