@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from grantflow.developer_portal.icons import BYTES_LIMIT, UnfitIcon, read_icon
-from tests.developer_portal.given import House, form_of, gif, png, run, text_of
+from tests.developer_portal.given import House, form_of, gif, png, png_head, run, text_of
 
 
 def jpeg(width: int, height: int, *, marker: int = 0xC0) -> bytes:
@@ -74,7 +74,7 @@ _HUGE = 65_000
         (gif(64, 64, pictures=2), "stands still"),
         (webp_extended(64, 64, flags=2), "stands still"),
         (png(extra=struct.pack(">I", 8) + b"acTL" + b"\0" * 12), "stands still"),
-        (png(extra=png(_HUGE, _HUGE)[8:33]), "damaged or cut off"),
+        (png(extra=png_head(_HUGE, _HUGE)), "damaged or cut off"),
         (jpeg(64, 64)[:-4] + jpeg(_HUGE, _HUGE)[2:], "damaged or cut off"),
         (jpeg(64, 64)[:-2] + b"\0\xff\0\xff\xd0\x99" + jpeg(_HUGE, _HUGE)[2:], "damaged or cut off"),
         (jpeg(64, 64)[:-2], "damaged or cut off"),
