@@ -85,10 +85,20 @@ def test_localhost_is_one_port_in_each_family_that_the_machine_has() -> None:
     try:
         assert sockets[0].getsockname()[0] == "127.0.0.1"
         assert len({each.getsockname()[1] for each in sockets}) == 1
-        assert len(sockets) == 1 + socket.has_dualstack_ipv6()
+        assert len(sockets) == 1 + has_loopback_of_ipv6()
     finally:
         for each in sockets:
             each.close()
+
+
+def has_loopback_of_ipv6() -> bool:
+    """A kernel may know IPv6 where the machine has no address of it, as in a container."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def test_a_taken_port_is_refused_and_its_holder_named() -> None:
