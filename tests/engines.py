@@ -1,7 +1,8 @@
 """The databases that a vault may lie in, so that one test shows its promise over each.
 
 `@BOTH` on a test (or `pytestmark = BOTH` on a file) runs it once over SQLite and once over a real PostgreSQL, where it
-takes the fixture `home` or anything made of it, such as `world`; without it they are on SQLite.
+takes the fixture `home` or anything made of it, such as `world`; without it they are on SQLite. Over PostgreSQL it is
+marked as slow.
 """
 
 import itertools
@@ -20,7 +21,7 @@ from grantflow import KeyRing, open_vault
 from grantflow.client.vault.postgres import _in_its_words
 from grantflow.client.vault.sql_vault import SqlVault
 
-BOTH = pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+BOTH = pytest.mark.parametrize("engine", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 
 _NUMBERS = itertools.count(1)
 

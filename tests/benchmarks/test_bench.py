@@ -16,6 +16,8 @@ from benchmarks.rows import ROWS, Place, Row, place
 from benchmarks.run import WORKLOADS, Plan, Results, Seat, rows_named, run, summary
 from tests.parts import ROOT, require
 
+pytestmark = pytest.mark.slow
+
 OURS = next(row for row in ROWS if row.name == "grantflow 1")
 DURABLE = next(row for row in ROWS if row.name == "durable 1")
 

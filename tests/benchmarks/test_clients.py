@@ -17,6 +17,8 @@ from benchmarks.clients.scenarios import CONTENT, MIDDLE, SCENARIOS, SMALL, what
 from benchmarks.run import Results
 from tests.parts import ROOT, require
 
+pytestmark = pytest.mark.slow
+
 OURS = next(peer for peer in peers.PEERS if peer.name == "Grantflow")
 PEER = next(peer for peer in peers.PEERS if peer.name == "requests-oauthlib")
 

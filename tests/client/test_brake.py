@@ -17,6 +17,8 @@ from tests.client.shells import noticed
 from tests.engines import BOTH
 from tests.parts import ROOT
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = [f"p{number:02}" for number in range(60)]
 
 

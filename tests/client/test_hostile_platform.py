@@ -27,6 +27,8 @@ from tests.client.foreign import CLIENT_SECRET, Answer, Platform, foreign_platfo
 from tests.client.misbehaving import HUGE, PIECE, pours, says
 from tests.client.shells import Kinds, granted, jar
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 HTML = "<!DOCTYPE html><h1>Welcome to the hotel</h1>"
 INVALID_GRANT = '{"error": "invalid_grant"}'

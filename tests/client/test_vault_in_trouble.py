@@ -30,6 +30,8 @@ from tests.client.conftest import World
 from tests.client.shells import Kinds, granted, jar
 from tests.client.vault_troubles import TROUBLES, Trouble, full, locked_by_another_process
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65_534
 
 

@@ -13,6 +13,8 @@ from tests.parts import ROOT
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, grantflow, up
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = sorted(readme.parent for readme in (ROOT / "examples").glob("*/README.md"))
 folders = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 

@@ -15,6 +15,8 @@ from tests.parts import ROOT, free_port
 from tests.whole.person import Person
 from tests.whole.running import Up, environment, up
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = sorted(file.name for file in (ROOT / "examples").glob("with_*.py"))
 FRAMEWORKS = ["with_django.py", "with_fastapi.py", "with_flask.py"]
 CLIENTS = [name for name in EXAMPLES if name not in FRAMEWORKS]

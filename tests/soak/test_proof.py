@@ -12,6 +12,8 @@ import pytest
 
 from tests.soak.proof import Bounds, Journal, Look, Play, Proof, Tree, is_shown, journal_of, prove
 
+pytestmark = pytest.mark.slow
+
 TREE = Tree("0123456789abcdef")
 PLENTY = Bounds(rounds=10, seconds=60)
 

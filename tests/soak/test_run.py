@@ -12,6 +12,8 @@ from tests.parts import ROOT
 from tests.soak import run
 from tests.soak.proof import Proof, Tree, journal_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -21,6 +21,8 @@ from tests.client.foreign import Answer
 from tests.client.pages.conftest import Browser
 from tests.client.vault_troubles import garbage
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., str]
 each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
 

@@ -31,6 +31,8 @@ from tests.client.adapters.senders import BODY, LIBRARIES, MIDDLE, Library, Send
 from tests.client.conftest import World
 from tests.client.foreign import Answer, foreign_platform
 
+pytestmark = pytest.mark.slow
+
 each_library = pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
 
 

@@ -10,6 +10,8 @@ from grantflow.client.pages.pending_cookies import MOST
 from tests.client.foreign import CLIENT_ID
 from tests.client.pages.conftest import Sample, Serve
 
+pytestmark = pytest.mark.slow
+
 
 def asked(answer: Response) -> dict[str, str]:
     """The parameters of the authorization URL that the answer leads to."""

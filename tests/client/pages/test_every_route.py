@@ -15,6 +15,8 @@ from tests.every_page.test_markup import EVIL, check_harmless
 from tests.every_page.test_ways import ELSEWHERE, SPOOFED
 from tests.whole.person import Person
 
+pytestmark = pytest.mark.slow
+
 #: A link by another name: it takes no fields, changes nothing here, and begins what only this browser can finish.
 LINKS = {"/connect"}
 PARAMETERS = (

@@ -16,6 +16,8 @@ from tests.client.misbehaving import pours, says
 from tests.client.pages.conftest import Sample, Serve
 from tests.whole.person import Page
 
+pytestmark = pytest.mark.slow
+
 
 def buttons(page: Page) -> set[str]:
     return {words for form in page.forms for words, _ in form.buttons}

@@ -13,6 +13,8 @@ from tests.client.foreign import Answer
 from tests.client.misbehaving import pours, says
 from tests.client.pages.conftest import Browser, Sample, Serve
 
+pytestmark = pytest.mark.slow
+
 JSON = {"Content-Type": "application/json"}
 WEBEX_REFUSAL = '{"message": "It is spent.", "errors": [{"description": "It is spent."}], "trackingId": "T1"}'
 

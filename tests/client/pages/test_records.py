@@ -14,6 +14,8 @@ from tests.client.conftest import World
 from tests.client.pages.conftest import Sample, Serve
 from tests.client.vault_troubles import TROUBLES, Trouble
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def locked(sample: Sample) -> Iterator[None]:
