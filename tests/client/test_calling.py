@@ -4,7 +4,9 @@ import asyncio
 import gc
 import io
 import os
+import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ import httpx2
 import pytest
 
 from grantflow import BodyNotReplayable, ForeignOrigin, ReauthorizationRequired
+from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.running import Run
 from grantflow.client.steps import Flow, Now
 from grantflow.client.vault.sqlite import SqliteVault
@@ -465,6 +468,38 @@ def test_an_async_integration_serves_several_event_loops_one_after_another(world
     asyncio.run(grant())
     assert [asyncio.run(call()) for _ in range(3)] == [200] * 3
     asyncio.run(end())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_forks_while_another_thread_makes_the_connections_has_a_child_that_works(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    integration.close()
+    real = Shell._make
+
+    def make_slowly(shell: Shell) -> Any:
+        making.set()
+        time.sleep(0.3)
+        return real(shell)
+
+    making = threading.Event()
+    monkeypatch.setattr(Shell, "_make", make_slowly)
+    threads = [threading.Thread(target=integration._shell.transport) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    making.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        os._exit(0 if integration.client_for("id-ada").get("people/me").status_code == 200 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    for thread in threads:
+        thread.join()
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    assert len(integration._shell._made) == 1
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

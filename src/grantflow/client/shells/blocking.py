@@ -67,7 +67,6 @@ class _Here:
 
     api: httpx2.BaseTransport
     tokens: httpx2.BaseTransport
-    process: int = field(default_factory=os.getpid)
     flights: dict[Hashable, "Future[Any]"] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     meanwhile: dict[Hashable, threading.Thread] = field(default_factory=dict)
@@ -90,11 +89,12 @@ class Shell:
         self._now = now
         self._monotonic = monotonic
         self._addresses = addresses
+        # Made here, where the application is built: it takes tens of milliseconds, and every process may have it.
+        self._security = addresses.ssl_context()
         self._transport = transport
         self._identify = identify
         self._on_event = on_event
-        self._made: _Here | None = None
-        self._making = threading.Lock()
+        self._made: dict[int, _Here] = {}
         self._telling = threading.local()
 
     def perform(self, flow: Flow[T]) -> T:
@@ -132,8 +132,8 @@ class Shell:
         return self._here().api
 
     def close(self) -> None:
-        made, self._made = self._made, None
-        if made is not None and made.process == os.getpid():
+        made = self._made.pop(os.getpid(), None)
+        if made is not None:
             _end_meanwhile(made)
             made.api.close()
             made.tokens.close()
@@ -277,18 +277,20 @@ class Shell:
             del here.flights[key]
 
     def _here(self) -> _Here:
-        made = self._made
-        if made is None or made.process != os.getpid():
-            with self._making:
-                made = self._made
-                if made is None or made.process != os.getpid():
-                    made = self._made = self._make()
+        """Without a lock, which a fork might leave locked for ever: of several threads that come first, all get the one
+        that was put there first."""
+        process = os.getpid()
+        made = self._made.get(process)
+        if made is None:
+            made = self._made.setdefault(process, self._make())
+            for inherited in [each for each in list(self._made) if each != process]:
+                self._made.pop(inherited, None)
         return made
 
     def _make(self) -> _Here:
         if self._transport is not None:
             return _Here(self._transport, self._transport)
-        context, at = self._addresses.ssl_context(), self._addresses
+        context, at = self._security, self._addresses
         return _Here(
             RepeatingTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
