@@ -27,6 +27,7 @@ def test_every_help_page_shows_commands_as_they_are_typed_here(called: CommandLi
     shown = called(*words, "--help").out
     assert PROGRAM in shown
     assert BARE.findall(shown) == []
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What goes wrong is told with what to do, on stderr, with the right exit code; tracebacks only for --debug."""
 
+import io
 import json
 import logging
 import os
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from grantflow.cli.called import VARIABLE, as_called
 from grantflow.cli.log import redacted, set_up
-from grantflow.cli.output import aligned, commands, has_colour, write_json, write_table
+from grantflow.cli.output import aligned, commands, has_colour, say, wrapped, write_json, write_table
 from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
@@ -130,6 +132,67 @@ def test_a_command_within_a_text_is_never_broken_however_narrow_the_terminal() -
         "export A=1",
         "And more words.",
     ]
+
+
+@pytest.mark.parametrize("program", [None, "./dev grantflow"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "grantflow grants import",
+        "grantflow login",
+        "grantflow grants keep-alive --days 30",
+        "grantflow grants retry --all-refused",
+        "grantflow grants retry ada@example.com",
+        "grantflow platform person add EMAIL",
+        "chmod 600 /a/place",
+    ],
+)
+def test_a_command_within_a_sentence_stands_on_one_line_wherever_that_ends(
+    monkeypatch: pytest.MonkeyPatch, command: str, program: str | None
+) -> None:
+    monkeypatch.setenv(VARIABLE, program or "grantflow")
+    typed = command.replace("grantflow", program or "grantflow")
+    for before in range(60):
+        text = as_called(f"{'x' * before} {command} makes it, where many words follow on the line.")
+        lines = wrapped(text, indent=0).split("\n")
+        assert [line for line in lines if typed in line], lines
+        assert " ".join(lines) == text
+        assert max(map(len, lines)) <= 100
+
+
+class Narrow(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_what_a_command_says_is_broken_between_words_and_an_address_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys, "stderr", seen := Narrow())
+    address = f"  https://example.com/{'x' * 80}"
+    say(f"The grant of Ada is renewed. Its access token lives until 2026-12-10 06:28:33 UTC.\n\n{address}\n")
+    assert seen.getvalue().split("\n") == [
+        "The grant of Ada is renewed. Its access token lives until",
+        "2026-12-10 06:28:33 UTC.",
+        "",
+        address,
+        "",
+        "",
+    ]
+
+
+def test_on_a_terminal_the_last_column_of_a_table_goes_on_below_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", seen := Narrow())
+    write_table(("WHO", "SAYS"), [("ada@example.com", "word " * 20), ("grace@example.com", "x" * 50)])
+    lines = seen.getvalue().rstrip("\n").split("\n")
+    told = [line.rstrip() for line in lines]
+    assert [len(line) > 60 for line in told] == [False] * 4 + [True], "an id is never cut"
+    assert told[1].startswith("ada@example.com     word word")
+    assert told[2].startswith(" " * 20 + "word")
+    assert told[-1] == "grace@example.com   " + "x" * 50
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TextIO
 
-from grantflow.cli.called import as_called
+from grantflow.cli.called import as_called, unbroken
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 #: A person must grant first; refused by the other side, or out of order for now.
@@ -48,8 +48,17 @@ def styled(text: str, style: str, *, stream: TextIO) -> str:
 
 
 def say(text: str) -> None:
-    """Chatter: to stderr, with each command as it is typed here."""
-    _to_stderr(as_called(text))
+    """Chatter: to stderr, with each command as it is typed here; on a terminal broken between words, but for what
+    begins with two spaces.
+    """
+    text = as_called(text)
+    if sys.stderr.isatty():
+        width = _width(sys.stderr)
+        lines = text.split("\n")
+        text = "\n".join(
+            line if line.startswith("  ") or len(line) <= width else "\n".join(_filled(line, width)) for line in lines
+        )
+    _to_stderr(text)
 
 
 def say_of(label: str, text: str) -> None:
@@ -97,13 +106,21 @@ def _broken(text: str, width: int) -> list[str]:
     for is_command, found in groupby(text.split("\n"), key=lambda line: line.startswith("  ")):
         part = list(found)
         if not is_command:
-            part = textwrap.wrap(" ".join(part), width, break_long_words=False, break_on_hyphens=False)
+            part = _filled(" ".join(part), width)
         lines += part
     return lines
 
 
+def _filled(text: str, width: int) -> list[str]:
+    """Broken between words, but for those of a command: it is there to be pasted."""
+    filled = textwrap.wrap(unbroken(text), width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in filled]
+
+
 #: Columns that a text has at the least, however long the label is: a path may be wider than the terminal.
 _LEAST_ROOM = 30
+#: Between the columns of a table.
+_GAP = 3
 
 
 def _width(stream: TextIO) -> int:
@@ -189,8 +206,8 @@ def write_table(
     widths: Sequence[int] | None = None,
     headed: bool = True,
 ) -> None:
-    """A table for people on a terminal; for programs tab-separated lines without headings. `widths`: each column is so
-    wide at least."""
+    """A table for people on a terminal, where the last column goes on below itself; for programs tab-separated lines
+    without headings. `widths`: each column is so wide at least."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         if rows:
@@ -199,12 +216,16 @@ def write_table(
     from rich.console import Console
     from rich.table import Column, Table
 
+    widest = [max(len(heading), *map(len, cells)) for heading, *cells in zip(headings, *rows, strict=True)]
+    widths = [max(pair) for pair in zip(widest, widths or widest, strict=True)]
+    room = shutil.get_terminal_size().columns - sum(width + _GAP for width in widths[:-1])
+    if widths[-1] > room >= _LEAST_ROOM:
+        widths[-1] = room
+        rows = [[*row[:-1], "\n".join(_filled(row[-1], room))] for row in rows]
     colourless = not has_colour(sys.stdout)
-    columns = [
-        Column(name, min_width=width) for name, width in zip(headings, widths or [0] * len(headings), strict=True)
-    ]
+    columns = [Column(name, min_width=width) for name, width in zip(headings, widths, strict=True)]
     style = "" if colourless else "dim"
-    table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style=style, padding=(0, 3, 0, 0))
+    table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style=style, padding=(0, _GAP, 0, 0))
     for row in rows:
         table.add_row(*row)
     # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.

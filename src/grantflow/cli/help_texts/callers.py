@@ -6,13 +6,13 @@ _ADD = f"""\
 grantflow callers add NAME --grant PERSON [OPTIONS]
 
 Let a program of another kind have living access tokens, of the grants that are
-named and of no others, from `grantflow serve --token-api`. Its key is shown
-this one time; kept is its SHA-256. Each hand-over is in the audit log, and so
-is that a program was added or removed.
+named and of no others, from `grantflow serve --token-api`. Its key is
+shown this one time; kept is its SHA-256. Each hand-over is in the audit log,
+and so is that a program was added or removed.
 
 Examples
   grantflow callers add deploy --grant ada@example.com
-  grantflow callers add reports --grant ada@example.com --grant g@example.com
+  grantflow callers add both --grant a@example.com --grant g@example.com
   printf 'Authorization: Bearer %s' "$(cat deploy.key)" | curl -s -H @- \\
       -d person=ada@example.com http://127.0.0.1:8010/token
 

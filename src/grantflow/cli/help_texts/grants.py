@@ -38,7 +38,7 @@ _IMPORT = f"""\
 grantflow grants import FILE [OPTIONS]
 
 Bring in tokens that another program got, so that nobody has to grant again.
-They are kept in the vault that `grantflow serve` has with the same settings.
+They are kept in the vault of `grantflow serve` with the same settings.
 FILE is a list of objects in JSON, or one a line; a token file of wxc_sdk; an
 Authlib token, or a mapping of them by user. It is told by its shape; - reads
 standard input.

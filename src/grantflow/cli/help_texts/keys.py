@@ -8,7 +8,7 @@ its own, for GRANTFLOW_KEY_FILE. Keep it in a secret store, apart from the
 vault: whoever has both can read the tokens, and without the key nobody can.
 
 Examples
-  grantflow keys new --out grantflow.key             once: it opens the vault
+  grantflow keys new --out grantflow.key    once: it opens the vault
   export GRANTFLOW_KEY_FILE=grantflow.key
 
 Options

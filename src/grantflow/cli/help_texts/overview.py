@@ -4,9 +4,9 @@ OVERVIEW = """\
 Grantflow: both halves of an OAuth integration.
 
 Examples
-  grantflow up                  start a sandbox with people and an integration
-  grantflow up --open           ... and open the integration in the browser
-  grantflow status              where everything answers, and who can sign in
+  grantflow up                  start a sandbox with people and more
+  grantflow up --open           ... and open it in the browser
+  grantflow status              where all answers, and who can sign in
   grantflow serve --tls         your own integration's pages, over https
   grantflow login               or grant it access from the terminal
   grantflow api GET people/me   call the API in a person's name

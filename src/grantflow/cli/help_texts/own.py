@@ -14,9 +14,9 @@ follows. Register http://localhost:8000/oauth as its redirect URI, or /oauth
 below --public-url.
 
 Examples
-  grantflow keys new --out grantflow.key             once: it opens the vault
+  grantflow keys new --out grantflow.key    once: it opens the vault
   export GRANTFLOW_KEY_FILE=grantflow.key
-  grantflow serve --env-file my-integration.env      as the portal gives it
+  grantflow serve --env-file my-integration.env   as the portal gives it
   grantflow serve --tls
   grantflow serve --public-url https://example.ngrok.app
 
@@ -85,7 +85,7 @@ that is shown anywhere, and paste the one that the browser was sent to.
 Examples
   grantflow login
   grantflow login --env-file my-integration.env
-  grantflow login ada@example.com                   renew this grant, no other
+  grantflow login ada@example.com             renew this grant, no other
 
 Options
   --no-browser                 only show the address
@@ -171,7 +171,8 @@ log says that it was handed out.
 {_PERSON}
 
 Examples
-  curl --oauth2-bearer "$(grantflow token)" https://webexapis.com/v1/people/me
+  curl --oauth2-bearer "$(grantflow token)" \\
+      https://webexapis.com/v1/people/me
   grantflow token ada@example.com --check --json
 
 Options

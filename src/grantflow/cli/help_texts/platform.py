@@ -11,7 +11,8 @@ Serve a platform: authorization server, sign-in and consent, and the API.
 
 Examples
   grantflow platform serve
-  grantflow platform serve --public-url https://id.example.com --data /srv/id
+  grantflow platform serve --public-url https://id.example.com \\
+      --data /srv/id
   grantflow platform serve --role resource-server --port 9002 \\
       --resource-owner-url http://127.0.0.1:9000
 
@@ -96,7 +97,8 @@ Options
   --json                       the result as one line of JSON"""
 
 _APP_ADD = f"""\
-grantflow platform app add NAME --redirect-uri URI --scopes "..." [OPTIONS]
+grantflow platform app add NAME --redirect-uri URI --scopes "..."
+    [OPTIONS]
 
 Register an integration, also while the platform runs. Its client secret is
 shown this one time.
@@ -210,7 +212,8 @@ all its tokens die at once, and the people have to grant again. Everybody
 else's grants stay.
 
 Examples
-  grantflow platform grant revoke --person ada@example.com --app "Space Helper"
+  grantflow platform grant revoke --person ada@example.com \\
+      --app "Space Helper"
   grantflow platform grant revoke --app "Space Helper" --dry-run
 
 Options

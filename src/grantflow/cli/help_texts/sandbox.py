@@ -10,7 +10,7 @@ neither internet nor a Webex account. Stop it with Ctrl-C.
 Examples
   grantflow up
   grantflow up --open
-  grantflow up --access-token-lifetime 60        tokens that die in a minute
+  grantflow up --access-token-lifetime 60   tokens that die in a minute
   grantflow up --port 0 --integration-port 0 --json --data /tmp/sandbox
 
 Options
