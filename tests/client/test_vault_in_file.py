@@ -390,6 +390,25 @@ def test_a_lease_ends_in_its_time_for_a_process_whose_clock_is_wrong(vault: Sqli
     assert vault.take_lease("g-ada", generation=1, holder="two", seconds=30) is not None
 
 
+def test_who_is_interrupted_in_the_moment_of_beginning_leaves_the_file_free_for_others(
+    vault: SqliteVault, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by Ctrl-C, or the time limit of a queue, which the process outlives."""
+    real = sqlite._begin
+
+    def interrupted(connection: sqlite3.Connection, *, until: float) -> None:
+        real(connection, until=until)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_begin", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            vault.enter(stored())
+    with closing(SqliteVault(path, keys=KEYS)) as other:
+        other.enter(stored("grace"))
+    assert vault.enter(stored()).grant.generation == 1
+
+
 def test_closing_waits_for_the_thread_that_writes(vault: SqliteVault) -> None:
     """SQLite frees what is closed, whoever is using it: that ends the process, with no exception."""
     with ThreadPoolExecutor() as pool:

@@ -156,31 +156,19 @@ class SqliteVault(SqlVault):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._writing() as connection:
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # After some errors, a full disk among them, SQLite has rolled back already.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-    def _queue(self, transaction: Transaction, what: str) -> None:
-        """Here one transaction writes at a time."""
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection, with a transaction begun, for one thread, which waits no longer for threads and
-        processes together."""
+        """On the writing connection, for one thread, which waits no longer for threads and processes together."""
         until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
         connections = self._locked_for_writing()
         try:
-            with _told(self._path, connections):
+            with _told(self._path, connections), _whole(connections.writer):
                 _begin(connections.writer, until=until)
                 yield connections.writer
+                connections.writer.execute("COMMIT")
         finally:
             connections.writing.release()
+
+    def _queue(self, transaction: Transaction, what: str) -> None:
+        """Here one transaction writes at a time."""
 
     def _locked_for_writing(self) -> _Connections:
         while True:
@@ -258,6 +246,18 @@ def _connect(path: Path, *, wait: float) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = FULL")
     return connection
+
+
+@contextmanager
+def _whole(connection: sqlite3.Connection) -> Iterator[None]:
+    """Leaves no transaction open, whatever raises, and be it a signal in the very moment of beginning."""
+    try:
+        yield
+    except BaseException:
+        # After some errors, a full disk among them, SQLite has rolled back already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _begin(connection: sqlite3.Connection, *, until: float) -> None:
