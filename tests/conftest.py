@@ -13,8 +13,9 @@ from tests.parts import ROOT, require
 
 #: How thoroughly the property tests look: by default in ./dev check, else in ./dev soak (--hypothesis-profile soak).
 #: That the machine is busy is no fault of what they look at.
-settings.register_profile("quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("soak", max_examples=1_000, deadline=None)
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", PATIENT, max_examples=60)
+settings.register_profile("soak", PATIENT, max_examples=1_000)
 settings.load_profile("quick")
 
 
