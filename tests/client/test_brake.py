@@ -10,6 +10,7 @@ import pytest
 from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, RefusalHeldBack, Status, VaultUnavailable
 from grantflow.client import rules
 from grantflow.client.events import Kind
+from grantflow.client.vault import postgres_connections, sqlite
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
 from tests.client.foreign import Answer, Refusal
@@ -312,10 +313,17 @@ def test_where_the_refusals_cannot_be_counted_the_lease_is_given_back_and_nothin
 
 
 @BOTH
-def test_refusals_that_come_at_once_are_counted_one_after_the_other(world: World) -> None:
+def test_refusals_that_come_at_once_are_counted_one_after_the_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each flight would else find the others' refusals not yet written, and believe its own."""
-    for person in PEOPLE[:40]:
-        world.grant(world.integration(), person=person)
+    monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 30.0)  # the last one waits for 39 on a busy machine
+    monkeypatch.setattr(postgres_connections, "LOCK_SECONDS", 30.0)
+    monkeypatch.setattr(postgres_connections, "STATEMENT_SECONDS", 30.0)
+    monkeypatch.setattr(postgres_connections.Connection, "answer_seconds", 35.0)
+    flights = {person: world.integration() for person in PEOPLE[:40]}
+    for person, integration in flights.items():
+        world.grant(integration, person=person)
     gate = threading.Barrier(40)
 
     def together() -> Refusal:
@@ -326,11 +334,11 @@ def test_refusals_that_come_at_once_are_counted_one_after_the_other(world: World
 
     def refused(person: str) -> str:
         try:
-            world.integration().refresh(f"id-{person}")
+            flights[person].refresh(f"id-{person}")
         except Exception as error:
             return type(error).__name__
         return "renewed"
 
     with ThreadPoolExecutor(40) as threads:
-        ends = Counter(threads.map(refused, PEOPLE[:40]))
+        ends = Counter(threads.map(refused, flights))
     assert ends == {"ReauthorizationRequired": 20, "RefusalHeldBack": 20}
