@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from grantflow import GrantflowError, Integration, KeyRing, ReauthorizationRequired, TokenEndpointError, open_vault
 
-NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+KEY = "GRANTFLOW_KEY_FILE" if os.environ.get("GRANTFLOW_KEY_FILE") else "GRANTFLOW_KEY"
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", KEY)
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise SystemExit(f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"')
 
@@ -73,4 +74,5 @@ def granted() -> ResponseReturnValue:
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its log of requests would hold the codes
+    print(f"Open {HOME.scheme}://{HOME.netloc}", flush=True)
     app.run(port=HOME.port or 8000)

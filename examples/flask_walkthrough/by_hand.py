@@ -162,4 +162,5 @@ def granted() -> ResponseReturnValue:
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its log of requests would hold the codes
+    print(f"Open {HOME.scheme}://{HOME.netloc}", flush=True)
     app.run(port=HOME.port or 8000)

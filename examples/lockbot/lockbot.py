@@ -19,7 +19,8 @@ from starlette.templating import Jinja2Templates
 from grantflow import AsyncIntegration, Grant, KeyRing, ReauthorizationRequired, TokenEndpointError, open_vault
 from grantflow.client.pages import About, Link, integration_pages
 
-NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY")
+KEY = "GRANTFLOW_KEY_FILE" if os.environ.get("GRANTFLOW_KEY_FILE") else "GRANTFLOW_KEY"
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", KEY)
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise SystemExit(f'Not set: {", ".join(missing)}. Beside ./dev up, run: eval "$(./dev grantflow status -o env)"')
 

@@ -21,7 +21,8 @@ from grantflow import AsyncIntegration, Grant, GrantflowError, KeyRing, Status, 
 from grantflow.client.pages import About, Link, integration_pages
 
 FILES, COMMENTS, TOLD, LARGEST_BODY = Path("files"), ".comments", ".told", 10_000_000
-NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", "GRANTFLOW_KEY", "STORAGE_SPACE")
+KEY = "GRANTFLOW_KEY_FILE" if os.environ.get("GRANTFLOW_KEY_FILE") else "GRANTFLOW_KEY"
+NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_URI", KEY, "STORAGE_SPACE")
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise SystemExit(f"Not set: {', '.join(missing)}. README.md beside this program has the two lines that set them.")
 SPACE, PLATFORM = os.environ["STORAGE_SPACE"], os.environ.get("GRANTFLOW_PLATFORM", "")
@@ -35,9 +36,8 @@ integration = AsyncIntegration(
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
 )
 HOME = urlsplit(integration.redirect_uri)
-does, lead = "Your files tell your space what is new", f"The space is called {SPACE}."
-apps_url = os.environ.get("GRANTFLOW_CONNECTED_APPS_URL")
-about = About("Shelf", does=does, lead=lead, platform=PLATFORM, connected_apps_url=apps_url)
+does, apps_url = "Your files tell your space what is new", os.environ.get("GRANTFLOW_CONNECTED_APPS_URL")
+about = About("Shelf", does=does, lead=f"The space is called {SPACE}.", platform=PLATFORM, connected_apps_url=apps_url)
 pages = integration_pages(integration, about, links=(Link("Your files", "/files"),), home="/files")
 templates = Jinja2Templates(Path(__file__).parent)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from grantflow import KeyRing
 from tests.examples.running import checkout, serving
 from tests.parts import ROOT
 from tests.whole.person import Person
@@ -61,6 +62,18 @@ def test_w36_without_its_settings_a_program_says_in_one_line_which_and_how(folde
         (said,) = ended.stderr.splitlines()
         assert said.startswith("Not set: GRANTFLOW_CLIENT_ID, GRANTFLOW_CLIENT_SECRET, ")
         assert "./dev grantflow status -o env" in said or "README.md" in said
+
+
+@folders
+def test_the_key_may_lie_in_a_file(folder: Path, tmp_path: Path) -> None:
+    key = tmp_path / "grantflow.key"
+    key.write_text(KeyRing.new_key())
+    (program,) = re.findall(r"\./dev python (\S+)", readme_of(folder))
+    command = [sys.executable, str(ROOT / program)]
+    env = environment() | {"GRANTFLOW_KEY_FILE": str(key)}
+    ended = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert ended.stderr.startswith("Not set: GRANTFLOW_CLIENT_ID")
+    assert "KEY" not in ended.stderr
 
 
 @folders
