@@ -329,8 +329,9 @@ class AsyncShell:
         be closed there now; but their threads can end, and what nothing holds is freed."""
         for known in self._made.keyrefs():
             loop = known()
-            if loop is not None and loop.is_closed():
-                self._made.pop(loop).vault.shutdown(wait=False)
+            ended = self._made.pop(loop, None) if loop is not None and loop.is_closed() else None
+            if ended is not None:  # else another thread, with an event loop of its own, has just done so
+                ended.vault.shutdown(wait=False)
 
     def _make(self) -> _Here:
         if self._transport is not None:
