@@ -229,6 +229,30 @@ def test_where_a_person_has_several_grants_one_must_be_named(grantflow: CommandL
     assert grantflow("grants", "refresh", id_of(here, "ada")).code == 0
 
 
+def test_where_one_of_several_must_be_named_it_is_told_how(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada", "grace")
+    for command in (["token"], ["api", "GET", "people/me"], ["logout"]):
+        told = grantflow(*command)
+        assert told.code == 2
+        assert "Say it as PERSON, behind the command; to grantflow api, as --person PERSON." in told.err
+    assert grantflow("api", "GET", "people/me", "--person", "ada@example.org").code == 0
+
+
+def test_every_time_in_json_is_written_alike(grantflow: CommandLine, here: Own) -> None:
+    here.grant("ada")
+    grantflow("callers", "add", "deploy", "--grant", "ada@example.org")
+    for command in (
+        ["grants", "list"],
+        ["keys", "status"],
+        ["callers", "list"],
+        ["token"],
+        ["grants", "explain", "id-ada"],
+    ):
+        times = re.findall(r'"(20\d\d-[^"]*)"', grantflow(*command, "--json").out)
+        assert times, command
+        assert [time for time in times if not re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}Z", time)] == [], command
+
+
 def test_an_operator_revokes_here_and_at_the_platform(
     grantflow: CommandLine, here: Own, monkeypatch: pytest.MonkeyPatch
 ) -> None:

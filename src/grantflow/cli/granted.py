@@ -67,7 +67,12 @@ def one_called(integration: Integration, person: str, *, owner: str | None = Non
 def _several(living: Sequence[Grant], person: str | None) -> Failure:
     what = "More than one grant is here" if person is None else f"{person} has more than one grant here"
     more = [("...", "and more")] if len(living) > _SHOWN else []
-    return Failure(f"{what}: say which is meant.", details=[*_choices(living, by_id=bool(person)), *more], code=USAGE)
+    return Failure(
+        f"{what}: say which is meant.",
+        fix="Say it as PERSON, behind the command; to grantflow api, as --person PERSON.",
+        details=[*_choices(living, by_id=bool(person)), *more],
+        code=USAGE,
+    )
 
 
 def _choices(living: Sequence[Grant], *, by_id: bool) -> list[tuple[str, str]]:

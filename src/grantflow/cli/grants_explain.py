@@ -17,6 +17,7 @@ from grantflow.client.events import Event, Kind
 from grantflow.client.grant import Brake, Grant, Status
 from grantflow.client.integration import Integration
 from grantflow.client.rules import REFUSED_TOKENS_KEPT
+from grantflow.protocol.timestamp import write_timestamp
 
 #: What happens again and again is told once where it comes more often in a row.
 _IN_A_ROW: Final = 3
@@ -254,7 +255,7 @@ def _paragraph(text: str) -> list[str]:
 def _as_json(story: Story) -> dict[str, Any]:
     return {
         "grant": as_json(story.grant),
-        "events": [event.members() for event in story.events],
+        "events": [{**event.members(), "at": write_timestamp(event.at)} for event in story.events],
         "why": story.why,
         "now": [{"do": text, "with": how or None} for text, how in story.then],
     }

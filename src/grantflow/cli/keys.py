@@ -29,6 +29,7 @@ from grantflow.cli.own import own_vault
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.vault import Resealed, SealedUnder
 from grantflow.client.vault.sql_vault import SqlVault
+from grantflow.protocol.timestamp import write_timestamp
 from grantflow.sealing import KeyRing
 
 #: So many are sealed anew in one transaction: few enough that whoever wants one of them waits for milliseconds.
@@ -102,7 +103,7 @@ class _Row:
     has_sealed: bool
 
     def members(self) -> dict[str, str | int | None]:
-        since = self.since.isoformat() if self.since else None
+        since = write_timestamp(self.since) if self.since else None
         return {"key_id": self.key_id, "role": self.role, "grants": self.grants, "since": since}
 
     def cells(self) -> tuple[str, str, str, str]:
