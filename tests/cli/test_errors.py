@@ -189,6 +189,7 @@ def test_on_a_terminal_the_last_column_of_a_table_goes_on_below_itself(monkeypat
     write_table(("WHO", "SAYS"), [("ada@example.com", "word " * 20), ("grace@example.com", "x" * 50)])
     lines = seen.getvalue().rstrip("\n").split("\n")
     told = [line.rstrip() for line in lines]
+    assert told == lines, "what reaches beyond the terminal's width is no space"
     assert [len(line) > 60 for line in told] == [False] * 4 + [True], "an id is never cut"
     assert told[1].startswith("ada@example.com     word word")
     assert told[2].startswith(" " * 20 + "word")

@@ -229,4 +229,8 @@ def write_table(
     for row in rows:
         table.add_row(*row)
     # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.
-    Console(width=1_000, height=25, no_color=colourless, highlight=False, markup=False, emoji=False).print(table)
+    console = Console(width=1_000, height=25, no_color=colourless, highlight=False, markup=False, emoji=False)
+    with console.capture() as written:
+        console.print(table)
+    # Spaces beyond the terminal's width would be a line of their own.
+    write("\n".join(line.rstrip() for line in written.get().rstrip("\n").split("\n")))
