@@ -15,6 +15,8 @@ from grantflow.web.headers import page_headers
 from grantflow.web.pages import Pages
 from grantflow.web.site import Site
 
+pytestmark = pytest.mark.slow
+
 APART = Addresses(*(f"http://127.0.0.1:{port}" for port in (9001, 9002, 9003, 9004)))
 URLS = {
     Role.AUTHORIZATION_SERVER: APART.authorization_server,

@@ -8,6 +8,8 @@ import pytest
 from grantflow.data_directory import DataDirectory
 from tests.cli.conftest import CommandLine, Ended
 
+pytestmark = pytest.mark.slow
+
 TOKEN = re.compile(r"[A-Za-z0-9]{64}_LG01_[0-9a-f-]{36}")
 BOT = ("bot", "add", "LockBot", "--name", "Lock Bot")
 

@@ -17,6 +17,8 @@ from tests.cli.conftest import CommandLine
 from tests.cli.grants import Own, own
 from tests.client.foreign import Answer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def here(grantflow: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Own]:

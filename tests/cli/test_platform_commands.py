@@ -15,6 +15,8 @@ from grantflow.protocol.secret import Secret
 from grantflow.resource_owner.passwords import is_right
 from tests.cli.conftest import CommandLine
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASSWORD = re.compile(r"([a-z2-9]{4}-){3}[a-z2-9]{4}")
 APP = ("app", "add", "Space Helper", "--redirect-uri", "https://app.example.com/oauth", "--scopes", "spark:people_read")

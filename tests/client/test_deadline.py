@@ -14,6 +14,8 @@ import pytest
 from grantflow import Grant, Status, TransientTokenError
 from tests.client.conftest import World
 
+pytestmark = pytest.mark.slow
+
 NAME = "token.localhost"
 
 Refreshing = Callable[..., Grant]

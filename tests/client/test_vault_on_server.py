@@ -25,6 +25,8 @@ from tests.client.vault_records import KEYS, NOW, stored
 from tests.engines import OnServer
 from tests.parts import require
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "p%40ss%2Fw%3Ard"
 AS_TYPED = "p@ss/w:rd"
 

@@ -36,6 +36,8 @@ from tests.engines import BOTH, OnServer
 from tests.parts import ROOT
 from tests.whole.running import environment
 
+pytestmark = pytest.mark.slow
+
 Cookies: TypeAlias = Mapping[str, str]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.parts import ROOT, committed_files, require
 
+pytestmark = pytest.mark.slow
+
 SAY_WHERE = ["python", "-c", "import grantflow; print(grantflow.__file__)"]
 
 

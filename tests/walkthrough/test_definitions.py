@@ -13,6 +13,8 @@ from grantflow.web.site import Site
 from tests.walkthrough.both_halves import ADA, GRACE, REDIRECT_URI, SCOPES, BothHalves
 from tests.whole.person import Person
 
+pytestmark = pytest.mark.slow
+
 
 def everything_written(folder: Path, name: str) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.glob(f"{name}*")))

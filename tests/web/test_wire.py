@@ -10,6 +10,8 @@ from starlette.requests import Request as HttpRequest
 from grantflow.protocol.errors import InvalidRequest, RequestTooLarge
 from grantflow.web.wire import read_request
 
+pytestmark = pytest.mark.slow
+
 
 def asked(
     *,

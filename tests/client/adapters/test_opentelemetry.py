@@ -24,6 +24,8 @@ from tests.client.conftest import World
 from tests.client.foreign import CLIENT_SECRET, Answer
 from tests.client.shells import Gathering, Kinds, granted, noticed
 
+pytestmark = pytest.mark.slow
+
 
 class Spans:
     def __init__(self) -> None:

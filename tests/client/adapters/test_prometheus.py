@@ -34,6 +34,8 @@ from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer
 from tests.client.shells import Gathering, Kinds, granted, noticed
 from tests.parts import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 class Metrics:
     """A registry, and what it says, by the names in its text."""

@@ -18,6 +18,8 @@ from grantflow.client.pages.viewer import AskHost
 from tests.client.conftest import World
 from tests.client.pages.conftest import ABOUT, Browser, Sample, hosting, listening, served
 
+pytestmark = pytest.mark.slow
+
 
 def signed_in(request: Request) -> str | None:
     """The host application's own user, by its own cookie."""

@@ -8,6 +8,8 @@ import pytest
 from grantflow.client.pages.webex_calls import MESSAGE_LIMIT
 from tests.client.pages.conftest import Both
 
+pytestmark = pytest.mark.slow
+
 
 def test_w04_w29_w30_a_message_is_posted_in_the_name_of_who_granted(both: Both) -> None:
     with both.person(0) as ada:
