@@ -22,6 +22,7 @@ from grantflow.client.vault.sql_vault import SqlVault
 from grantflow.protocol.secret import Secret
 from grantflow.protocol.token import Tokens
 from tests.client.vault_records import ACCESS, KEYS, NOW, stored
+from tests.parts import ROOT
 
 
 @pytest.fixture
@@ -143,6 +144,116 @@ def test_a_forked_process_opens_the_file_for_itself(vault: SqliteVault) -> None:
     assert vault.find(stored("grace").grant.key) == stored("grace")
 
 
+#: What the parent does when the child has used the vault, and whether it has written to it.
+_PARENTS = {"ends": ("os._exit(0)", False), "closes it": ("vault.close(); os.write(told, b'.'); os.wait()", True)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.parametrize(("parent", "written"), _PARENTS.values(), ids=_PARENTS)
+def test_what_a_forked_process_writes_stays_though_its_parent_goes_and_others_come_and_go(
+    path: Path, parent: str, written: bool
+) -> None:
+    """Who closes the file last takes its log away. Who is last, SQLite sees by locks, which no child inherits."""
+    keys = KeyRing(key := KeyRing.new_key())
+    program = f"""
+import os, sys
+from grantflow import SqliteVault
+from tests.client.vault_records import stored
+vault = SqliteVault({str(path)!r})
+vault.find(stored().grant.key)
+hears, told = os.pipe()
+ready, begins = os.pipe()
+if os.fork():
+    os.read(ready, 1)
+    {parent}
+else:
+    os.close(told)
+    vault.find(stored().grant.key)
+    if {written}:
+        vault.enter(stored())
+    os.write(begins, b".")
+    os.read(hears, 1)  # until the parent has gone, or has closed it
+    if not {written}:
+        vault.enter(stored())
+    print(flush=True)
+    sys.stdin.readline()
+    vault.enter(stored("grace"))
+    os._exit(0)  # with no time to close
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"GRANTFLOW_KEY": key},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "\n"
+        with closing(SqliteVault(path, keys=keys)) as another:
+            assert another.find(stored().grant.key) == stored()
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stdout.read() == "", "the child has ended"
+    with closing(SqliteVault(path, keys=keys)) as another:
+        assert another.find(stored("grace").grant.key) == stored("grace")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_forks_while_another_thread_writes_has_a_child_that_writes(vault: SqliteVault) -> None:
+    over, under_way = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            vault.spend(number.to_bytes(4, "big"), now=NOW, until=NOW)
+            number += 1
+            under_way.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert under_way.wait(30)
+        for number in range(20):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if vault.spend(b"child %d" % number, now=NOW, until=NOW) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        over.set()
+        thread.join()
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def test_who_is_interrupted_in_the_moment_of_getting_the_lock_leaves_it_to_the_next(vault: SqliteVault) -> None:
+    """Python looks for signals when a function of C returns: then the lock is got, and nobody knows of it yet."""
+
+    class Interrupting:
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
+
+        def acquire(self, timeout: float) -> bool:
+            self._lock.acquire(timeout=timeout)
+            raise Interrupted
+
+        def release(self) -> None:
+            self._lock.release()
+
+    connections = vault._here()
+    real, connections.writing = connections.writing, Interrupting()  # type: ignore[assignment]
+    with pytest.raises(Interrupted):
+        vault.enter(stored())
+    got = ThreadPoolExecutor(1).submit(connections.writing._lock.acquire, timeout=0).result()  # type: ignore[attr-defined]
+    assert got, "another thread gets it"
+    connections.writing = real
+    vault.enter(stored())
+
+
 def test_the_repr_tells_the_path_and_no_key(vault: SqliteVault) -> None:
     assert "grants.db" in repr(vault)
     assert KEYS.key_id in repr(vault)
@@ -215,8 +326,12 @@ def test_whoever_waits_for_a_write_of_this_process_that_hangs_is_told_too(
     vault: SqliteVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "_WAIT_FOR_LOCK_SECONDS", 0.2)
-    with vault._here().writing, pytest.raises(VaultUnavailable, match="others in this process"):
-        vault.release("g", holder="h", unanswered_since=None)
+    writing = vault._here().writing
+    with ThreadPoolExecutor(1) as other:
+        other.submit(writing.acquire).result()
+        with pytest.raises(VaultUnavailable, match="others in this process"):
+            vault.release("g", holder="h", unanswered_since=None)
+        other.submit(writing.release).result()
 
 
 def fill_the_disk(vault: SqliteVault) -> None:

@@ -12,8 +12,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
+from grantflow.client.vault.forks import close_before_forks, opening
 from grantflow.client.vault.places import refuse_address
 from grantflow.client.vault.sql_vault import Parameters, SqlVault, Transaction
 from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
@@ -40,7 +42,8 @@ class _Connections:
     reader: sqlite3.Connection
     writer: sqlite3.Connection
     reading: threading.Lock = field(default_factory=threading.Lock)
-    writing: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.RLock = field(default_factory=threading.RLock)
+    """One that knows whose it is, see `_lock`."""
     process: int = field(default_factory=os.getpid)
     closed: bool = False
     spoiled: bool = False
@@ -52,6 +55,7 @@ class SqliteVault(SqlVault):
 
     Without `keys` they come from the environment variable GRANTFLOW_KEY. Every write is on disk when it returns
     (`synchronous=FULL`). The file must lie on a local disk: SQLite's locks do not hold over network file systems.
+    Before a fork that Python knows of it is closed; parent and child open it anew.
 
     Raises ValueError where `path` looks like an address, `MissingKey` or `MalformedKey` without a key, `WrongKey` where
     the file was sealed under another, `SchemaTooNew` where a newer Grantflow wrote it, `VaultNotOpened` (an OSError)
@@ -72,7 +76,9 @@ class SqliteVault(SqlVault):
         self._sealing = self.keys.derive("vault")
         self._path = Path(path).absolute()
         self._inherited: list[_Connections] = []
-        self._connections: _Connections | None = self._open()
+        with opening:
+            self._connections: _Connections | None = self._open()
+            close_before_forks(self)
         try:
             self._check_keys()
             self._note_key()
@@ -123,14 +129,16 @@ class SqliteVault(SqlVault):
         connections = self._connections
         if connections is None or connections.process != os.getpid():
             if connections is not None:
-                # After a fork: SQLite forbids even closing what the parent opened, so it is only kept.
+                # After a fork that Python was not told of. SQLite forbids even closing what the parent opened.
                 self._inherited.append(connections)
-            connections = self._connections = self._open()
+            with opening:
+                connections = self._connections = self._open()
         if not connections.file.is_in_place():
             raise replaced(self._path)
         if connections.spoiled:
-            spoiled, connections = connections, self._open(again=True)
-            self._connections = connections
+            spoiled = connections
+            with opening:
+                connections = self._connections = self._open(again=True)
             _close(spoiled, wait=0.0)
         return connections
 
@@ -173,11 +181,21 @@ class SqliteVault(SqlVault):
     def _locked_for_writing(self) -> _Connections:
         while True:
             connections = self._here()
-            if not connections.writing.acquire(timeout=_WAIT_FOR_LOCK_SECONDS):
+            if not _lock(connections.writing, wait=_WAIT_FOR_LOCK_SECONDS):
                 raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
             if not connections.closed:
                 return connections
             connections.writing.release()  # another thread has closed it, while this one waited
+
+
+def _lock(lock: threading.RLock, *, wait: float) -> bool:
+    """A signal may raise in the very moment of getting it: then it is given back."""
+    try:
+        return lock.acquire(timeout=wait)
+    except BaseException:
+        with suppress(RuntimeError):  # it was not got
+            lock.release()
+        raise
 
 
 def _close(connections: _Connections, *, wait: float) -> None:
@@ -229,7 +247,7 @@ def _warn_of_others(path: Path) -> None:
             "still be copied or destroyed. Make it yours alone: chmod 600 %s",
             path,
             mode,
-            path,
+            quote(str(path)),
         )
 
 
