@@ -237,6 +237,35 @@ def test_tls_that_never_comes_about_is_given_up_in_time_and_nothing_is_in_doubt(
     assert unanswered_since(world) is None
 
 
+def test_a_process_stopped_while_a_proxy_answers_sends_nothing_after_its_deadline(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads what lies there, for a moment; that moment is none for beginning with TLS and the request."""
+    world.grant(world.integration())
+    stopped, came = [0.0], [b"nothing yet"]
+    over = threading.Event()
+
+    def answer_while_the_process_is_stopped(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n")
+        time.sleep(0.05)
+        stopped[0] = 60.0
+        for part in (b"X-Proxy: slow\r\n", b"\r\n"):
+            connection.sendall(part)
+            time.sleep(0.05)
+        came[0] = connection.recv(65_536)
+        over.set()
+
+    with answering(answer_while_the_process_is_stopped) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        integration = world.integration(token_endpoint="https://token.example.org/token", deadline=1.0)
+        monkeypatch.setattr(integration._shell, "_monotonic", lambda: time.monotonic() + stopped[0])
+        with pytest.raises(TransientTokenError, match="nothing was sent"):
+            integration.refresh("id-ada")
+        assert over.wait(20)
+    assert came == [b""]
+    assert unanswered_since(world) is None
+
+
 @both
 def test_a_token_request_goes_through_the_proxy_that_the_environment_names(
     world: World, monkeypatch: pytest.MonkeyPatch, refresh: Refreshing

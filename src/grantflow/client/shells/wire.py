@@ -71,9 +71,9 @@ class Remaining(dict[str, float]):
         return self.end - self._monotonic()
 
     def to_connect(self) -> float:
-        """Raises Unanswered where none is left."""
+        """Raises Unanswered where none is left. The moment for reading is none for sending anything more."""
         left = self.seconds - self.deadline / 2
-        if left <= 0:
+        if left <= 0 or self._is_over:
             raise Unanswered(f"no connection within {self.deadline / 2:g} s, so nothing was sent", sent=False)
         return left
 
