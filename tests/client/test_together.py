@@ -1,6 +1,7 @@
 """One refresh for each dead token, however many callers, threads, tasks, processes and crashes there are."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -9,15 +10,17 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
 from grantflow.client.shells.awaiting import VAULT_THREADS
+from grantflow.client.steps import Flow, alone, current_time
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
 from tests.client.foreign import CLIENT_ID, CLIENT_SECRET, Answer, Refusal
@@ -342,6 +345,70 @@ def test_an_interrupted_thread_hands_the_refresh_to_the_next_caller_at_once(worl
     assert ends == {"200": 9, "interrupted": 1}
     assert world.platform.counts["refresh"] == 1
     assert time.monotonic() - begun < 20, "the lease was given back"
+
+
+class Interruption(BaseException):
+    """What a signal handler raises."""
+
+
+@contextmanager
+def interrupted_before(number: int, *, within: str) -> Iterator[None]:
+    """Raise before that instruction of this thread in a source file, counted from 1, wherever it is by then."""
+    left = number
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.endswith(within):
+            return None
+        frame.f_trace_opcodes = True
+        left -= event == "opcode"
+        if left == 0:
+            sys.settrace(None)
+            raise Interruption
+        return trace
+
+    earlier = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(earlier)
+
+
+def beside(work: Callable[[], str]) -> Future[str]:
+    """In a thread that keeps no process from ending."""
+    done: Future[str] = Future()
+    threading.Thread(target=lambda: done.set_result(work()), daemon=True).start()
+    return done
+
+
+def test_a_signal_handler_that_raises_wherever_it_may_leaves_nobody_waiting(world: World) -> None:
+    """KeyboardInterrupt, or the soft time limit of a task queue: the process goes on, and so do its other threads."""
+    shell = world.integration()._shell
+    others: list[Future[str]] = []
+
+    def ask() -> str:
+        return shell.perform(alone("the same for all", work))
+
+    def work() -> Flow[str]:
+        if threading.current_thread() is threading.main_thread():
+            others.append(beside(ask))
+            time.sleep(0.001)  # so that they wait
+        yield from current_time()
+        return "done"
+
+    for number in itertools.count(1):
+        try:
+            with interrupted_before(number, within="shells/blocking.py"):
+                ask()
+        except Interruption:
+            others.append(beside(ask))
+        else:
+            break
+        while others:
+            assert others.pop().result(5) == "done", f"interrupted before instruction {number}"
+        assert not shell._here().flights
+    assert number > 100
 
 
 @pytest.mark.slow

@@ -5,9 +5,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
+from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx2
@@ -61,13 +61,43 @@ class _LeaderGaveUp(Exception):
     """The caller that performed a shared flow was interrupted; another one takes it up."""
 
 
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """What one caller does for all who ask for the same.
+
+    A signal handler may raise between any two steps: KeyboardInterrupt, a time limit. So it needs no lock, which might
+    stay locked (nor a Future, which has one), and `land` does no harm when it is done again.
+    """
+
+    result: Any = None
+    #: That of a leader who comes to no end; None once there is a result.
+    error: Exception | None = field(default_factory=_LeaderGaveUp)
+    has_landed: bool = False
+    waiting: list["SimpleQueue[None]"] = field(default_factory=list)
+
+    def wait(self) -> Any:
+        """Raises its error."""
+        landed: SimpleQueue[None] = SimpleQueue()
+        self.waiting.append(landed)  # before looking, since `land` looks here last
+        if not self.has_landed:
+            landed.get()
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def land(self) -> None:
+        self.has_landed = True
+        for each in self.waiting:
+            each.put(None)
+
+
 @dataclass(slots=True)
 class _Here:
     """What belongs to one process: connections and flows under way do not survive a fork."""
 
     api: httpx2.BaseTransport
     tokens: httpx2.BaseTransport
-    flights: dict[Hashable, "Future[Any]"] = field(default_factory=dict)
+    flights: dict[Hashable, _Flight] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     meanwhile: dict[Hashable, threading.Thread] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -239,42 +269,43 @@ class Shell:
                     return
 
     def _alone(self, step: Alone, later: _Later | None) -> Any:
-        here = self._here()
+        flights = self._here().flights
         while True:
-            with here.lock:
-                flight = here.flights.get(step.key)
-                if flight is None:
-                    mine = here.flights[step.key] = Future()
-            if flight is None:
-                return self._lead(here, step, mine, later)
+            flight = self._lead(flights, step, later)
             try:
-                return flight.result()
+                return flight.wait()
             except _LeaderGaveUp:
                 continue
 
-    def _lead(self, here: _Here, step: Alone, flight: "Future[Any]", outer: _Later | None) -> Any:
+    def _lead(self, flights: dict[Hashable, _Flight], step: Alone, outer: _Later | None) -> _Flight:
+        """The flight under way; where there is none, ours, which has landed then. Raises the error of ours."""
         later: _Later = [] if outer is None else outer
         try:
-            return self._fly(here, step, flight, later)
+            return self._fly(flights, step, later)
         finally:
             if outer is None:
                 self._afterwards(later)
 
-    def _fly(self, here: _Here, step: Alone, flight: "Future[Any]", later: _Later) -> Any:
+    def _fly(self, flights: dict[Hashable, _Flight], step: Alone, later: _Later) -> _Flight:
+        mine = _Flight()
         try:
-            result = self._perform(step.flow(), later=later)
-        except BaseException as error:
-            self._land(here, step.key)
-            flight.set_exception(error if isinstance(error, Exception) else _LeaderGaveUp())
-            raise
-        self._land(here, step.key)
-        flight.set_result(result)
-        return result
+            try:
+                flight = flights.setdefault(step.key, mine)
+                if flight is mine:
+                    self._perform_for_all(step, mine, later)
+                return flight
+            finally:
+                _land(flights, step.key, mine)
+        finally:  # once more: a signal handler may have raised in the middle of it, and many would wait for ever
+            _land(flights, step.key, mine)
 
-    @staticmethod
-    def _land(here: _Here, key: Hashable) -> None:
-        with here.lock:
-            del here.flights[key]
+    def _perform_for_all(self, step: Alone, flight: _Flight, later: _Later) -> None:
+        try:
+            flight.result = self._perform(step.flow(), later=later)
+        except Exception as error:
+            flight.error = error
+            raise
+        flight.error = None
 
     def _here(self) -> _Here:
         """Without a lock, which a fork might leave locked for ever: of several threads that come first, all get the one
@@ -295,6 +326,12 @@ class Shell:
             RepeatingTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )
+
+
+def _land(flights: dict[Hashable, _Flight], key: Hashable, flight: _Flight) -> None:
+    if flights.get(key) is flight:
+        del flights[key]  # first, so that whoever is woken by a leader who gave up begins another
+    flight.land()
 
 
 def _end_meanwhile(here: _Here) -> None:
