@@ -3,7 +3,8 @@
 A schema is a folder of numbered SQL files, one folder per engine: `0001_grants.sql`, `0002_audit.sql`, ...
 Each `part` (the vault, the platform) counts its own version, so two parts may share one database.
 The whole upgrade is one transaction under a lock: of many processes that start at once one migrates and the
-others wait, then find nothing to do; a crash leaves the version it began with.
+others wait, then find nothing to do; a crash leaves the version it began with. Where there is nothing to do from the
+first, nobody waits.
 """
 
 import re
@@ -36,9 +37,11 @@ class BrokenSchema(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What differs between databases: `lock` opens the transaction that keeps other migrators out,
-    `run` performs one SQL file inside it, `placeholder` stands for a parameter."""
+    """What differs between databases: `known` answers with something where versions are kept already, `lock` opens
+    the transaction that keeps other migrators out, `run` performs one SQL file inside it, `placeholder` stands for a
+    parameter."""
 
+    known: str
     lock: tuple[str, ...]
     run: Callable[[Connection, str], None]
     placeholder: str
@@ -54,9 +57,15 @@ def _run_whole(connection: Connection, script: str) -> None:
     connection.execute(script)
 
 
-SQLITE = Engine(lock=("BEGIN IMMEDIATE",), run=_run_statement_by_statement, placeholder="?")
+SQLITE = Engine(
+    known="SELECT name FROM sqlite_master WHERE name = 'grantflow_schema'",
+    lock=("BEGIN IMMEDIATE",),
+    run=_run_statement_by_statement,
+    placeholder="?",
+)
 #: The number of the lock is ours alone among all that use the database ("grantflow" in ASCII, as far as it fits).
 POSTGRES = Engine(
+    known="SELECT to_regclass('grantflow_schema')",
     lock=("BEGIN ISOLATION LEVEL READ COMMITTED", f"SELECT pg_advisory_xact_lock({0x6772616E74666C6F})"),
     run=_run_whole,
     placeholder="%s",
@@ -75,9 +84,14 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
     Raises `SchemaTooNew` where the database is ahead of the files, `BrokenSchema` where a number is missing.
     """
     scripts = _numbered(files)
+    if _is_known(connection, engine) and _version(connection, part, engine=engine) == len(scripts):
+        return len(scripts)
     for statement in engine.lock:
         connection.execute(statement)
     try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS grantflow_schema (part TEXT PRIMARY KEY, version INTEGER NOT NULL)"
+        )
         found = _version(connection, part, engine=engine)
         if found > len(scripts):
             raise SchemaTooNew(_too_new(part, found=found, known=len(scripts)))
@@ -106,8 +120,12 @@ def _numbered(files: Traversable) -> list[Traversable]:
     return scripts
 
 
+def _is_known(connection: Connection, engine: Engine) -> bool:
+    row = connection.execute(engine.known).fetchone()
+    return row is not None and row[0] is not None
+
+
 def _version(connection: Connection, part: str, *, engine: Engine) -> int:
-    connection.execute("CREATE TABLE IF NOT EXISTS grantflow_schema (part TEXT PRIMARY KEY, version INTEGER NOT NULL)")
     select = f"SELECT version FROM grantflow_schema WHERE part = {engine.placeholder}"  # noqa: S608
     row = connection.execute(select, (part,)).fetchone()
     return row[0] if row else 0
