@@ -140,7 +140,7 @@ def _what_is_shown(proofs: Sequence[Proof], tree: Tree) -> tuple[list[str], int]
     for proof, is_it in zip(proofs, shown, strict=True):
         journal = journal_of(proof, tree)
         done = f"{len(journal.rounds)} of {proof.rounds} rounds, {journal.found} found"
-        lines.append(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<28}{proof.promise}")
+        lines.append(f"{'shown' if is_it else 'not shown':<10}{proof.name:<18}{done:<30}{proof.promise}")
     return lines, 0 if all(shown) else 1
 
 
