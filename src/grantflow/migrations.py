@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from grantflow.protocol.errors import GrantflowError
 
-__all__ = ["POSTGRES", "SQLITE", "BrokenSchema", "Engine", "SchemaTooNew", "migrate"]
+__all__ = ["POSTGRES", "SQLITE", "BrokenSchema", "Engine", "SchemaTooNew", "migrate", "version_reached"]
 
 
 class Connection(Protocol):
@@ -84,7 +84,7 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
     Raises `SchemaTooNew` where the database is ahead of the files, `BrokenSchema` where a number is missing.
     """
     scripts = _numbered(files)
-    if _is_known(connection, engine) and _version(connection, part, engine=engine) == len(scripts):
+    if version_reached(connection, part=part, engine=engine) == len(scripts):
         return len(scripts)
     for statement in engine.lock:
         connection.execute(statement)
@@ -107,6 +107,11 @@ def migrate(connection: Connection, files: Traversable, *, part: str, engine: En
             connection.execute("ROLLBACK")
         raise
     return len(scripts)
+
+
+def version_reached(connection: Connection, *, part: str, engine: Engine = SQLITE) -> int:
+    """The one that `part` has in this database, 0 where nothing of it is there. Nothing is made."""
+    return _version(connection, part, engine=engine) if _is_known(connection, engine) else 0
 
 
 def _numbered(files: Traversable) -> list[Traversable]:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.postgres import Postgres
 from grantflow.cli.output import USAGE, Failure
 from grantflow.cli.own import own_integration
+from grantflow.client.vault.opening import shown
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
+from tests.engines import OnServer
 from tests.parts import free_port
 
 SETTINGS = {
@@ -62,6 +65,32 @@ def test_a_place_that_was_mistyped_is_told_and_no_empty_vault_is_made_there(
     assert f"There is no vault at {mistyped}, so no grant of anybody either." in told
     assert "correct GRANTFLOW_VAULT. If nobody has granted yet, grantflow login" in told
     assert list(tmp_path.iterdir()) == [file], "nothing was made, not even the folder of the data"
+
+
+@pytest.mark.slow
+def test_a_database_that_was_named_by_mistake_is_told_and_no_table_is_made_in_it(
+    grantflow: CommandLine, tmp_path: Path, postgres: Postgres
+) -> None:
+    home = OnServer.new(postgres.shared)
+    elsewhere = {"GRANTFLOW_VAULT": home.where, "GRANTFLOW_API_URL": f"http://127.0.0.1:{free_port()}/v1"}
+    settings = SETTINGS | elsewhere | {"GRANTFLOW_REDIRECT_URI": f"http://127.0.0.1:{free_port()}/oauth"}
+    file = write_env(tmp_path / "my.env", **settings)
+    (tmp_path / "tokens.json").write_text("[]")
+    own = ("--env-file", str(file), "--data", str(tmp_path / "data"))
+    for command in NEEDS_A_VAULT:
+        ended = grantflow(*command, *own)
+        assert (ended.code, ended.out) == (1, ""), command
+        told = " ".join(ended.err.split())
+        assert f"There is no vault at {shown(home.where)}, so no grant of anybody either." in told
+        assert "no table of a vault" in told
+        assert "correct GRANTFLOW_VAULT. If nobody has granted yet, grantflow login" in told
+    (vault,) = (each for each in grantflow("doctor", "--json", *own).json if each["check"] == "vault")
+    assert (vault["verdict"], vault["found"].startswith("there is none at postgresql://")) == ("WARN", True)
+    assert grantflow("grants", "import", str(tmp_path / "tokens.json"), "--dry-run", *own).code == 0
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = :schema"
+    assert home.ask(tables, schema=home.schema) == [(0,)]
+    assert grantflow("grants", "import", str(tmp_path / "tokens.json"), *own).code == 0, "this begins one"
+    assert grantflow("grants", "list", *own).code == 0
 
 
 def test_an_empty_file_is_no_vault_in_which_nobody_has_granted(grantflow: CommandLine, tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ def _is_to_be_begun(settings: IntegrationSettings, directory: DataDirectory) -> 
             return False
     except Failure:
         return False
-    folder = Path(place_of_vault(settings, directory)).absolute().parent
+    where = vault_of(settings, directory)
+    if not isinstance(where, Path):
+        return True
+    folder = where.absolute().parent
     if settings.vault is None:
         folder = next(each for each in (folder, *folder.parents) if each.is_dir())
     return folder.is_dir() and os.access(folder, os.W_OK)

@@ -145,13 +145,15 @@ def place_of_vault(settings: IntegrationSettings, directory: DataDirectory) -> s
 
 
 def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
-    """Whether it has been begun: an empty file holds no grant, though there may have been some before it was cut short.
-    Of a database only its server can tell, when it is opened; and so of a file that cannot be looked at. Raises Failure
-    where the setting is neither a path nor an address."""
+    """Whether it has been begun: an empty file or database holds no grant, though there may have been some in a file
+    before it was cut short. What cannot be looked at is told when it is opened. Raises Failure where the setting is
+    neither a path nor an address."""
     where = vault_of(settings, directory)
-    if isinstance(where, Secret):
-        return True
     try:
+        if isinstance(where, Secret):
+            from grantflow.client.vault.postgres import is_begun
+
+            return is_begun(where)
         shown(where)
         return where.stat().st_size > 0 or not where.is_file()
     except FileNotFoundError:
@@ -175,8 +177,11 @@ def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> 
 
 def how_to_have_a_vault(settings: IntegrationSettings, directory: DataDirectory) -> str:
     where = vault_of(settings, directory)
-    is_empty = isinstance(where, Path) and where.exists()
-    empty = "The file there is empty: if it held grants, put it back from a backup. " if is_empty else ""
+    if isinstance(where, Secret):
+        empty = "The database there has no table of a vault in the schema that its account begins with (search_path). "
+    else:
+        is_empty = where.exists()
+        empty = "The file there is empty: if it held grants, put it back from a backup. " if is_empty else ""
     found_by = "GRANTFLOW_VAULT" if settings.vault else "--data DIR, GRANTFLOW_VAULT or GRANTFLOW_CLIENT_ID"
     begins = "grantflow login, grantflow serve or grantflow grants import"
     return f"{empty}If there should be one, correct {found_by}. If nobody has granted yet, {begins} makes it."

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from grantflow.client.vault.postgres_trouble import busy, is_trouble, not_opened, unavailable, wrong_encoding
 from grantflow.client.vault.sql_vault import Parameters, Result, SqlVault, Transaction
-from grantflow.migrations import POSTGRES, migrate
+from grantflow.migrations import POSTGRES, migrate, version_reached
 from grantflow.protocol.secret import Secret
 from grantflow.sealing import KeyRing
 
@@ -207,6 +207,17 @@ def _read(address: Secret) -> Mapping[str, str]:
     if "@" in elsewhere or re.search(r"[^\d,]", parts.get("port", "")):
         raise ValueError(f"The address of the vault falls into the wrong parts. {_HOW_TO_WRITE_IT}")
     return parts
+
+
+def is_begun(address: Secret) -> bool:
+    """Whether there is a vault; none is made. Where the server does not let us look there may be one: who opens it is
+    told what is wrong. Raises ValueError where the address cannot be read."""
+    _read(address)
+    try:
+        with closing(connect_unhurried(address)) as connection:
+            return version_reached(connection, part="vault", engine=POSTGRES) > 0
+    except psycopg.Error:
+        return True
 
 
 def place_of(address: Secret) -> str:
