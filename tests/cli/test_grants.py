@@ -678,7 +678,11 @@ def brought_in(here: Own) -> None:
         (never_used, ["Why Logged out on", "nobody had used the grant until its refresh token ended on"]),
         (
             lost_answer,
-            ["Not renewed with", "whose last use had no clear answer", "an answer of the platform was lost on the way"],
+            [
+                "Not renewed with",
+                "after a request that had no clear answer",
+                "an answer of the platform was lost on the way",
+            ],
         ),
         (
             out_of_order,

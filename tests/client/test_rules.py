@@ -167,6 +167,49 @@ def test_success_clears_what_went_wrong_before() -> None:
     assert (renewed.grant.status, renewed.grant.retry_at, renewed.grant.reason) == (Status.ACTIVE, None, None)
 
 
+SWAPPED = Tokens(Secret("a2"), refresh_token=Secret("r2"))
+LATER = NOW + timedelta(minutes=2)
+
+
+def unanswered() -> StoredGrant:
+    return rules.delayed(grant(), reason="timeout", incident="i", retry_after=None, unanswered=True, now=NOW)
+
+
+def end(stored: StoredGrant, *, now: datetime) -> datetime | None:
+    """Since when an answer has been missing, as it is told of a grant that is refused then."""
+    return rules.refused(stored, reason="400", incident="i", now=now).unanswered_since
+
+
+def test_a_request_that_was_overtaken_may_end_the_grant_for_as_long_as_it_may_lie_at_the_server() -> None:
+    """To a server that ends reused families the first request is the reuse, when it comes to it last."""
+    renewed = rules.renewed(unanswered(), SWAPPED, now=LATER)
+    assert (renewed.unanswered_since, renewed.overtaken_since) == (None, NOW)
+    assert end(renewed, now=NOW + timedelta(minutes=15)) == NOW
+    assert end(renewed, now=NOW + timedelta(minutes=15, seconds=1)) is None
+    again = rules.renewed(renewed, Tokens(Secret("a3"), refresh_token=Secret("r3")), now=LATER)
+    assert end(again, now=LATER) == NOW, "it may lie there still"
+    held = rules.held_back(renewed, reason="400", incident="i", now=LATER)
+    assert (held.grant.is_held_back, held.unanswered_since) == (True, NOW)
+
+
+def test_a_new_loss_is_told_rather_than_the_one_that_was_overtaken() -> None:
+    renewed = rules.renewed(unanswered(), SWAPPED, now=LATER)
+    silent = rules.delayed(renewed, reason="timeout", incident="i", retry_after=None, unanswered=True, now=LATER)
+    assert end(silent, now=LATER) == LATER
+    assert end(silent, now=NOW + timedelta(days=1)) == LATER
+
+
+def test_where_the_server_keeps_the_refresh_token_nothing_is_overtaken() -> None:
+    renewed = rules.renewed(unanswered(), Tokens(Secret("a2")), now=LATER)
+    assert renewed.overtaken_since is None
+    assert end(renewed, now=LATER) is None
+
+
+def test_half_an_answer_overtakes_as_a_whole_one_does() -> None:
+    swapped = rules.swapped(unanswered(), Secret("r2"))
+    assert (swapped.unanswered_since, swapped.overtaken_since) == (None, NOW)
+
+
 def test_what_stayed_unanswered_stays_known_until_a_clear_answer() -> None:
     silent = rules.delayed(grant(), reason="timeout", incident="i1", retry_after=None, unanswered=True, now=NOW)
     later = NOW + timedelta(minutes=1)

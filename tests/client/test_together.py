@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
+from grantflow.client.events import Kind
 from grantflow.client.shells.awaiting import VAULT_THREADS
 from grantflow.client.steps import Flow, alone, current_time
 from grantflow.client.vault.sql_vault import SqlVault
@@ -451,6 +452,43 @@ def test_a_process_killed_in_the_middle_of_a_refresh_is_noticed_and_repaired_or_
     assert len(sent) == 2
     assert len(set(sent)) == 1, "the same token was sent again"
     assert integration.grants()[0].status is Status.ACTIVE
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which process is which")
+def test_s101_where_the_server_comes_to_a_killed_process_last_and_takes_it_for_reuse_the_loss_is_told(
+    world: World,
+) -> None:
+    integration = world.integration()
+    grant = world.grant(integration)
+    world.platform.expire_access_tokens()
+    world.platform.rotates = world.platform.revokes_families = True
+    arrived, served = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        world.platform.on_refresh = lambda: None
+        arrived.set()
+        served.wait(30)
+
+    world.platform.on_refresh = hold
+    with workers(world, 1, callers=1) as made:
+        made.begin()
+        assert arrived.wait(30)
+        os.kill(made.pids[0], signal.SIGKILL)
+        assert made.ends() == {"killed": 1}
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
+    line = world.platform.line()
+    served.set()
+    until = time.monotonic() + 30
+    while line.alive:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    for _ in range(2):
+        with pytest.raises(RefreshOutcomeUnknown, match="so late that it took it for the use of a stolen one"):
+            integration.client_for("id-ada").get("people/me")
+    assert integration.history("id-ada")[-1].kind is Kind.OUTCOME_UNKNOWN
+    world.grant(integration, grant=grant.id)
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which process is which")

@@ -48,6 +48,7 @@ def test_what_is_entered_is_found_again_whole(vault: SqlVault) -> None:
     assert vault.find(GrantKey("C1", "ada", "grace")) is None
     full = replace(
         rules.delayed(kept, reason="503", incident="inc-1", retry_after=7, unanswered=True, now=NOW),
+        overtaken_since=NOW - timedelta(minutes=1),
         suspected_at=NOW,
     )
     full = replace(full, grant=replace(full.grant, refused_at=NOW + timedelta(microseconds=1)))

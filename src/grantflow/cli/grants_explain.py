@@ -121,7 +121,7 @@ def _sentence(event: Event, *, again: bool) -> str:
         case Kind.REAUTHORIZATION_REQUIRED:
             return f"The platform refused {sent} for good{reason}.{incident}"
         case Kind.OUTCOME_UNKNOWN:
-            return f"The platform refused {sent}, whose last use had no clear answer{reason}.{incident}"
+            return f"The platform refused {sent} after a request that had no clear answer{reason}.{incident}"
         case Kind.HELD_BACK:
             return (
                 f"The platform refused {sent}, and many others at the same time, so it was held back{reason}.{incident}"
@@ -191,8 +191,8 @@ def _cause(grant: Grant, ending: Event, *, is_past: bool) -> str:
         return f"it was disconnected here{f' by {_actor(ending)}' if ending.actor else ''}"
     if ending.kind is Kind.OUTCOME_UNKNOWN:
         return (
-            "an answer of the platform was lost on the way, and it had swapped the refresh token by then, as it seems; "
-            "the new one never arrived"
+            "an answer of the platform was lost on the way, and it had swapped the refresh token by then, as it seems: "
+            "for one that never arrived, or so late that it took that request for the use of a stolen token"
         )
     if not is_past and end is not None and ending.at >= end:
         return f"nobody had used the grant until its refresh token ended on {day(end)}"

@@ -102,6 +102,8 @@ class StoredGrant:
 
     - `unanswered_since`: since when a refresh request with this refresh token has had no clear answer; the token
       may have been swapped without our knowing.
+    - `overtaken_since`: the same of the last earlier refresh token whose request was sent again, and that was answered.
+      The server may come to the first one yet.
     - `failures`: transient failures in a row.
     - `suspected_at`: when the platform last refused the integration for this grant, if that was the last it said.
     """
@@ -110,6 +112,7 @@ class StoredGrant:
     access_token: Secret | None = None
     refresh_token: Secret | None = None
     unanswered_since: datetime | None = None
+    overtaken_since: datetime | None = None
     failures: int = 0
     suspected_at: datetime | None = None
 

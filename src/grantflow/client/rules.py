@@ -43,6 +43,8 @@ _ALONE_BEFORE: Final = 2
 _OTHERS_FIRST: Final = timedelta(seconds=5)
 #: By how much the clocks of processes over one vault may differ without harm.
 CLOCKS_DIFFER: Final = timedelta(minutes=10)
+#: How long a request may lie at a server before it is served, by the clock of any process.
+_SERVED_LATE: Final = timedelta(minutes=5) + CLOCKS_DIFFER
 #: An access token that is handed out has this much of its life left at least, or a tenth of it where that is less.
 _LEFT_WHEN_HANDED_OUT: Final = timedelta(seconds=30)
 #: The longest that one answer of the token endpoint can make a grant wait, in seconds, whatever its Retry-After says:
@@ -300,6 +302,7 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
     """The grant with its new tokens; the old refresh token stays where none came (RFC 6749 section 6)."""
     old = stored.grant
     rotated = tokens.refresh_token is not None and tokens.refresh_token != stored.refresh_token
+    overtaken = stored.unanswered_since if rotated else None
     refresh_expires_at = _after(now, tokens.refresh_token_expires_in)
     grant = replace(
         old,
@@ -318,13 +321,15 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
         grant,
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token or stored.refresh_token,
+        overtaken_since=overtaken or stored.overtaken_since,
     )
 
 
 def swapped(stored: StoredGrant, refresh_token: Secret) -> StoredGrant:
     """The platform gave this one in place of the one that was sent, and no access token that can be used."""
     grant = replace(stored.grant, generation=stored.grant.generation + 1, refresh_expires_at=None, refused_at=None)
-    return replace(stored, grant=grant, refresh_token=refresh_token, unanswered_since=None)
+    overtaken = stored.unanswered_since or stored.overtaken_since
+    return replace(stored, grant=grant, refresh_token=refresh_token, unanswered_since=None, overtaken_since=overtaken)
 
 
 def delayed(
@@ -354,13 +359,24 @@ def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -
         incident=incident,
         reason=reason,
     )
-    return replace(stored, grant=grant, failures=0, suspected_at=None)
+    unanswered_since = _missing_since(stored, now=now)
+    return replace(stored, grant=grant, unanswered_since=unanswered_since, failures=0, suspected_at=None)
+
+
+def _missing_since(stored: StoredGrant, *, now: datetime) -> datetime | None:
+    """Since when an answer has been missing that a refusal may come of: one to a request with this token, or to an
+    earlier one that the server may have come to only after its successor, and taken for reuse (RFC 9700 section 4.14).
+    """
+    overtaken = stored.overtaken_since
+    if overtaken is not None and now - overtaken > _SERVED_LATE:
+        overtaken = None
+    return stored.unanswered_since or overtaken
 
 
 def held_back(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:
     """Refused together with many others: not believed, and not asked again until an operator has looked."""
-    grant = refused(stored, reason=reason, incident=incident, now=now).grant
-    return replace(stored, grant=replace(grant, status=Status.REFRESH_DELAYED), failures=0, suspected_at=None)
+    held = refused(stored, reason=reason, incident=incident, now=now)
+    return replace(held, grant=replace(held.grant, status=Status.REFRESH_DELAYED))
 
 
 def reopened(stored: StoredGrant) -> StoredGrant:

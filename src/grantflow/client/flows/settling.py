@@ -83,7 +83,7 @@ def condemn(parts: Parts, leased: StoredGrant, *, reason: str, holder: str) -> F
     """Declare the grant dead. Raises ReauthorizationRequired."""
     now = yield from current_time()
     refused = rules.refused(leased, reason=reason, incident=parts.incident(), now=now)
-    kind = _kind_of_end(leased)
+    kind = _kind_of_end(refused)
     if not (yield from _save_verdict(parts, refused, over=leased, kind=kind, now=now, holder=holder)):
         return None
     grant = refused.grant
@@ -114,8 +114,8 @@ def _condemn_or_hold(parts: Parts, leased: StoredGrant, *, reason: str, holder: 
     )
 
 
-def _kind_of_end(leased: StoredGrant) -> Kind:
-    return Kind.OUTCOME_UNKNOWN if leased.unanswered_since else Kind.REAUTHORIZATION_REQUIRED
+def _kind_of_end(refused: StoredGrant) -> Kind:
+    return Kind.OUTCOME_UNKNOWN if refused.unanswered_since else Kind.REAUTHORIZATION_REQUIRED
 
 
 def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, now: datetime) -> Refusing:
@@ -125,7 +125,7 @@ def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, no
     token = sent.fingerprint() if sent else None
     return Refusing(
         believed,
-        parts.event(_kind_of_end(leased), believed.grant, at=now, token=token),
+        parts.event(_kind_of_end(believed), believed.grant, at=now, token=token),
         held,
         parts.event(Kind.HELD_BACK, held.grant, at=now, token=token),
         parts.event(Kind.BRAKE_ON, at=now, incident=parts.incident()),

@@ -34,7 +34,8 @@ def must_grant_again(
     text = (
         f"The grant of {grant.called} could not be renewed: {grant.reason}. A request of "
         f"{unanswered_since:%Y-%m-%d %H:%M:%S} UTC had no clear answer: the platform may have swapped the refresh "
-        f"token then, for one that never arrived. {then} Incident {grant.incident}."
+        "token then, for one that never arrived, or have come to it so late that it took it for the use of a stolen "
+        f"one. {then} Incident {grant.incident}."
     )
     return RefreshOutcomeUnknown(text, grant=grant, grant_url=url)
 

@@ -17,8 +17,8 @@ from grantflow.sealing import KeyRing, SealingError
 
 CHANGING_COLUMNS: Final = (
     *("display_name", "email", "status", "scopes", "generation", "tokens", "granted_at", "refreshed_at"),
-    *("access_expires_at", "refresh_expires_at", "unanswered_since", "failures", "retry_at", "suspected_at"),
-    *("refused_at", "incident", "reason"),
+    *("access_expires_at", "refresh_expires_at", "unanswered_since", "overtaken_since", "failures"),
+    *("retry_at", "suspected_at", "refused_at", "incident", "reason"),
 )
 COLUMNS: Final = ("id", "integration", "owner", "person_id", *CHANGING_COLUMNS)
 
@@ -52,6 +52,7 @@ def write_record(stored: StoredGrant, keys: KeyRing) -> Mapping[str, Any]:
         "access_expires_at": to_seconds(grant.access_expires_at),
         "refresh_expires_at": to_seconds(grant.refresh_expires_at),
         "unanswered_since": to_seconds(stored.unanswered_since),
+        "overtaken_since": to_seconds(stored.overtaken_since),
         "failures": stored.failures,
         "retry_at": to_seconds(grant.retry_at),
         "suspected_at": to_seconds(stored.suspected_at),
@@ -70,6 +71,7 @@ def read_record(row: Row, keys: KeyRing) -> StoredGrant:
         access_token=access_token,
         refresh_token=refresh_token,
         unanswered_since=to_time(row["unanswered_since"]),
+        overtaken_since=to_time(row["overtaken_since"]),
         failures=row["failures"],
         suspected_at=to_time(row["suspected_at"]),
     )
