@@ -31,6 +31,11 @@ from tests.client.vault_records import stored
         (("platform", "grnt"), "Did you mean 'grant'?", "grantflow platform --help"),
         (("platform", "person", "ad"), "Did you mean 'add'?", "grantflow platform person --help"),
         (("up", "--prt", "1"), "Unknown option: --prt. Did you mean --port?", "grantflow up --help"),
+        (
+            ("grants", "show", "-E8PAv8"),
+            "begins with - comes last, after -- and a space.",
+            "grantflow grants show --help",
+        ),
         (("up", "--port"), "--port needs a value", "grantflow up --help"),
         (("up", "--port", "x"), "'x' is no port, which is a number from 0 to 65535", "grantflow up --help"),
         (("up", "--port", "70000"), "'70000' is no port", "grantflow up --help"),

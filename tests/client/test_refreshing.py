@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import re
+import secrets
 import sqlite3 as database
 import time
 from datetime import timedelta
@@ -386,6 +387,13 @@ def test_a_locked_vault_costs_a_caller_one_wait_and_harms_nothing(
 def test_an_incident_can_be_read_out_and_copied_with_one_click(world: World, minted: bytes) -> None:
     integration = world.integration(_mint=lambda _: base64.urlsafe_b64encode(minted).decode().rstrip("="))
     assert re.fullmatch(r"inc-[a-z2-7]{8}", integration._parts.incident())
+
+
+def test_no_grants_id_looks_like_an_option_of_a_command(world: World) -> None:
+    integration = world.integration(_mint=lambda size: base64.urlsafe_b64encode(b"\xff" * size).decode().rstrip("="))
+    assert re.fullmatch(r"[a-z2-7]{24}", integration._parts.grant_id())
+    minted = world.grant(world.integration(_mint=lambda size: "-" + secrets.token_urlsafe(size)[1:])).id
+    assert re.fullmatch(r"[a-z2-7]{24}", minted)
 
 
 def test_a_person_who_takes_a_grant_back_rings_no_operators_bell(

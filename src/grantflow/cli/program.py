@@ -5,7 +5,14 @@ import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from cyclopts import App, CycloptsError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 
 from grantflow.cli import log
 from grantflow.cli.help import command_in
@@ -148,7 +155,10 @@ def wrong_usage(error: CycloptsError, arguments: Sequence[str]) -> str:
         if command_in(arguments)[:2] == ("platform", "person"):  # they may be a password: not into anybody's log
             return "Too many words. A password is never one of them: it is asked for, or read with --password-stdin."
         return f"Too many words: {' '.join(error.unused_tokens or ())}"
-    return " ".join(str(error).split())
+    words = " ".join(str(error).split())
+    if isinstance(error, UnknownOptionError) and not any(word.startswith("--") for word in words.split()):
+        return f"{words} An id or a name that begins with - comes last, after -- and a space."
+    return words
 
 
 def unknown_command(arguments: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ def _look(parts: Parts, tokens: ExistingTokens) -> _Seen:
 def _adopting(parts: Parts, tokens: ExistingTokens, seen: _Seen, *, now: datetime) -> Adopting:
     here = seen.here.grant if seen.here else None
     key = here.key if here else parts.key(tokens.person_id, tokens.owner)
-    stored = rules.adopted(parts.mint(16), key, tokens, here=here, asked=parts.configuration.scopes, now=now)
+    stored = rules.adopted(parts.grant_id(), key, tokens, here=here, asked=parts.configuration.scopes, now=now)
     return Adopting(
         stored,
         digest=tokens.refresh_token.digest(),

@@ -75,7 +75,7 @@ def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     person = yield from _identify(parts, tokens.access_token)
     key = parts.key(person.person_id, pending.owner)
     asked = read_scopes(pending.scopes) if pending.scopes else parts.configuration.scopes
-    fresh = rules.granted(parts.mint(16), key, person=person, tokens=tokens, asked=asked, now=asked_at)
+    fresh = rules.granted(parts.grant_id(), key, person=person, tokens=tokens, asked=asked, now=asked_at)
     came = tokens.access_token.fingerprint()
     event = parts.event(Kind.GRANTED, fresh.grant, at=(yield from current_time()), new_token=came)
     try:

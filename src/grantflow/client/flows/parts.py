@@ -181,6 +181,10 @@ class Parts:
         """A fresh name for something that went wrong, to be found in the log, the vault and the message."""
         return f"inc-{readable(self.mint(5))}"
 
+    def grant_id(self) -> str:
+        """A fresh one, for an operator to type: a command line would take a first `-` for an option."""
+        return readable(self.mint(15))
+
 
 def readable(minted: str) -> str:
     """Random bytes as the lower-case letters and digits of base32: to be read out and copied with one click.
