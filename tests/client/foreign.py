@@ -264,8 +264,8 @@ class Handler(BaseHTTPRequestHandler):
             members = {"sub": f"sub-{person}", "name": person.title(), "email": f"{person}@example.org"}
             self._json(self.platform.people_me_status, {**members, **self.platform.person_members})
         elif path == "/v1/away":
-            target = parse_qs(urlsplit(self.path).query)["to"][0]
-            self._answer(302, b"", {"Location": target})
+            query = parse_qs(urlsplit(self.path).query)
+            self._answer(int(query.get("status", ["302"])[0]), b"", {"Location": query["to"][0]})
         else:
             self.platform.bodies.append(body)
             self._json(200, {"person": person, "received": len(body)})

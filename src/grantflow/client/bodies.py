@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeGuard
 
+from grantflow.client.errors import BodyNotReplayable
+
 #: The extension of a request that tells of its body.
 BODY: Final = "grantflow.body"
 
@@ -22,6 +24,31 @@ class Body:
             file.seek(position)
 
 
+@dataclass(slots=True)
+class Reading:
+    """Counts how often an HTTP library begins to read a body. Where a redirect keeps it (307 and 308, RFC 9110 section
+    15.4.8) a library reads it once more by itself, and would send what is left of it: nothing."""
+
+    body: Body
+    has_begun: bool = False
+
+    def begin(self) -> None:
+        """Bring the body back to where it began. Raises BodyNotReplayable."""
+        if self.has_begun:
+            self.check()
+            self.body.rewind()
+        self.has_begun = True
+
+    def check(self) -> None:
+        """Raises BodyNotReplayable."""
+        if self.has_begun and not self.body.replayable:
+            raise BodyNotReplayable(
+                "The body came from a generator or stream that can be read only once, and it was sent already: now it "
+                "would be empty. Most often the API has redirected the call (307 or 308). Give the body as bytes or as "
+                "a seekable file, then it is sent along; or call the new address with a fresh one."
+            )
+
+
 _IN_MEMORY = Body(replayable=True)
 
 
@@ -36,7 +63,7 @@ def body_of(content: object, files: object) -> Body:
     if not all(isinstance(upload, str | bytes) or _is_seekable(upload) for upload in uploads):
         return Body(replayable=False)
     # The HTTP client itself begins each file of a multipart body at its start, the second time as the first.
-    if content is None or isinstance(content, str | bytes | list | tuple):
+    if content is None or isinstance(content, str | bytes | bytearray | list | tuple):
         return _IN_MEMORY
     if _is_seekable(content):
         return Body(replayable=True, files=((content, content.tell()),))

@@ -207,7 +207,8 @@ class ForeignOrigin(GrantflowError):
 
 
 class BodyNotReplayable(GrantflowError):
-    """The API refused the old access token, so the call had no effect; a new token is in place.
+    """The API refused the old access token, so the call had no effect, and a new token is in place; or it redirected
+    the call to another address (307, 308), where nothing was done.
 
     Call again with a fresh body, or give the body as bytes or as a seekable file.
     """

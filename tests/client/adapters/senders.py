@@ -37,12 +37,14 @@ Bodies = Callable[[Callable[[int], IO[bytes]]], Mapping[str, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Library:
-    """`open` lets the library send for one person; `bodies` can be sent again, `one_time` cannot."""
+    """`open` lets the library send for one person; `bodies` can be sent again, `one_time` cannot, nor can `unknown`, of
+    which no library knows that."""
 
     name: str
     open: Callable[[World, ExitStack, Any], Send]
     bodies: Bodies
     one_time: Callable[[], dict[str, Any]]
+    unknown: Callable[[], dict[str, Any]]
     integration: type[Integration | AsyncIntegration] = field(default=Integration)
 
 
@@ -54,6 +56,25 @@ def a_generator() -> Iterator[bytes]:
 async def an_async_generator() -> AsyncIterator[bytes]:
     yield BODY[:1000]
     yield BODY[1000:]
+
+
+class AnAsyncIterator:
+    """No generator, and as good for one time."""
+
+    def __init__(self) -> None:
+        self._left = [BODY[:1000], BODY[1000:]]
+
+    def __aiter__(self) -> "AnAsyncIterator":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop(0)
+
+
+def an_iterator() -> Iterator[bytes]:
+    return iter([BODY[:1000], BODY[1000:]])
 
 
 def file_at(folder: Path, stack: ExitStack) -> Callable[[int], IO[bytes]]:
@@ -182,23 +203,52 @@ def _aiohttp_bodies(file: Callable[[int], IO[bytes]]) -> Mapping[str, dict[str, 
     }
 
 
+# --- our own ---------------------------------------------------------------------------------------------------------
+
+
+def _own(world: World, stack: ExitStack, integration: Any) -> Send:
+    client = stack.enter_context(integration.client_for("id-ada"))
+
+    def send(method: str, url: str, **options: Any) -> Answer:
+        response = client.request(method, url, follow_redirects=True, **options)
+        return Answer(response.status_code, response.content)
+
+    return send
+
+
+def _own_awaiting(world: World, stack: ExitStack, integration: Any) -> Send:
+    run = stack.enter_context(asyncio.Runner()).run
+    client = integration.client_for("id-ada")
+    stack.callback(lambda: run(integration.close()))
+    stack.callback(lambda: run(client.aclose()))
+
+    def send(method: str, url: str, **options: Any) -> Answer:
+        response = run(client.request(method, url, follow_redirects=True, **options))
+        return Answer(response.status_code, response.content)
+
+    return send
+
+
+def _blocking_library(name: str, opening: Any, bodies: Bodies, *, given_as: str = "content") -> Library:
+    return Library(name, opening, bodies, lambda: {given_as: a_generator()}, lambda: {given_as: an_iterator()})
+
+
+def _awaiting_library(name: str, opening: Any, bodies: Bodies, *, given_as: str = "content") -> Library:
+    def one_time() -> dict[str, Any]:
+        return {given_as: an_async_generator()}
+
+    return Library(name, opening, bodies, one_time, lambda: {given_as: AnAsyncIterator()}, AsyncIntegration)
+
+
 LIBRARIES = [
-    Library("httpx2", _blocking(httpx2, in_httpx2), _httpx_bodies, lambda: {"content": a_generator()}),
-    Library(
-        "httpx2, awaiting",
-        _awaiting(httpx2, in_httpx2),
-        _async_httpx_bodies,
-        lambda: {"content": an_async_generator()},
-        AsyncIntegration,
-    ),
-    Library("httpx", _blocking(httpx, in_httpx), _httpx_0_28_bodies, lambda: {"content": a_generator()}),
-    Library(
-        "httpx, awaiting",
-        _awaiting(httpx, in_httpx),
-        _async_httpx_bodies,
-        lambda: {"content": an_async_generator()},
-        AsyncIntegration,
-    ),
-    Library("requests", _requests, _requests_bodies, lambda: {"data": a_generator()}),
-    Library("aiohttp", _aiohttp, _aiohttp_bodies, lambda: {"data": an_async_generator()}, AsyncIntegration),
+    _blocking_library("httpx2", _blocking(httpx2, in_httpx2), _httpx_bodies),
+    _awaiting_library("httpx2, awaiting", _awaiting(httpx2, in_httpx2), _async_httpx_bodies),
+    _blocking_library("httpx", _blocking(httpx, in_httpx), _httpx_0_28_bodies),
+    _awaiting_library("httpx, awaiting", _awaiting(httpx, in_httpx), _async_httpx_bodies),
+    _blocking_library("requests", _requests, _requests_bodies, given_as="data"),
+    _awaiting_library("aiohttp", _aiohttp, _aiohttp_bodies, given_as="data"),
+]
+OWN = [
+    _blocking_library("client_for", _own, _httpx_bodies),
+    _awaiting_library("client_for, awaiting", _own_awaiting, _async_httpx_bodies),
 ]

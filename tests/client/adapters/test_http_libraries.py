@@ -4,15 +4,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx2
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from grantflow import (
     AsyncIntegration,
@@ -25,9 +28,20 @@ from grantflow import (
     VaultUnavailable,
 )
 from grantflow.client.adapters.httpx2 import grant_auth
-from grantflow.client.adapters.requests import GrantSession
+from grantflow.client.adapters.requests import GrantSession, carry_grant
 from grantflow.client.grant import GrantKey, StoredGrant
-from tests.client.adapters.senders import BODY, LIBRARIES, MIDDLE, Library, Send, file_at
+from tests.client.adapters.senders import (
+    BODY,
+    LIBRARIES,
+    MIDDLE,
+    OWN,
+    AnAsyncIterator,
+    Library,
+    Send,
+    a_generator,
+    an_async_generator,
+    file_at,
+)
 from tests.client.conftest import World
 from tests.client.foreign import Answer, foreign_platform
 
@@ -88,15 +102,20 @@ def test_a_body_that_can_be_sent_again_arrives_whole_after_a_401(
         before = world.platform.counts["unauthorized"]
         assert send("POST", f"{world.api_url}/messages", **given).status == 200, kind
         assert world.platform.counts["unauthorized"] == before + 1, kind
-        received = world.platform.bodies.pop()
-        assert world.platform.bodies == [], kind
-        if kind.startswith("multipart"):
-            assert received.count(BODY) == 1, kind
-            assert received.count(b'name="x"') == 1, kind
-            assert len(received) < len(BODY) + 1000, kind
-        else:
-            expected = {"nothing": b"", "file from the middle": BODY[MIDDLE:]}.get(kind, BODY)
-            assert received == expected, kind
+        check_arrived_whole(world, kind)
+
+
+def check_arrived_whole(world: World, kind: str) -> None:
+    """And one time."""
+    received = world.platform.bodies.pop()
+    assert world.platform.bodies == [], kind
+    if kind.startswith("multipart"):
+        assert received.count(BODY) == 1, kind
+        assert received.count(b'name="x"') == 1, kind
+        assert len(received) < len(BODY) + 1000, kind
+    else:
+        expected = {"nothing": b"", "file from the middle": BODY[MIDDLE:]}.get(kind, BODY)
+        assert received == expected, kind
 
 
 @each_library
@@ -123,6 +142,70 @@ def test_a_body_for_one_time_is_not_risked_on_a_token_whose_time_is_over(
     assert send("POST", f"{world.api_url}/messages", **library.one_time()).status == 200
     assert world.platform.bodies == [BODY]
     assert world.platform.counts["unauthorized"] == 0
+
+
+each_library_and_our_own = pytest.mark.parametrize("library", [*LIBRARIES, *OWN], ids=lambda library: library.name)
+
+
+def redirecting(world: World, status: int) -> str:
+    return f"{world.api_url}/away?status={status}&to={quote(world.api_url + '/messages')}"
+
+
+@each_library_and_our_own
+def test_a_body_arrives_whole_where_the_api_redirects_the_call_with_it(
+    library: Library, world: World, stack: ExitStack, file: Callable[[int], IO[bytes]]
+) -> None:
+    send = opened(library, world, stack)
+    for status in (307, 308):
+        for kind, given in library.bodies(file).items():
+            assert send("POST", redirecting(world, status), **given).status == 200, kind
+            check_arrived_whole(world, kind)
+        for kind, given in library.bodies(file).items():
+            world.platform.expire_access_tokens()
+            assert send("POST", redirecting(world, status), **given).status == 200, kind
+            check_arrived_whole(world, kind)
+
+
+@each_library_and_our_own
+def test_a_body_for_one_time_is_never_sent_empty_where_the_api_redirects_the_call_with_it(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    told_by_aiohttp = (aiohttp.ClientPayloadError,) if library.name == "aiohttp" else ()
+    for given in (library.one_time, library.unknown):
+        with pytest.raises((BodyNotReplayable, *told_by_aiohttp), match=r"can be read only once|consumed request body"):
+            send("POST", redirecting(world, 307), **given())
+        assert world.platform.bodies == []
+        assert send("POST", redirecting(world, 303), **given()).status == 200  # a GET then
+        assert world.platform.bodies.pop() == b""
+        assert send("POST", f"{world.api_url}/messages", **given()).status == 200
+        assert world.platform.bodies.pop() == BODY
+
+
+def test_requests_retries_no_body_for_one_time(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    retrying = Retry(total=2, status_forcelist=[503], allowed_methods=None, backoff_factor=0)
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retrying))
+        carry_grant(session, integration, "id-ada")
+        for body, error in ((a_generator(), BodyNotReplayable), (BODY, None)):
+            world.platform.api_answers.append(Answer(503))
+            with pytest.raises(error) if error else nullcontext():
+                assert session.post(f"{world.api_url}/messages", data=body).status_code == 200
+    assert world.platform.bodies == [BODY]
+
+
+def test_a_body_that_aiohttp_has_sent_is_not_sent_again_where_aiohttp_does_not_know(
+    world: World, stack: ExitStack
+) -> None:
+    """As at a redirect before aiohttp 3.14."""
+    send = opened(LIBRARIES[-1], world, stack)
+    for body in (an_async_generator(), AnAsyncIterator()):
+        assert send("POST", f"{world.api_url}/messages", data=body).status == 200
+        with pytest.raises(BodyNotReplayable, match="can be read only once"):
+            send("POST", f"{world.api_url}/messages", data=body)
+    assert world.platform.bodies == [BODY, BODY]
 
 
 @each_library

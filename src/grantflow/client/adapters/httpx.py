@@ -3,11 +3,17 @@
 import httpx
 
 from grantflow.client.integration import AsyncIntegration, Integration
-from grantflow.client.shells.auth import AuthFlows
+from grantflow.client.shells.auth import AuthFlows, Resent
+
+
+class _Resent(Resent, httpx.SyncByteStream, httpx.AsyncByteStream):
+    """For httpx."""
 
 
 class GrantAuth(AuthFlows, httpx.Auth):
     """For httpx."""
+
+    resent = _Resent
 
 
 def grant_auth(integration: Integration | AsyncIntegration, person_id: str, *, owner: str | None = None) -> GrantAuth:

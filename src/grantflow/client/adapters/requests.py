@@ -1,15 +1,16 @@
 """The living client in requests: a transport adapter, which sees each request that leaves, redirected ones too."""
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
 
-from grantflow.client.bodies import Body, body_of
+from grantflow.client.bodies import Body, Reading, body_of
 from grantflow.client.integration import Integration
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL, Calls
@@ -18,6 +19,8 @@ from grantflow.protocol.bearer import write_bearer
 
 #: An address with a scheme of its own; one may also stand in a query, where it says nothing.
 _WHOLE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+#: In bytes.
+_CHUNK: Final = 16 * 1024
 
 
 class GrantSession(requests.Session):
@@ -58,7 +61,7 @@ class GrantAdapter(BaseAdapter):
         self._through = through
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
-        at, body = urlsplit(request.url or ""), _body_of(request.body)
+        at, body = urlsplit(request.url or ""), _remembered(request)
         refused: list[requests.Response] = []
         with closing(self._calls.begin(at.scheme, at.hostname or "", at.port, replayable=body.replayable)) as run:
             while call := self._calls.shell.until_call(run):
@@ -88,7 +91,6 @@ def _carrying(call: Call, request: requests.PreparedRequest, body: Body) -> requ
     carrying.headers = request.headers.copy()
     if call.again:
         body.rewind()
-        carrying.body = _anew(request.body)
     carrying.headers["Authorization"] = write_bearer(call.access_token)
     return carrying
 
@@ -103,6 +105,33 @@ def _read(response: requests.Response) -> requests.Response:
             raise requests.ConnectionError(TOO_LONG_A_REFUSAL, response=response)
     response._content = bytes(read)
     return response
+
+
+class _Resent:
+    """A body that cannot tell where it stands, so that requests, and urllib3 for a retry, would go on reading it where
+    it has ended. It stays in the request of the session, which makes redirected ones from that."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+        self.reading = Reading(_body_of(body))
+
+    def __iter__(self) -> Iterator[bytes]:
+        again = self.reading.has_begun
+        self.reading.begin()
+        body = _anew(self._body) if again else self._body
+        return iter(lambda: body.read(_CHUNK), b"") if hasattr(body, "read") else iter(body)
+
+
+def _remembered(request: Any) -> Body:
+    """Raises BodyNotReplayable."""
+    body = request.body
+    if isinstance(body, _Resent):
+        body.reading.check()
+        return body.reading.body
+    if body is None or isinstance(body, str | bytes | bytearray) or hasattr(body, "tell"):
+        return body_of(body, None)
+    request.body = resent = _Resent(body)
+    return resent.reading.body
 
 
 def _body_of(body: Any) -> Body:

@@ -3,11 +3,11 @@
 Each has classes of its own, so this is the part beside the base: `class GrantAuth(AuthFlows, httpx2.Auth)`.
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import closing
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from grantflow.client.bodies import BODY, Body, body_of
+from grantflow.client.bodies import BODY, Body, Reading, body_of
 from grantflow.client.flows.calling import UNAUTHORIZED
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
@@ -22,8 +22,28 @@ _ONE_TIME: Final = Body(replayable=False)
 _NOT_ASKED: Final = 0
 
 
+class Resent:
+    """The body of a request, from where it began each time that the library sends it: the part beside the streams of
+    either library."""
+
+    def __init__(self, stream: Any, body: Body) -> None:
+        self._stream = stream
+        self._reading = Reading(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._reading.begin()
+        return iter(self._stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._reading.begin()
+        stream: AsyncIterator[bytes] = self._stream.__aiter__()
+        return stream
+
+
 class AuthFlows:
     """Lets a flow decide which token a call carries, and whether it is sent once more."""
+
+    resent: ClassVar[type[Resent]]
 
     def __init__(self, calls: Calls[Shell] | Calls[AsyncShell]) -> None:
         self._calls = calls
@@ -32,32 +52,32 @@ class AuthFlows:
         shell = self._calls.shell
         if not isinstance(shell, Shell):
             raise TypeError("A blocking client needs the auth of an Integration, not of an AsyncIntegration.")
-        body, run = self._begin(request)
-        with closing(run):
+        with closing(self._begin(request, read_by="__iter__")) as run:
             while call := shell.until_call(run):
-                response = yield _carrying(call, request, body)
+                response = yield _carrying(call, request)
                 run.feed(_status(response, request))
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         shell = self._calls.shell
         if not isinstance(shell, AsyncShell):
             raise TypeError("An awaiting client needs the auth of an AsyncIntegration, not of an Integration.")
-        body, run = self._begin(request)
-        with closing(run):
+        with closing(self._begin(request, read_by="__aiter__")) as run:
             while call := await shell.until_call(run):
-                response = yield _carrying(call, request, body)
+                response = yield _carrying(call, request)
                 run.feed(_status(response, request))
 
-    def _begin(self, request: Any) -> tuple[Body, Run[None]]:
-        body, url = request.extensions.get(BODY) or _body_of_stream(request.stream), request.url
+    def _begin(self, request: Any, *, read_by: str) -> Run[None]:
+        """`read_by`: what the client's kind asks of a stream; of the other kind's it tells the caller by itself."""
+        stream, url = request.stream, request.url
+        body: Body = request.extensions.get(BODY) or _body_of_stream(stream)
         request.extensions[BODY] = body
-        run = self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
-        return body, run
+        in_memory = body.replayable and not body.files
+        if not in_memory and hasattr(stream, read_by) and not isinstance(stream, Resent):
+            request.stream = self.resent(stream, body)
+        return self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
 
 
-def _carrying(call: Call, request: Any, body: Body) -> Any:
-    if call.again:
-        body.rewind()
+def _carrying(call: Call, request: Any) -> Any:
     request.headers["Authorization"] = write_bearer(call.access_token)
     return request
 

@@ -11,7 +11,7 @@ import httpx2
 
 from grantflow.client.bodies import BODY, body_of
 from grantflow.client.flows.calling import UNAUTHORIZED
-from grantflow.client.shells.auth import AuthFlows
+from grantflow.client.shells.auth import AuthFlows, Resent
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
 from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL, Calls, Conversation, Origins
@@ -26,8 +26,14 @@ TIMEOUT: Final = 30.0
 NoAnswer: Final = httpx2.RequestError
 
 
+class _Resent(Resent, httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """For httpx2."""
+
+
 class GrantAuth(AuthFlows, httpx2.Auth):
     """For httpx2."""
+
+    resent = _Resent
 
 
 class _Short(httpx2.SyncByteStream):
