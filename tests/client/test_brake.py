@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, RefusalHeldBack, Status, VaultUnavailable
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.events import Kind
 from grantflow.client.vault import postgres_connections, sqlite
 from grantflow.client.vault.sql_vault import SqlVault
@@ -60,7 +60,7 @@ def statuses(world: World) -> Counter[Status]:
     [(20, 20, False), (21, 21, True), (21, 105, True), (21, 106, False), (500, 2500, True), (500, 2501, False)],
 )
 def test_more_than_20_grants_and_every_fifth_are_a_mass_refusal(refused: int, judged: int, is_mass: bool) -> None:
-    assert rules.is_mass_refusal(refused, judged) is is_mass
+    assert judging.is_mass_refusal(refused, judged) is is_mass
 
 
 def test_of_sixty_grants_that_a_server_refuses_at_once_twenty_are_declared_and_the_rest_held(

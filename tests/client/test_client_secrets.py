@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from grantflow import IntegrationRefused, Status
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.events import Event, Kind
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
@@ -80,7 +80,7 @@ def test_a_secret_that_was_refused_a_moment_ago_is_tried_at_once_when_the_workin
     vault = integration._parts.vault
     for _ in range(6):
         standing = vault.standing(integration.client_id, credentials=name)
-        marked = rules.integration_refused(standing, reason="x", retry_after=None, now=world.clock.now())
+        marked = judging.integration_refused(standing, reason="x", retry_after=None, now=world.clock.now())
         vault.set_standing(integration.client_id, credentials=name, standing=marked)
     world.platform.client_secret = NEW
     assert integration.refresh("id-ada").generation == 2

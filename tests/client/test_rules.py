@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from grantflow.client import rules
+from grantflow.client import judging, rules
 from grantflow.client.grant import GrantKey, Person, Standing, Status, StoredGrant
-from grantflow.client.rules import Verdict
+from grantflow.client.judging import Verdict
 from grantflow.protocol.http import Response
 from grantflow.protocol.scope import Scopes
 from grantflow.protocol.secret import Secret
@@ -84,15 +84,15 @@ def refusal_of(status: int, body: object) -> TokenRefusal:
 @pytest.mark.parametrize(("status", "body", "verdict", "clear"), CLASSIFICATION)
 def test_a_refusal_is_judged_by_status_and_shape(status: int, body: object, verdict: Verdict, clear: bool) -> None:
     refusal = refusal_of(status, body)
-    assert rules.judge(refusal) is verdict
-    assert rules.told_clearly(refusal) is clear
+    assert judging.judge(refusal) is verdict
+    assert judging.told_clearly(refusal) is clear
 
 
 def test_the_words_of_a_refusal_decide_nothing() -> None:
     for words in ("invalid_grant", "expired, revoked, malformed, or invalid", "try again later", ""):
         body = {**WEBEX, "message": words}
-        assert rules.judge(refusal_of(400, body)) is Verdict.FINAL
-        assert rules.judge(refusal_of(503, body)) is Verdict.TRANSIENT
+        assert judging.judge(refusal_of(400, body)) is Verdict.FINAL
+        assert judging.judge(refusal_of(503, body)) is Verdict.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_the_words_of_a_refusal_decide_nothing() -> None:
 def test_the_wait_doubles_up_to_a_minute_and_obeys_retry_after(
     failures: int, retry_after: int | None, seconds: float
 ) -> None:
-    assert rules.back_off(failures, retry_after=retry_after) == seconds
+    assert judging.back_off(failures, retry_after=retry_after) == seconds
 
 
 def test_one_odd_answer_makes_nobody_wait_longer_than_five_minutes_for_everybody() -> None:
-    marked = rules.integration_refused(Standing(), reason="401", retry_after=86_400, now=NOW)
+    marked = judging.integration_refused(Standing(), reason="401", retry_after=86_400, now=NOW)
     assert marked.retry_at == NOW + timedelta(minutes=5)
-    assert rules.integration_refused(Standing(), reason="401", retry_after=30, now=NOW).retry_at == NOW + timedelta(
+    assert judging.integration_refused(Standing(), reason="401", retry_after=30, now=NOW).retry_at == NOW + timedelta(
         seconds=30
     )
 
@@ -233,14 +233,14 @@ def test_a_refused_grant_keeps_its_tokens_and_a_revoked_one_has_none() -> None:
 
 def test_a_lone_401_condemns_only_after_it_came_again_and_again_and_never_where_it_names_the_client() -> None:
     plain, of_the_client = refusal_of(401, ""), refusal_of(401, {"error": "invalid_client"})
-    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=1), plain)
-    assert rules.is_dead_alone(StoredGrant(grant().grant, failures=2), plain)
-    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=9), of_the_client)
-    assert not rules.is_dead_alone(StoredGrant(grant().grant, failures=9), refusal_of(403, ""))
+    assert not judging.is_dead_alone(StoredGrant(grant().grant, failures=1), plain)
+    assert judging.is_dead_alone(StoredGrant(grant().grant, failures=2), plain)
+    assert not judging.is_dead_alone(StoredGrant(grant().grant, failures=9), of_the_client)
+    assert not judging.is_dead_alone(StoredGrant(grant().grant, failures=9), refusal_of(403, ""))
 
 
 @pytest.mark.parametrize(("ahead", "waits"), [(-1, False), (1, True), (3_600, True), (86_400, False)])
 def test_a_next_try_that_is_further_off_than_any_wait_is_of_a_clock_that_was_ahead(ahead: float, waits: bool) -> None:
     retry_at = NOW + timedelta(seconds=ahead)
-    assert rules.waits_for_itself(replace(grant().grant, retry_at=retry_at), now=NOW) is waits
-    assert rules.waits_for_all(retry_at, now=NOW) is (waits and ahead < 3_600)
+    assert judging.waits_for_itself(replace(grant().grant, retry_at=retry_at), now=NOW) is waits
+    assert judging.waits_for_all(retry_at, now=NOW) is (waits and ahead < 3_600)

@@ -28,7 +28,7 @@ from grantflow.cli.output import (
 )
 from grantflow.cli.own import own_integration
 from grantflow.client.errors import ForeignOrigin
-from grantflow.client.rules import is_passing
+from grantflow.client.judging import is_passing
 from grantflow.client.shells.clients import GrantClient
 
 #: Their fields are sent in the query: a body has no meaning there (RFC 9110 section 9.3).

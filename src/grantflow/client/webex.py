@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.grant import Person
 from grantflow.protocol.bearer import write_bearer
 from grantflow.protocol.http import JSON, Request, Response, is_page
@@ -30,7 +30,7 @@ def whoami_request(api_url: str, access_token: Secret) -> Request:
 def is_away(response: Response) -> bool:
     """Whether the API said nothing of the person: it is out of order, or something on the way answered for it."""
     unreadable = 200 <= response.status < 300 and read_json_object(response.body) is None
-    return rules.is_passing(response.status) or is_page(response) or unreadable
+    return judging.is_passing(response.status) or is_page(response) or unreadable
 
 
 def read_person(response: Response) -> Person | None:

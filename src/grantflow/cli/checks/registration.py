@@ -10,9 +10,9 @@ import httpx2
 
 from grantflow.cli.checks.finding import Finding, Verdict
 from grantflow.cli.checks.web import Web, words_of
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.configuration import Configuration
-from grantflow.client.rules import Verdict as Judgement
+from grantflow.client.judging import Verdict as Judgement
 from grantflow.protocol.errors import InvalidRequest
 from grantflow.protocol.http import Request, Response
 from grantflow.protocol.redirect_uri import check_registrable
@@ -124,7 +124,7 @@ def of_client_secret(configuration: Configuration, credentials: ClientCredential
 
 
 def _secret(refusal: TokenRefusal) -> Finding:
-    judgement = rules.judge(refusal)
+    judgement = judging.judge(refusal)
     if judgement is Judgement.FINAL:
         return Finding(
             "client secret", Verdict.OK, "the platform accepts it: it looked at the code that it was asked for"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Final
 
-from grantflow.client import rules, webex
+from grantflow.client import judging, presenting, rules, webex
 from grantflow.client.errors import GrantflowError, ReauthorizationRequired, TransientTokenError, UnknownPerson
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.identifying import question
@@ -70,10 +70,10 @@ def check(tokens: ExistingTokens) -> None:
         moment = getattr(tokens, name)
         if moment is not None and moment.tzinfo is None:
             raise ValueError(f"{name} has no time zone; give it as an aware datetime.")
-    if tokens.person is not None and rules.presentable(tokens.person) is None:
+    if tokens.person is not None and presenting.presentable(tokens.person) is None:
         raise ValueError("The person's id is empty, too long, or holds characters that cannot be shown.")
     if tokens.owner is not None:
-        rules.check_owner(tokens.owner)
+        presenting.check_owner(tokens.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _ask(parts: Parts, grant: Grant, access_token: Secret, *, is_new: bool) -> F
             whose, fix = f"{asked.called} answered {response.status} and told", asked.fix
     except Unanswered as silence:
         raise _later(grant, f"The platform did not answer: {silence}") from silence
-    shown = rules.presentable(person) if person else None
+    shown = presenting.presentable(person) if person else None
     if shown is None and (is_new or not parts.asks_for_person):
         raise UnknownPerson(
             f"The tokens are kept as grant {grant.id}, but {whose} no person, so nobody can use them. Say whose they "
@@ -269,7 +269,7 @@ def _later(grant: Grant, what: str, *, seconds: int | None = None, status: int |
     return TransientTokenError(
         f"{what}, when it was asked whose tokens came in. They are kept as grant {grant.id}; adopt them again to go "
         "on.",
-        retry_after=rules.back_off(1, retry_after=seconds),
+        retry_after=judging.back_off(1, retry_after=seconds),
         status=status,
         grant=grant,
     )

@@ -7,7 +7,7 @@ vault: what is held against the others lies there.
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.configuration import name_of
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.parts import Parts
@@ -29,7 +29,7 @@ class Chosen:
         return name_of(self.credentials)
 
     def may_ask(self, now: datetime) -> bool:
-        return not rules.waits_for_all(self.standing.retry_at, now=now)
+        return not judging.waits_for_all(self.standing.retry_at, now=now)
 
 
 def in_order(parts: Parts) -> Flow[list[Chosen]]:
@@ -54,7 +54,7 @@ def mark_refused(parts: Parts, chosen: Chosen, refusal: TokenRefusal) -> Flow[St
     # One that worked is refused: the platform has changed its mind, and what it said of the others is out of date.
     anew = others if chosen.standing.works else []
     is_last = not anew and not any(other.may_ask(now) for other in others)
-    marked = rules.integration_refused(chosen.standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
+    marked = judging.integration_refused(chosen.standing, reason=str(refusal), retry_after=refusal.retry_after, now=now)
     kind = Kind.INTEGRATION_REFUSED if is_last else Kind.SECRET_REFUSED
     event = parts.event(kind, at=now, reason=str(refusal), incident=parts.incident(), token=chosen.name)
     yield from _set(parts, chosen, marked, event=event)

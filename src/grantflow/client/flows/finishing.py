@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import datetime
 
-from grantflow.client import rules, webex
+from grantflow.client import judging, presenting, rules, webex
 from grantflow.client.errors import (
     GrantflowError,
     IntegrationRefused,
@@ -27,9 +27,9 @@ from grantflow.client.flows.identifying import question
 from grantflow.client.flows.parts import Parts, logger
 from grantflow.client.flows.recording import tell
 from grantflow.client.grant import CompletedGrant, Grant, Person, StoredGrant
+from grantflow.client.judging import Verdict
 from grantflow.client.observing import Exchanging
 from grantflow.client.pending import LIFETIME, Pending
-from grantflow.client.rules import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, identify, load, save, send
 from grantflow.protocol.http import Request, Response, is_page, retry_after
 from grantflow.protocol.scope import read_scopes
@@ -132,7 +132,7 @@ def _exchange(parts: Parts, pending: Pending, code: Secret) -> Flow[Tokens]:
                 # Nothing less clear: some servers refuse a mistaken code alike, and whoever brings one must not be
                 # able to make all refreshes wait.
                 yield from mark_refused(parts, chosen, refusal)
-            if rules.judge(refusal) is not Verdict.INTEGRATION or not left:
+            if judging.judge(refusal) is not Verdict.INTEGRATION or not left:
                 raise _exchange_error(refusal) from refusal
         else:
             yield from _note_success(parts, chosen)
@@ -162,11 +162,11 @@ def _unreachable(silence: Unanswered) -> TransientTokenError:
 
 
 def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
-    verdict = rules.judge(refusal)
+    verdict = judging.judge(refusal)
     if verdict is Verdict.TRANSIENT:
         return TransientTokenError(
             f"The code could not be exchanged just now: {refusal}. Begin again on the landing page.",
-            retry_after=rules.back_off(1, retry_after=refusal.retry_after),
+            retry_after=judging.back_off(1, retry_after=refusal.retry_after),
             status=refusal.status,
         )
     if verdict is Verdict.INTEGRATION:
@@ -186,7 +186,7 @@ def _exchange_error(refusal: TokenRefusal) -> TokenEndpointError:
 
 def _identify(parts: Parts, access_token: Secret) -> Flow[Person]:
     if parts.asks_for_person:
-        person = rules.presentable((yield from _ask_host(access_token)))
+        person = presenting.presentable((yield from _ask_host(access_token)))
         whose, fix = "identify told", "check what it takes for the person's id"
     else:
         person, whose, fix = yield from _ask_platform(parts, access_token)
@@ -205,7 +205,7 @@ def _ask_platform(parts: Parts, access_token: Secret) -> Flow[tuple[Person | Non
     if webex.is_away(response):
         raise _away(response, called=asked.called)
     named = asked.read(response)
-    person = rules.presentable(named) if named else None
+    person = presenting.presentable(named) if named else None
     return person, f"{asked.called} answered {response.status} and told", asked.fix
 
 
@@ -214,7 +214,7 @@ def _away(response: Response, *, called: str) -> TransientTokenError:
     return TransientTokenError(
         f"Access was granted, but {called} answered with {told} when it was asked by whom. Nothing was stored; begin "
         "again on the landing page.",
-        retry_after=rules.back_off(1, retry_after=retry_after(response)),
+        retry_after=judging.back_off(1, retry_after=retry_after(response)),
         status=response.status,
     )
 

@@ -8,7 +8,7 @@ not get it waits and looks again. No lock and no transaction is held while the r
 from collections.abc import Hashable
 from typing import Final
 
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.flows import brake
 from grantflow.client.flows.credentials import Chosen, choose
@@ -96,13 +96,13 @@ def _refresh(parts: Parts, key: GrantKey, rejected: Secret | None, refreshing: R
 def _check_may_ask(parts: Parts, stored: StoredGrant) -> Flow[Chosen]:
     """One request for each step of back-off, over all callers. Raises TransientTokenError, IntegrationRefused."""
     now = yield from current_time()
-    if rules.waits_for_itself(stored.grant, now=now):
+    if judging.waits_for_itself(stored.grant, now=now):
         raise must_wait(stored, now=now)
     if stored.grant.is_held_back and (yield from brake.is_on(parts)):
         raise many_are_refused(stored.grant)
     chosen = yield from choose(parts)
-    until = rules.next_try(stored, chosen.standing)
-    if rules.waits_for_all(until, now=now):
+    until = judging.next_try(stored, chosen.standing)
+    if judging.waits_for_all(until, now=now):
         raise operator_must_look(chosen.standing, until=until, now=now)
     return chosen
 

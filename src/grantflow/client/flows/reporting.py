@@ -5,7 +5,7 @@ longer than the one before, and whoever reports in a loop does not become a loop
 from datetime import datetime, timedelta
 from typing import Final
 
-from grantflow.client import rules
+from grantflow.client import judging, rules
 from grantflow.client.errors import TransientTokenError
 from grantflow.client.flows.parts import Parts
 from grantflow.client.grant import StoredGrant
@@ -21,7 +21,7 @@ def put_off(parts: Parts, stored: StoredGrant, *, now: datetime) -> float:
     row, age = parts.vain.count(stored.grant.key), _age(stored, now=now)
     if row == 0 or age is None:
         return 0.0
-    return max(0.0, rules.back_off(row) - age.total_seconds())
+    return max(0.0, judging.back_off(row) - age.total_seconds())
 
 
 def reported(parts: Parts, stored: StoredGrant, *, now: datetime) -> float:

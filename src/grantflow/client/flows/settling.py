@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from grantflow.client import rules
+from grantflow.client import judging, rules
 from grantflow.client.events import Event, Kind
 from grantflow.client.flows.credentials import Chosen, choose, clear, mark_refused
 from grantflow.client.flows.ending import end_if_revoked
@@ -17,7 +17,7 @@ from grantflow.client.flows.recording import tell
 from grantflow.client.flows.saving_late import keep_unsaved, renewal
 from grantflow.client.flows.telling import many_are_refused, must_grant_again, must_wait, operator_must_look
 from grantflow.client.grant import StoredGrant
-from grantflow.client.rules import Verdict
+from grantflow.client.judging import Verdict
 from grantflow.client.steps import Flow, Unanswered, current_time, load, pause, save
 from grantflow.client.vault import Refusing
 from grantflow.protocol.http import Response
@@ -137,9 +137,9 @@ def _refusing(parts: Parts, leased: StoredGrant, *, reason: str, holder: str, no
 def _settle_refusal(
     parts: Parts, leased: StoredGrant, refusal: TokenRefusal, *, chosen: Chosen, holder: str
 ) -> Flow[StoredGrant | None]:
-    verdict = rules.judge(refusal)
+    verdict = judging.judge(refusal)
     is_alone = verdict is Verdict.INTEGRATION and (yield from _is_alone(parts, leased, chosen=chosen, holder=holder))
-    if verdict is Verdict.FINAL or (is_alone and rules.is_dead_alone(leased, refusal)):
+    if verdict is Verdict.FINAL or (is_alone and judging.is_dead_alone(leased, refusal)):
         return (yield from _condemn_or_hold(parts, leased, reason=str(refusal), holder=holder))
     if is_alone:
         return (yield from _save_delay_alone(parts, leased, refusal, holder=holder))
@@ -150,7 +150,7 @@ def _settle_refusal(
             parts,
             leased,
             reason=str(refusal),
-            unanswered=not rules.told_clearly(refusal),
+            unanswered=not judging.told_clearly(refusal),
             retry_after=refusal.retry_after,
             status=refusal.status,
             holder=holder,
@@ -226,7 +226,7 @@ def _blame_integration(
         return None
     if goes_on:
         return None
-    raise operator_must_look(marked, until=rules.next_try(untouched, marked), now=now, status=refusal.status)
+    raise operator_must_look(marked, until=judging.next_try(untouched, marked), now=now, status=refusal.status)
 
 
 def _save_verdict(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from grantflow.client import rules
+from grantflow.client import presenting
 from grantflow.client.flows.parts import Parts
 from grantflow.client.grant import Grant
 from grantflow.client.pending import Pending, PendingCookie, check_return_to
@@ -36,7 +36,7 @@ def start(
     Raises ValueError (where to return to, an owner that no vault can keep), InvalidScope.
     """
     if owner:
-        rules.check_owner(owner)
+        presenting.check_owner(owner)
     now = yield from current_time()
     renewing = yield from _grant_to_renew(parts, grant_id, owner=owner)
     pending = _pending(parts, owner=owner, return_to=return_to, scopes=scopes, renewing=renewing, now=now)

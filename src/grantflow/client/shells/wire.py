@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.errors import UnknownPerson
 from grantflow.client.steps import Unanswered
 from grantflow.protocol.http import Request, Response
@@ -127,7 +127,7 @@ def unidentified(error: httpx2.HTTPError | httpx2.StreamError) -> Exception:
     if not isinstance(error, httpx2.HTTPStatusError) or not 400 <= error.response.status_code < 500:
         return silence(error)
     status, request = error.response.status_code, error.request
-    if rules.is_passing(status):
+    if judging.is_passing(status):
         return silence(error)
     url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.url.path}"
     return UnknownPerson(

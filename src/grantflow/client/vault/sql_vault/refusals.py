@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from grantflow.client import rules
+from grantflow.client import judging
 from grantflow.client.events import REFUSALS, Event, Kind
 from grantflow.client.grant import Brake, GrantKey, Standing
 from grantflow.client.vault import Refusing
@@ -138,7 +138,7 @@ def _written(integration: str, brake: Brake) -> Parameters:
 def _braked(transaction: Transaction, brake: Brake, *, integration: str, now: datetime) -> Brake:
     if brake.on_since is not None:
         return brake
-    since = to_seconds(now - rules.MASS_REFUSAL_WITHIN)
+    since = to_seconds(now - judging.MASS_REFUSAL_WITHIN)
     released = transaction.execute(_LAST_RELEASE, {"integration": integration}).fetchone()["number"] or 0
 
     def count(statement: str, kind: Kind) -> int:
@@ -146,4 +146,4 @@ def _braked(transaction: Transaction, brake: Brake, *, integration: str, now: da
         return int(transaction.execute(statement, values).fetchone()["number"])
 
     refused = sum(count(_REFUSED, kind) for kind in REFUSALS)
-    return rules.braked(brake, refused=refused, judged=refused + count(_RENEWED, Kind.REFRESHED), now=now)
+    return judging.braked(brake, refused=refused, judged=refused + count(_RENEWED, Kind.REFRESHED), now=now)
