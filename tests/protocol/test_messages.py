@@ -266,6 +266,20 @@ def test_s94_a_refusal_quotes_nothing_that_was_secret_in_the_request(written: st
     assert refusal.value.description == f"***, ***: {'Basic ***' if basic else header} for C1"
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("name", ["access_token", "refresh_token", "id_token"])
+def test_s94_a_refusal_quotes_no_token_that_stands_in_the_same_answer(status: int, name: str) -> None:
+    for token, quoted in (
+        ("new/token+0123456789", "new/token+0123456789"),
+        ("new/token+0123456789", "new%2ftoken%2B0123456789"),
+        ("half a pair \ud800 of it", "half a pair \ud800 of it"),
+    ):
+        answer = {name: token, "token_type": "mac", "error": quoted, "error_description": f"gave {quoted}"}
+        with pytest.raises(TokenRefusal) as refusal:
+            read_tokens(Response(status, {}, json.dumps(answer).encode()))
+        assert (refusal.value.error, refusal.value.description) == ("***", "gave ***")
+
+
 NOON = "Thu, 26 Nov 2026 12:00:00 GMT"
 
 

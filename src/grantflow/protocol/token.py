@@ -45,6 +45,8 @@ Members = Callable[[list[tuple[str, Any]]], dict[str, Any]]
 #: servers take 8 to 16 KiB in all, so whatever is longer could be kept and never be used.
 TOKEN_LIMIT = 16 * 1024
 _SECRET_FIELDS = ("client_secret", "code", "code_verifier", "refresh_token")
+#: A server may send tokens that cannot be used, and words about them.
+_TOKENS = ("access_token", "refresh_token", "id_token")
 #: In characters: what is shorter is guessed anyway, and may be part of an honest word.
 _SECRET_FROM = 8
 _REFUSED_GRANT_TYPES = {
@@ -342,7 +344,7 @@ def _refusal(response: Response, members: Mapping[str, Any] | None) -> TokenRefu
     error, message = members.get("error"), members.get("message")
     description = members.get("error_description") or _first_description(members.get("errors")) or message
     tracking_id = members.get("trackingId") or members.get("trackingID")
-    secrets = _secrets_of(response.request)
+    secrets = _secrets_of(response.request, members)
     return replace(
         refusal,
         is_json=True,
@@ -358,13 +360,14 @@ def _quoted(text: str, secrets: re.Pattern[str] | None) -> str:
     return printable(secrets.sub("***", text) if secrets else text)
 
 
-def _secrets_of(request: Request | None) -> re.Pattern[str] | None:
-    """What was secret in a request of ours, as it is and as it may have been written on the way."""
-    if request is None:
-        return None
-    written = {request.headers.get("authorization", "").partition(" ")[2]}
-    for secret in _secret_fields(request):
-        written |= {secret, printable(secret), quote(secret), quote(secret, safe=""), quote_plus(secret)}
+def _secrets_of(request: Request | None, members: Mapping[str, Any]) -> re.Pattern[str] | None:
+    """What was secret in a request of ours, and the tokens that stand in the answer itself: as they are and as they may
+    have been written on the way."""
+    written = {request.headers.get("authorization", "").partition(" ")[2]} if request else set()
+    tokens = [members[name] for name in _TOKENS if isinstance(members.get(name), str)]
+    for secret in [*(_secret_fields(request) if request else ()), *tokens]:
+        text = secret.encode(errors="replace")  # what JSON holds may be no character
+        written |= {secret, printable(secret), quote(text), quote(text, safe=""), quote_plus(text)}
     told = sorted((each for each in written if len(each) >= _SECRET_FROM), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, told)), re.IGNORECASE) if told else None  # %2f is %2F
 
