@@ -175,34 +175,34 @@ def unanswered() -> StoredGrant:
     return rules.delayed(grant(), reason="timeout", incident="i", retry_after=None, unanswered=True, now=NOW)
 
 
-def end(stored: StoredGrant, *, now: datetime) -> datetime | None:
-    """Since when an answer has been missing, as it is told of a grant that is refused then."""
-    return rules.refused(stored, reason="400", incident="i", now=now).unanswered_since
+def end(stored: StoredGrant) -> datetime | None:
+    """Since when an answer has been missing, as it is told of a grant that is refused whenever it is next renewed."""
+    return rules.refused(stored, reason="400", incident="i", now=NOW + timedelta(days=13)).unanswered_since
 
 
-def test_a_request_that_was_overtaken_may_end_the_grant_for_as_long_as_it_may_lie_at_the_server() -> None:
+def test_a_request_that_was_overtaken_may_end_the_grant_until_it_is_renewed_when_that_lies_nowhere_any_more() -> None:
     """To a server that ends reused families the first request is the reuse, when it comes to it last."""
     renewed = rules.renewed(unanswered(), SWAPPED, now=LATER)
     assert (renewed.unanswered_since, renewed.overtaken_since) == (None, NOW)
-    assert end(renewed, now=NOW + timedelta(minutes=15)) == NOW
-    assert end(renewed, now=NOW + timedelta(minutes=15, seconds=1)) is None
-    again = rules.renewed(renewed, Tokens(Secret("a3"), refresh_token=Secret("r3")), now=LATER)
-    assert end(again, now=LATER) == NOW, "it may lie there still"
+    assert end(renewed) == NOW
     held = rules.held_back(renewed, reason="400", incident="i", now=LATER)
     assert (held.grant.is_held_back, held.unanswered_since) == (True, NOW)
+    third = Tokens(Secret("a3"), refresh_token=Secret("r3"))
+    assert end(rules.renewed(renewed, third, now=NOW + timedelta(minutes=15))) == NOW
+    assert end(rules.renewed(renewed, third, now=NOW + timedelta(minutes=15, seconds=1))) is None
+    assert end(rules.renewed(unanswered(), SWAPPED, now=NOW + timedelta(days=1))) is None
 
 
 def test_a_new_loss_is_told_rather_than_the_one_that_was_overtaken() -> None:
     renewed = rules.renewed(unanswered(), SWAPPED, now=LATER)
     silent = rules.delayed(renewed, reason="timeout", incident="i", retry_after=None, unanswered=True, now=LATER)
-    assert end(silent, now=LATER) == LATER
-    assert end(silent, now=NOW + timedelta(days=1)) == LATER
+    assert end(silent) == LATER
 
 
 def test_where_the_server_keeps_the_refresh_token_nothing_is_overtaken() -> None:
     renewed = rules.renewed(unanswered(), Tokens(Secret("a2")), now=LATER)
     assert renewed.overtaken_since is None
-    assert end(renewed, now=LATER) is None
+    assert end(renewed) is None
 
 
 def test_half_an_answer_overtakes_as_a_whole_one_does() -> None:

@@ -102,8 +102,8 @@ class StoredGrant:
 
     - `unanswered_since`: since when a refresh request with this refresh token has had no clear answer; the token
       may have been swapped without our knowing.
-    - `overtaken_since`: the same of the last earlier refresh token whose request was sent again, and that was answered.
-      The server may come to the first one yet.
+    - `overtaken_since`: the same of an earlier refresh token, which was sent again and then swapped for this one. The
+      server may have come to the first request since, and ended the grant.
     - `failures`: transient failures in a row.
     - `suspected_at`: when the platform last refused the integration for this grant, if that was the last it said.
     """

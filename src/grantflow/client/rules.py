@@ -148,7 +148,6 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
     """The grant with its new tokens; the old refresh token stays where none came (RFC 6749 section 6)."""
     old = stored.grant
     rotated = tokens.refresh_token is not None and tokens.refresh_token != stored.refresh_token
-    overtaken = stored.unanswered_since if rotated else None
     refresh_expires_at = _after(now, tokens.refresh_token_expires_in)
     grant = replace(
         old,
@@ -167,8 +166,15 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
         grant,
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token or stored.refresh_token,
-        overtaken_since=overtaken or stored.overtaken_since,
+        overtaken_since=_overtaken_since(stored, rotated=rotated, now=now),
     )
+
+
+def _overtaken_since(stored: StoredGrant, *, rotated: bool, now: datetime) -> datetime | None:
+    """Since when the server may come to a request yet whose successor it has just answered. It would take it for the
+    use of a stolen token, and end the grant (RFC 9700 section 4.14.2); where it swaps no tokens it does not."""
+    sent_at = (stored.unanswered_since if rotated else None) or stored.overtaken_since
+    return None if sent_at is None or now - sent_at > _SERVED_LATE else sent_at
 
 
 def swapped(stored: StoredGrant, refresh_token: Secret) -> StoredGrant:
@@ -205,18 +211,8 @@ def refused(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -
         incident=incident,
         reason=reason,
     )
-    unanswered_since = _missing_since(stored, now=now)
+    unanswered_since = stored.unanswered_since or stored.overtaken_since
     return replace(stored, grant=grant, unanswered_since=unanswered_since, failures=0, suspected_at=None)
-
-
-def _missing_since(stored: StoredGrant, *, now: datetime) -> datetime | None:
-    """Since when an answer has been missing that a refusal may come of: one to a request with this token, or to an
-    earlier one that the server may have come to only after its successor, and taken for reuse (RFC 9700 section 4.14).
-    """
-    overtaken = stored.overtaken_since
-    if overtaken is not None and now - overtaken > _SERVED_LATE:
-        overtaken = None
-    return stored.unanswered_since or overtaken
 
 
 def held_back(stored: StoredGrant, *, reason: str, incident: str, now: datetime) -> StoredGrant:

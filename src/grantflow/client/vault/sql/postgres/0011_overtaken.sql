@@ -1,3 +1,3 @@
--- Since when an earlier refresh request has had no answer, where it was sent again and that was answered: the server
--- may come to the first one yet.
+-- Since when a request with an earlier refresh token has had no answer, where the token was sent again and then swapped:
+-- the server may have come to the first request since, and ended the grant.
 ALTER TABLE grants ADD COLUMN overtaken_since DOUBLE PRECISION;
