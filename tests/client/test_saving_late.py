@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -111,6 +112,36 @@ def test_a_new_refresh_token_without_an_access_token_that_can_be_used_is_saved_l
     world.platform.token_type = "Bearer"
     world.clock.advance(seconds=2)
     assert integration.get("people/me").status_code == 200
+
+
+def test_whoever_comes_between_two_tries_to_save_takes_the_new_tokens_and_sends_no_old_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease has ended by then, so nothing but the tokens themselves keeps the second one from asking."""
+    monkeypatch.setattr(settling, "_PAUSES_BETWEEN_TRIES", (3.0,))
+    integration = world.integration(deadline=0.5, _lease_margin=0.1)
+    world.grant(integration)
+    world.platform.rotates = world.platform.revokes_families = True
+    world.platform.expire_access_tokens()
+    first_try, real = threading.Event(), SqlVault.save
+
+    def save(vault: SqlVault, *what: Any, **how: Any) -> bool:
+        if not first_try.is_set():
+            first_try.set()
+            raise VaultUnavailable("The disk is full.", retry_after=1.0)
+        return real(vault, *what, **how)
+
+    monkeypatch.setattr(SqlVault, "save", save)
+    with ThreadPoolExecutor(1) as another:
+        calling = another.submit(integration.client_for("id-ada").get, "people/me")
+        assert first_try.wait(10)
+        time.sleep(1.0)
+        assert integration.refresh("id-ada").status is Status.ACTIVE
+        assert world.platform.counts["refresh"] == 1
+        assert calling.result(10).status_code == 200
+    assert len(integration._parts.unsaved) == 0
+    assert [event.kind for event in integration.history("id-ada")] == [Kind.GRANTED, Kind.REFRESHED]
+    assert integration.refresh("id-ada").status is Status.ACTIVE
 
 
 def test_who_disconnects_ends_the_newest_tokens_though_they_were_not_saved_yet(world: World, either: Kinds) -> None:

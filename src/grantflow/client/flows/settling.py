@@ -266,6 +266,7 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
     except BaseException:
         yield from keep_unsaved(parts, renewed)
         raise
+    parts.unsaved.drop(renewed)
     if not saved:
         yield from end_if_revoked(parts, renewed, sent=over.refresh_token)
     return saved
@@ -281,6 +282,7 @@ def _insist(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event: Eve
                 return (yield from save(write))
             except Exception as error:
                 logger.warning("grant %s: the new tokens could not be saved, trying again: %s", renewed.grant.id, error)
+                parts.unsaved.keep(renewed)  # for others in this process, who may come when the lease has ended
                 yield from pause(seconds)
         return (yield from save(write))
     except BaseException as error:
