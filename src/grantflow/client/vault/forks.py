@@ -6,6 +6,7 @@ So before a fork every vault in a file is closed. Parent and child open it anew,
 
 import os
 import threading
+from contextlib import ExitStack, suppress
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -25,10 +26,19 @@ def close_before_forks(vault: Closes) -> None:
 
 
 def _close_all() -> None:
-    opening.acquire()  # until the fork is over, in parent and child
-    for vault in list(_OPENED):
-        vault.close()
+    try:
+        opening.acquire()  # until the fork is over, in parent and child
+    finally:  # Python forks whatever a signal handler raises here: then each is closed by a second try
+        with ExitStack() as closing:
+            for vault in list(_OPENED):
+                closing.callback(vault.close)
+                closing.callback(vault.close)
+
+
+def _open_again() -> None:
+    with suppress(RuntimeError):  # that was interrupted, or whoever forks told Python only afterwards
+        opening.release()
 
 
 if hasattr(os, "register_at_fork"):  # it is POSIX's
-    os.register_at_fork(before=_close_all, after_in_parent=opening.release, after_in_child=opening.release)
+    os.register_at_fork(before=_close_all, after_in_parent=_open_again, after_in_child=_open_again)

@@ -7,8 +7,8 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from shlex import quote
 from typing import Final
 
 from grantflow.client.vault.forks import close_before_forks, opening
+from grantflow.client.vault.holding import holding
 from grantflow.client.vault.places import refuse_address
 from grantflow.client.vault.sql_vault import Parameters, SqlVault, Transaction
 from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
@@ -36,14 +37,18 @@ _TRY_AGAIN_AFTER_SECONDS: Final = 0.002
 
 @dataclass(slots=True)
 class _Connections:
-    """One connection reads and never waits, one writes; each is used by one thread at a time, briefly."""
+    """One reads and never waits, one reads what takes long, one writes; each is used by one thread at a time.
+
+    The locks know whose they are: see `_lock`, and a signal handler that reads in the middle of a read does not hang.
+    """
 
     file: DatabaseFile
     reader: sqlite3.Connection
+    scanner: sqlite3.Connection
     writer: sqlite3.Connection
-    reading: threading.Lock = field(default_factory=threading.Lock)
+    reading: threading.RLock = field(default_factory=threading.RLock)
+    scanning: threading.RLock = field(default_factory=threading.RLock)
     writing: threading.RLock = field(default_factory=threading.RLock)
-    """One that knows whose it is, see `_lock`."""
     process: int = field(default_factory=os.getpid)
     closed: bool = False
     spoiled: bool = False
@@ -92,9 +97,10 @@ class SqliteVault(SqlVault):
 
     def close(self) -> None:
         """Close the file; a closed vault opens it again when it is used again."""
-        open_here, self._connections = self._connections, None
-        if open_here is not None and open_here.process == os.getpid():
-            _close(open_here, wait=_WAIT_FOR_LOCK_SECONDS)
+        with opening:
+            if self._connections is not None and self._connections.process == os.getpid():
+                _close(self._connections, wait=_WAIT_FOR_LOCK_SECONDS)
+            self._connections = None  # last, so that who is interrupted by a signal can do it again
 
     # --- connections --------------------------------------------------------------------------------------------
 
@@ -118,29 +124,37 @@ class SqliteVault(SqlVault):
                 _switch_to_write_ahead_log(writer)
                 migrate(writer, files("grantflow.client.vault") / "sql" / "sqlite", part="vault")
                 writer.execute("PRAGMA busy_timeout = 0")  # see _begin
-                reader = _connect(self._path, wait=_WAIT_TO_READ_SECONDS)
+                return _Connections(file, _connect_to_read(self._path), _connect_to_read(self._path), writer)
             except BaseException:
                 writer.close()
                 raise
-            reader.execute("PRAGMA query_only = ON")
-            return _Connections(file, reader, writer)
 
     def _here(self) -> _Connections:
         connections = self._connections
-        if connections is None or connections.process != os.getpid():
-            if connections is not None:
-                # After a fork that Python was not told of. SQLite forbids even closing what the parent opened.
-                self._inherited.append(connections)
-            with opening:
-                connections = self._connections = self._open()
+        if connections is None or connections.closed or connections.process != os.getpid():
+            connections = self._opened_here()
         if not connections.file.is_in_place():
             raise replaced(self._path)
-        if connections.spoiled:
-            spoiled = connections
-            with opening:
-                connections = self._connections = self._open(again=True)
-            _close(spoiled, wait=0.0)
-        return connections
+        return self._opened_again(connections) if connections.spoiled else connections
+
+    def _opened_here(self) -> _Connections:
+        with opening:
+            connections = self._connections
+            inherited = connections is not None and connections.process != os.getpid()
+            if connections is not None and not connections.closed and not inherited:
+                return connections  # another thread was first
+            if connections is not None and inherited:
+                # After a fork that Python was not told of. SQLite forbids even closing what the parent opened.
+                self._inherited.append(connections)
+            connections = self._connections = self._open()
+            return connections
+
+    def _opened_again(self, spoiled: _Connections) -> _Connections:
+        with opening:
+            if self._connections is spoiled:
+                self._connections = self._open(again=True)
+                _close(spoiled, wait=0.0)
+        return self._here()
 
     def _rows(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
         while True:
@@ -152,28 +166,39 @@ class SqliteVault(SqlVault):
                     return connections.reader.execute(statement, parameters).fetchall()
 
     def _rows_at_leisure(self, statement: str, parameters: Parameters) -> Sequence[sqlite3.Row]:
-        """On a connection of its own: the one that reads otherwise is every caller's."""
-        connections = self._here()
-        with _told(self._path, connections), closing(_connect(self._path, wait=_WAIT_TO_READ_SECONDS)) as own:
-            own.execute("PRAGMA query_only = ON")
-            return own.execute(statement, parameters).fetchall()
+        """On another connection: the one that reads otherwise is every caller's."""
+        while True:
+            connections = self._here()
+            with connections.scanning:
+                if connections.closed:
+                    continue
+                with _told(self._path, connections):
+                    return connections.scanner.execute(statement, parameters).fetchall()
 
     def _write(self, statement: str, parameters: Parameters) -> int:
         with self._transaction() as transaction:
             return transaction.execute(statement, parameters).rowcount
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    @holding
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
         """On the writing connection, for one thread, which waits no longer for threads and processes together."""
         until = time.monotonic() + _WAIT_FOR_LOCK_SECONDS
         connections = self._locked_for_writing()
         try:
-            with _told(self._path, connections), _whole(connections.writer):
+            with _told(self._path, connections):
                 _begin(connections.writer, until=until)
                 yield connections.writer
                 connections.writer.execute("COMMIT")
-        finally:
-            connections.writing.release()
+        finally:  # in no function of its own: a signal might raise before its first line
+            try:
+                # After some errors, a full disk among them, SQLite has rolled back already.
+                if connections.writer.in_transaction:
+                    connections.writer.execute("ROLLBACK")
+            finally:
+                try:
+                    connections.writing.release()
+                except RuntimeError:  # by another thread, which collects what a signal has left: it cannot
+                    connections.closed = True  # so whoever comes next opens the file anew
 
     def _queue(self, transaction: Transaction, what: str) -> None:
         """Here one transaction writes at a time."""
@@ -183,9 +208,11 @@ class SqliteVault(SqlVault):
             connections = self._here()
             if not _lock(connections.writing, wait=_WAIT_FOR_LOCK_SECONDS):
                 raise unavailable(self._path, code=BUSY, reason="others in this process wait for it too")
-            if not connections.closed:
+            if not connections.closed and not connections.writer.in_transaction:
                 return connections
-            connections.writing.release()  # another thread has closed it, while this one waited
+            connections.writing.release()
+            if not connections.closed:  # else another thread has closed it, while this one waited
+                raise unavailable(self._path, code=BUSY, reason="this very thread is in the middle of a write")
 
 
 def _lock(lock: threading.RLock, *, wait: float) -> bool:
@@ -203,12 +230,15 @@ def _close(connections: _Connections, *, wait: float) -> None:
     connections.closed = True
     for connection, lock in (
         (connections.reader, connections.reading),
+        (connections.scanner, connections.scanning),
         (connections.writer, connections.writing),
     ):
         # Under its hands SQLite would free it, and the process would crash.
-        if lock.acquire(timeout=wait):
+        if _lock(lock, wait=wait):
             try:
-                connection.close()
+                with suppress(sqlite3.ProgrammingError):  # it is closed already, and this is the second try
+                    if not connection.in_transaction:  # else it is this very thread's, and a signal handler closes it
+                        connection.close()
             finally:
                 lock.release()
 
@@ -266,16 +296,10 @@ def _connect(path: Path, *, wait: float) -> sqlite3.Connection:
     return connection
 
 
-@contextmanager
-def _whole(connection: sqlite3.Connection) -> Iterator[None]:
-    """Leaves no transaction open, whatever raises, and be it a signal in the very moment of beginning."""
-    try:
-        yield
-    except BaseException:
-        # After some errors, a full disk among them, SQLite has rolled back already.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, wait=_WAIT_TO_READ_SECONDS)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _begin(connection: sqlite3.Connection, *, until: float) -> None:
