@@ -46,6 +46,11 @@ Context = tuple[str, ...]
 
 KEY_PREFIX: Final = "gfk_"
 KEY_BYTES: Final = 32
+#: Of a text that is none. It was one perhaps: a new key would be taken, and open nothing that is there.
+HOW_A_KEY_LOOKS: Final = (
+    f"A key is {KEY_PREFIX} and 43 letters, digits, - or _: copy it again, whole. What is sealed already opens with "
+    "its own key alone, so a new one serves only where nothing is."
+)
 HOW_TO_MAKE_A_KEY: Final = (
     "Make one with: python -c 'from grantflow import KeyRing; print(KeyRing.new_key())' "
     "and keep it in your secret store, apart from the database and its backups: whoever has both can read the "
@@ -288,18 +293,20 @@ def _given(name: str, environ: Mapping[str, str]) -> str:
 def _read_key(key: str | bytes) -> bytes:
     material = key if isinstance(key, bytes) else _decode_key(key)
     if len(material) != KEY_BYTES:
-        raise MalformedKey(f"A key is {KEY_BYTES} bytes; this one has {len(material)}. {HOW_TO_MAKE_A_KEY}")
+        raise MalformedKey(
+            f"A key is {KEY_BYTES} bytes; this one has {len(material)}. {HOW_A_KEY_LOOKS} {HOW_TO_MAKE_A_KEY}"
+        )
     return material
 
 
 def _decode_key(text: str) -> bytes:
     encoded = text.strip().removeprefix(KEY_PREFIX)
     if encoded == text.strip():
-        raise MalformedKey(f"A key begins with {KEY_PREFIX}; this text does not. {HOW_TO_MAKE_A_KEY}")
+        raise MalformedKey(f"A key begins with {KEY_PREFIX}; this text does not. {HOW_A_KEY_LOOKS} {HOW_TO_MAKE_A_KEY}")
     try:
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise MalformedKey(
-            f"What follows {KEY_PREFIX} is not base64url: a character was lost or changed. Copy the key again, whole. "
+            f"What follows {KEY_PREFIX} is not base64url: a character was lost or changed. {HOW_A_KEY_LOOKS} "
             f"{HOW_TO_MAKE_A_KEY}"
         ) from None
