@@ -198,6 +198,25 @@ def test_progress_is_told_in_lines_and_on_a_terminal_in_a_bar(operator: Operator
     assert b"/30" in shown
 
 
+def test_where_no_grant_is_kept_that_is_said_and_no_bar_goes_from_nothing_to_nothing(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = operator.home.another()
+    monkeypatch.setenv("GRANTFLOW_VAULT", empty.where)
+    empty.open(KeyRing(OLD)).close()
+    operator.have_keys(NEW, OLD)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    ended = operator.grantflow("keys", "rotate")
+    assert ended.code == 0
+    assert ended.out == f"The vault keeps no grant yet, so nothing was sealed anew; key {NEW_ID} is the primary one.\n"
+    assert "0/0" not in ended.err
+    monkeypatch.setenv("GRANTFLOW_VAULT", operator.home.where)
+    operator.have_keys(OLD)
+    ended = operator.grantflow("keys", "rotate")
+    assert ended.out == f"No grant had to be sealed anew; key {OLD_ID} is the primary one.\n"
+    assert "0/0" not in ended.err
+
+
 def test_a_new_key_is_printed_alone(operator: Operator) -> None:
     ended = operator.grantflow("keys", "new")
     assert KeyRing(ended.out.strip()).key_id

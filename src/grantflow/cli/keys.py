@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -156,9 +156,9 @@ HOW_TO_BEGIN: Final = (
 
 def rotate(*, env_file: File = None, data: Data = None, json: Json = False) -> int:
     with own_vault(env_file, data=data) as vault:
-        before = {each.key_id: each.records for each in vault.keys_in_use()}  # and those that sealed once, with 0
+        before = {each.key_id: each.records for each in vault.keys_in_use()}
         outcome = _Outcome(total=sum(number for key_id, number in before.items() if key_id != vault.keys.key_id))
-        with _progress(outcome, shown=not json) as tell:
+        with _progress(outcome, shown=not json and outcome.total > 0) as tell:
             _go_through(vault, outcome, tell)
         left = {each.key_id: each.records for each in vault.keys_in_use() if each.records}
     left.pop(vault.keys.key_id, None)
@@ -166,7 +166,7 @@ def rotate(*, env_file: File = None, data: Data = None, json: Json = False) -> i
         told = {"primary": vault.keys.key_id, "resealed": outcome.resealed, "left": left}
         write_json({**told, "unopened": sorted(outcome.unopened)})
     else:
-        _tell(outcome, left, vault.keys, have_sealed=before.keys())
+        _tell(outcome, left, vault.keys, before=before)
     return FAILED if left else OK
 
 
@@ -252,9 +252,11 @@ def _bar(outcome: _Outcome) -> Iterator[Callable[[], None]]:
         yield lambda: progress.update(task, completed=outcome.resealed)
 
 
-def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing, *, have_sealed: Collection[str]) -> None:
+def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing, *, before: Mapping[str, int]) -> None:
+    """`before`: how many each key sealed when it began, 0 of those that did once."""
     if outcome.resealed or not outcome.total:
-        what = f"{outcome.resealed:,} grants were" if outcome.resealed else "No grant had to be"
+        nothing = "No grant had to be" if any(before.values()) else "The vault keeps no grant yet, so nothing was"
+        what = f"{outcome.resealed:,} grants were" if outcome.resealed else nothing
         write(f"{what} sealed anew; key {keys.key_id} is the primary one.")
     for key_id, number in left.items():
         if key_id not in keys.previous_key_ids:
@@ -272,4 +274,4 @@ def _tell(outcome: _Outcome, left: dict[str, int], keys: KeyRing, *, have_sealed
         say(f"The record of grant {grant_id} does not open: restore it from a backup, or let the person grant again.")
     if not left:
         for key_id in keys.previous_key_ids:
-            say(_what_it_is_for(key_id, has_sealed=key_id in have_sealed))
+            say(_what_it_is_for(key_id, has_sealed=key_id in before))
