@@ -191,7 +191,8 @@ def test_on_a_terminal_the_last_column_of_a_table_goes_on_below_itself(monkeypat
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stdout", seen := Narrow())
-    write_table(("WHO", "SAYS"), [("ada@example.com", "word " * 20), ("grace@example.com", "x" * 50)])
+    rows = [("ada@example.com", "word " * 20), ("grace@example.com", "x" * 50)]
+    write_table(("WHO", "SAYS"), rows)
     lines = seen.getvalue().rstrip("\n").split("\n")
     told = [line.rstrip() for line in lines]
     assert told == lines, "what reaches beyond the terminal's width is no space"
@@ -199,6 +200,11 @@ def test_on_a_terminal_the_last_column_of_a_table_goes_on_below_itself(monkeypat
     assert told[1].startswith("ada@example.com     word word")
     assert told[2].startswith(" " * 20 + "word")
     assert told[-1] == "grace@example.com   " + "x" * 50
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    monkeypatch.setattr(sys, "stdout", coloured := Narrow())
+    write_table(("WHO", "SAYS"), rows)
+    assert coloured.getvalue().splitlines() == [f"\x1b[2m{told[0]}\x1b[0m", *told[1:]], "nor is it in colours"
 
 
 @pytest.mark.parametrize(
@@ -523,6 +529,17 @@ def test_nobody_forges_a_row_of_a_list_or_steers_the_terminal_that_shows_it(
     assert out.count("\t") == (0 if terminal else 1)
     assert all(c.isprintable() or c in "\n\t" for c in out)
     assert r"\x1b[31mred\r\nfake@webex.bot\tFake\x9b31m\x7f\u202e\u2066\u2028\ud800" in out
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_spaces_of_every_width_stay_in_a_name(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    write_table(("NAME", "STATUS"), [("\u5c71\u7530\u3000\u592a\u90ce", "active"), ("Zo\xe9\xa0K", "active")])
+    out = grantflow.capsys.readouterr().out
+    assert "\u5c71\u7530\u3000\u592a\u90ce" in out
+    assert "Zo\xe9\xa0K" in out
 
 
 def test_json_escapes_what_a_terminal_acts_on_and_keeps_all_else(grantflow: CommandLine) -> None:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TextIO
+from unicodedata import category
 
 from grantflow.cli.called import as_called, unbroken
 
@@ -161,9 +162,13 @@ def write_no_more() -> None:
 
 def one_line(text: str) -> str:
     """What people typed elsewhere, with its control characters in letters: none of it moves a cursor, turns a line
-    about or begins another.
+    about or begins another. Spaces of every width, such as the one in a Japanese name, stay.
     """
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if _is_shown(c) else repr(c)[1:-1] for c in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or category(character) == "Zs"
 
 
 def write_json(value: Any) -> None:
@@ -222,15 +227,16 @@ def write_table(
     if widths[-1] > room >= _LEAST_ROOM:
         widths[-1] = room
         rows = [[*row[:-1], "\n".join(_filled(row[-1], room))] for row in rows]
-    colourless = not has_colour(sys.stdout)
     columns = [Column(name, min_width=width) for name, width in zip(headings, widths, strict=True)]
-    style = "" if colourless else "dim"
-    table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style=style, padding=(0, _GAP, 0, 0))
+    table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style="", padding=(0, _GAP, 0, 0))
     for row in rows:
         table.add_row(*row)
     # Wider than any terminal: an id that was cut short could not be copied. Without a height a dumb one has 80 columns.
-    console = Console(width=1_000, height=25, no_color=colourless, highlight=False, markup=False, emoji=False)
+    console = Console(width=1_000, height=25, no_color=True, highlight=False, markup=False, emoji=False)
     with console.capture() as written:
         console.print(table)
     # Spaces beyond the terminal's width would be a line of their own.
-    write("\n".join(line.rstrip() for line in written.get().rstrip("\n").split("\n")))
+    lines = [line.rstrip() for line in written.get().rstrip("\n").split("\n")]
+    if headed:
+        lines[0] = styled(lines[0], "dim", stream=sys.stdout)
+    write("\n".join(lines))
