@@ -149,7 +149,12 @@ def test_what_was_not_looked_at_is_named_where_something_before_it_fails(
     assert {told for each in findings.values() for verdict, told, _ in each if verdict == "SKIP"} == {
         "not looked at, since what is above has to be mended first"
     }
-    assert own("doctor", **env).stdout.splitlines()[-1].endswith(f"to mend, {len(unseen)} not looked at.")
+    said = own("doctor", **env).stdout
+    assert said.splitlines()[-1].endswith(f"to mend, {len(unseen)} not looked at.")
+    (skipped,) = re.findall(r"^SKIP  (.+(?:\n {6}.+)*)", said, re.MULTILINE)
+    assert " ".join(skipped.split()) == (
+        f"the rest not looked at, since what is above has to be mended first: {', '.join(unseen)}"
+    ), "one reason is said once"
 
 
 def test_a_redirect_uri_that_is_not_registered_is_found_before_anybody_is_sent_there(own: Own) -> None:

@@ -127,6 +127,22 @@ def test_while_the_server_is_away_what_it_said_before_is_used_and_that_is_told(
     assert "is used instead" in said
 
 
+def test_a_dry_run_that_begins_no_vault_knows_what_the_server_said_before_and_writes_nothing_there(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = server.integration()
+    server.remember(days=3)
+    server.stack.close()
+    (vault,) = server.data.glob("vault-*")
+    for file in server.data.glob("vault-*"):
+        file.unlink()
+    before = {each: each.stat().st_mtime_ns for each in server.data.iterdir()}
+    with own_integration(vault.parent.parent / "my.env", data=server.data, create=True, dry_run=True) as integration:
+        assert integration.configuration == made
+    assert "is used instead" in " ".join(capsys.readouterr().err.split())
+    assert {each: each.stat().st_mtime_ns for each in server.data.iterdir()} == before
+
+
 @pytest.mark.parametrize("spoiled", ["", "{}", "[]", '{"asked_at": 5, "metadata": {}}', "\x00"])
 def test_what_was_remembered_and_cannot_be_read_is_asked_for_anew(server: Server, spoiled: str) -> None:
     made = server.integration()

@@ -10,6 +10,7 @@ from grantflow.app import clock
 from grantflow.cli.called import as_called
 from grantflow.cli.checks.finding import Finding, Verdict
 from grantflow.cli.checks.here import (
+    all_not_looked_at,
     no_vault_yet,
     not_looked_at,
     of_files,
@@ -35,7 +36,7 @@ from grantflow.cli.own import (
     redirect_uri_of,
     vault_of,
 )
-from grantflow.cli.server import server_of
+from grantflow.cli.server import bring_along, server_of
 from grantflow.client.configuration import Configuration
 from grantflow.client.integration import Integration
 from grantflow.data_directory import DataDirectory
@@ -55,11 +56,13 @@ def doctor(*, env_file: File = None, data: Data = None, json: Json = False) -> i
     findings: list[Finding] = []
     for finding in _with_the_rest(_examine(env_file, data)):
         findings.append(finding)
-        if not json:
+        if not json and finding.verdict is not Verdict.SKIP:
             _show(finding)  # at once: some take seconds
     if json:
         write_json([_as_json(finding) for finding in findings])
     else:
+        if skipped := [finding for finding in findings if finding.verdict is Verdict.SKIP]:
+            _show(all_not_looked_at(skipped))
         write(f"\n{_summary(findings)}")
     return FAILED if any(finding.verdict is Verdict.FAIL for finding in findings) else OK
 
@@ -95,6 +98,7 @@ def _examine(env_file: Path | None, data: Path | None) -> Iterator[Finding]:
     begins = no_vault_yet(place_of_vault(settings, directory), fix=how_to_have_a_vault(settings, directory))
     with TemporaryDirectory() as passing:  # to look is not to begin one
         over_it = settings.model_copy(update={"vault": Path(passing) / "vault.db"})
+        bring_along(settings, known=directory, to=DataDirectory(Path(passing)))
         yield from _examine_integration(over_it, DataDirectory(Path(passing)), vault=begins)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult
 
 from grantflow.cli.configured import failure_of, read
 from grantflow.cli.output import FAILED, REFUSED, USAGE, Failure, commands
-from grantflow.cli.server import server_of
+from grantflow.cli.server import bring_along, server_of
 from grantflow.client.discovery import check_identity
 from grantflow.client.errors import UnknownPerson, VaultUnavailable
 from grantflow.client.integration import AsyncIntegration, Integration
@@ -45,7 +45,8 @@ def own_integration(
         _look_for_vault(settings, directory)
     with ExitStack() as stack:
         if dry_run and create and not has_vault(settings, directory):
-            directory = DataDirectory(Path(stack.enter_context(TemporaryDirectory())))
+            known, directory = directory, DataDirectory(Path(stack.enter_context(TemporaryDirectory())))
+            bring_along(settings, known=known, to=directory)
             settings = settings.model_copy(update={"vault": None})
         directory.create()
         redirect_uri = redirect_uri_of(settings)

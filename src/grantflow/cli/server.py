@@ -52,6 +52,12 @@ def server_of(settings: IntegrationSettings, directory: DataDirectory) -> Server
     return server
 
 
+def bring_along(settings: IntegrationSettings, *, known: DataDirectory, to: DataDirectory) -> None:
+    """What `known` remembers, for a directory that is gone at the end: so nothing changes where it is kept."""
+    if settings.issuer and (remembered := _recall(known, settings.issuer)):
+        _remember(to, remembered)
+
+
 def _recall(directory: DataDirectory, issuer: str) -> _Remembered | None:
     """What cannot be read is asked for anew."""
     try:
