@@ -1,6 +1,7 @@
 """One's own integration is made from the same settings by every command; what is wrong is told in the same words."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from benchmarks.postgres import Postgres
 from grantflow.cli.output import USAGE, Failure
 from grantflow.cli.own import own_integration
 from grantflow.client.vault.opening import shown
+from grantflow.client.vault.sqlite import SqliteVault
 from grantflow.data_directory import DataDirectory
 from grantflow.sealing import KeyRing
 from tests.cli.conftest import CommandLine
+from tests.client.vault_records import stored
 from tests.engines import OnServer
 from tests.parts import free_port
 
@@ -102,6 +105,43 @@ def test_an_empty_file_is_no_vault_in_which_nobody_has_granted(grantflow: Comman
     assert f"There is no vault at {tmp_path / 'cut.db'}" in told
     assert "The file there is empty: if it held grants, put it back from a backup." in told
     assert (tmp_path / "cut.db").stat().st_size == 0
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_log_whose_file_is_lost_stays_though_sqlite_would_delete_it(
+    grantflow: CommandLine, tmp_path: Path, left: str
+) -> None:
+    vault, log = tmp_path / "mine.db", tmp_path / "mine.db-wal"
+    redirect_uri = f"http://127.0.0.1:{free_port()}/oauth"
+    settings = SETTINGS | {"GRANTFLOW_VAULT": str(vault), "GRANTFLOW_REDIRECT_URI": redirect_uri}
+    file = write_env(tmp_path / "my.env", **settings)
+    (tmp_path / "tokens.json").write_text("[]")
+    with closing(SqliteVault(vault, keys=KeyRing(SETTINGS["GRANTFLOW_KEY"]))) as open_vault:
+        open_vault.enter(stored("ada"))
+        written, whole = log.read_bytes(), vault.read_bytes()
+    assert len(written) > 4096, "as a process leaves it that is killed"
+    log.write_bytes(written)
+    vault.write_bytes(b"") if left == "an empty file" else vault.unlink()
+    commands = (
+        ["serve", "--port", "0"],
+        ["login"],
+        ["grants", "list"],
+        ["grants", "import", str(tmp_path / "tokens.json")],
+    )
+    for command in (*commands, [*commands[-1], "--dry-run"]):
+        ended = grantflow(*command, "--env-file", str(file), "--data", str(tmp_path / "data"))
+        assert (ended.code, ended.out) == (1, ""), command
+        told = " ".join(ended.err.split())
+        assert (
+            f"The vault {vault} is {'empty' if left == 'an empty file' else 'not there'}, but its log is: {log}" in told
+        )
+        assert "Put back the very file that the log belongs to." in told
+    ended = grantflow("doctor", "--json", "--env-file", str(file), "--data", str(tmp_path / "data"))
+    (found,) = (each for each in ended.json if each["check"] == "vault")
+    assert (found["verdict"], "move the log away" in found["fix"]) == ("FAIL", True)
+    assert log.read_bytes() == written
+    vault.write_bytes(whole)
+    assert grantflow("grants", "list", "--env-file", str(file)).out.count("\n") == 1
 
 
 def test_a_file_of_the_key_that_is_empty_is_named_and_no_new_key_is_advised(

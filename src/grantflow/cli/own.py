@@ -1,5 +1,6 @@
 """One's own integration, made from the same settings wherever a command works on it: serve, login, token, ..."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -131,6 +132,7 @@ def own_vault(env_file: Path | None = None, *, data: Path | None = None) -> Iter
 
 def open_own_vault(settings: IntegrationSettings, directory: DataDirectory) -> SqlVault:
     """Raises Failure."""
+    _refuse_to_lose_a_log(vault_of(settings, directory))
     return _vault(vault_of(settings, directory), keys_of(settings), keys_from=_keys_from(settings))
 
 
@@ -148,8 +150,9 @@ def place_of_vault(settings: IntegrationSettings, directory: DataDirectory) -> s
 def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
     """Whether it has been begun: an empty file or database holds no grant, though there may have been some in a file
     before it was cut short. What cannot be looked at is told when it is opened. Raises Failure where the setting is
-    neither a path nor an address."""
+    neither a path nor an address, or its log is all that is left of a file."""
     where = vault_of(settings, directory)
+    _refuse_to_lose_a_log(where)
     try:
         if isinstance(where, Secret):
             from grantflow.client.vault.postgres import is_begun
@@ -163,6 +166,25 @@ def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
         return True
     except ValueError as error:
         raise failure_of({"GRANTFLOW_VAULT": str(error)}) from error
+
+
+def _refuse_to_lose_a_log(where: Path | Secret) -> None:
+    """SQLite takes a log beside a file that is empty for a remnant, and deletes it; what was written last may be in it
+    alone. Raises Failure."""
+    if isinstance(where, Secret):
+        return
+    log = Path(f"{os.path.realpath(where)}-wal")
+    try:
+        is_all = log.stat().st_size > 0 and not (where.exists() and where.stat().st_size)
+    except OSError:
+        return
+    if is_all:
+        raise Failure(
+            f"The vault {where} is {'empty' if where.exists() else 'not there'}, but its log is: {log}. Whoever opened "
+            "the vault now would lose what is in the log. Nothing was changed.",
+            fix="Put back the very file that the log belongs to. If that is lost, move the log away; then put the file "
+            "back from a backup, or begin anew.",
+        )
 
 
 def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> None:
