@@ -74,8 +74,9 @@ class Integration(Made):
 
     Raises ValueError where an address is not https (nor loopback) or something is missing, InvalidScope.
 
-    Safe to share between threads, and between processes over one vault. Close it, or use it as a context manager, and
-    its connections and its vault are closed; it opens them again when it is used again.
+    Safe to share between threads, and between processes over one vault. A refresh goes on where a signal handler raises
+    (Ctrl-C, a time limit), so that no answer is lost; a program that ends waits for it. Close it, or use it as a
+    context manager, and its connections and its vault are closed; it opens them again when it is used again.
     """
 
     _shell: Shell
@@ -337,6 +338,8 @@ class Integration(Made):
         return self._shell.perform(self._is_first(form, seconds))
 
     def close(self) -> None:
+        """Waits for refreshes that an interrupt has left under way."""
+        self._shell.landed()
         try:
             self._shell.perform(save_before_closing(self._parts))
         finally:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import SimpleQueue
@@ -72,7 +73,12 @@ class _Flight:
     result: Any = None
     #: That of a leader who comes to no end; None once there is a result.
     error: Exception | None = field(default_factory=_LeaderGaveUp)
+    #: What is no error but an end, and the leader's own.
+    end: BaseException | None = None
     has_landed: bool = False
+    #: The thread that it has of its own, once that has begun; and whether the leader has left it alone.
+    thread: threading.Thread | None = None
+    is_left: bool = False
     waiting: list["SimpleQueue[None]"] = field(default_factory=list)
 
     def wait(self) -> Any:
@@ -160,6 +166,13 @@ class Shell:
     def transport(self) -> httpx2.BaseTransport:
         """The connections to the API, shared by all persons."""
         return self._here().api
+
+    def landed(self) -> None:
+        """Waits for the refreshes that their callers have left, interrupted."""
+        made = self._made.get(os.getpid())
+        for flight in list(made.flights.values()) if made is not None else ():
+            if flight.thread not in (None, threading.current_thread()):
+                flight.thread.join()
 
     def close(self) -> None:
         made = self._made.pop(os.getpid(), None)
@@ -279,25 +292,58 @@ class Shell:
 
     def _lead(self, flights: dict[Hashable, _Flight], step: Alone, outer: _Later | None) -> _Flight:
         """The flight under way; where there is none, ours, which has landed then. Raises the error of ours."""
-        later: _Later = [] if outer is None else outer
+        mine, later = _Flight(), [] if outer is None else outer
+        apart = outer is None and threading.current_thread() is threading.main_thread()
         try:
-            return self._fly(flights, step, later)
+            return self._fly(flights, step, mine, later, apart=apart)
         finally:
-            if outer is None:
+            mine.is_left = mine.thread is not None and not mine.has_landed
+            if outer is None and not mine.is_left:
                 self._afterwards(later)
 
-    def _fly(self, flights: dict[Hashable, _Flight], step: Alone, later: _Later) -> _Flight:
-        mine = _Flight()
+    def _fly(
+        self, flights: dict[Hashable, _Flight], step: Alone, mine: _Flight, later: _Later, *, apart: bool
+    ) -> _Flight:
         try:
             try:
                 flight = flights.setdefault(step.key, mine)
-                if flight is mine:
+                if flight is mine and not (apart and self._fly_apart(flights, step, mine, later)):
                     self._perform_for_all(step, mine, later)
                 return flight
             finally:
-                _land(flights, step.key, mine)
+                _land_here(flights, step.key, mine)
         finally:  # once more: a signal handler may have raised in the middle of it, and many would wait for ever
-            _land(flights, step.key, mine)
+            _land_here(flights, step.key, mine)
+
+    def _fly_apart(self, flights: dict[Hashable, _Flight], step: Alone, mine: _Flight, later: _Later) -> bool:
+        """In a thread of its own, since signal handlers raise in the main one: an interrupt, a time limit. A platform
+        that swaps refresh tokens may have swapped this one by then, and the answer is still to be saved. A program that
+        ends waits for it. False where there can be no further thread."""
+
+        def fly() -> None:
+            mine.thread = thread
+            if mine.has_landed:  # given up before it began
+                return
+            try:
+                self._perform_for_all(step, mine, later)
+            except BaseException as error:
+                mine.end = error
+            finally:
+                _land(flights, step.key, mine)
+            if mine.is_left:
+                self._afterwards(later)
+
+        thread = threading.Thread(target=copy_context().run, args=(fly,), name="grantflow-flight")
+        try:
+            thread.start()
+        except RuntimeError:
+            return False
+        try:
+            mine.wait()
+        except _LeaderGaveUp:
+            assert mine.end is not None
+            raise mine.end from None
+        return True
 
     def _perform_for_all(self, step: Alone, flight: _Flight, later: _Later) -> None:
         try:
@@ -332,6 +378,11 @@ def _land(flights: dict[Hashable, _Flight], key: Hashable, flight: _Flight) -> N
     if flights.get(key) is flight:
         del flights[key]  # first, so that whoever is woken by a leader who gave up begins another
     flight.land()
+
+
+def _land_here(flights: dict[Hashable, _Flight], key: Hashable, flight: _Flight) -> None:
+    if flight.thread is None:  # which lands it
+        _land(flights, key, flight)
 
 
 def _end_meanwhile(here: _Here) -> None:
