@@ -35,6 +35,7 @@ def settings(*, below: str = "") -> dict[str, Any]:
         "scopes": "spark:people_read spark:rooms_read",
         "vault": vault,
         "api_url": environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
+        "revocation_url": environ.get("GRANTFLOW_REVOCATION_URL"),  # Webex documents none
     }
 
 

@@ -31,6 +31,7 @@ integration = AsyncIntegration(
     scopes="spark:people_read spark:rooms_read spark:rooms_write",
     vault=open_vault(os.environ.get("GRANTFLOW_VAULT", "lockbot.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
+    revocation_url=os.environ.get("GRANTFLOW_REVOCATION_URL"),  # Webex documents none
 )
 HOME = urlsplit(integration.redirect_uri)
 pages = integration_pages(

@@ -26,7 +26,6 @@ NEEDED = ("GRANTFLOW_CLIENT_ID", "GRANTFLOW_CLIENT_SECRET", "GRANTFLOW_REDIRECT_
 if missing := [name for name in NEEDED if not os.environ.get(name)]:
     raise SystemExit(f"Not set: {', '.join(missing)}. README.md beside this program has the two lines that set them.")
 SPACE, PLATFORM = os.environ["STORAGE_SPACE"], os.environ.get("GRANTFLOW_PLATFORM", "")
-
 integration = AsyncIntegration(
     os.environ["GRANTFLOW_CLIENT_ID"],
     os.environ["GRANTFLOW_CLIENT_SECRET"],
@@ -34,6 +33,7 @@ integration = AsyncIntegration(
     scopes="spark:people_read spark:rooms_read spark:messages_write",
     vault=open_vault(os.environ.get("GRANTFLOW_VAULT", "storage.db"), keys=KeyRing.from_env()),
     api_url=os.environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
+    revocation_url=os.environ.get("GRANTFLOW_REVOCATION_URL"),  # Webex documents none
 )
 HOME = urlsplit(integration.redirect_uri)
 does, apps_url = "Your files tell your space what is new", os.environ.get("GRANTFLOW_CONNECTED_APPS_URL")

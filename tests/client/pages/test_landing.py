@@ -331,8 +331,38 @@ def test_disconnecting_tells_when_only_this_side_could_forget(sample: Sample) ->
         page = visitor.press("Disconnect")
         assert "Disconnected here, and here only" in page.words
         assert "has not confirmed the end of the grant" in page.words
-        assert "No revocation endpoint is configured" in page.words
+        assert "knows no way to tell" in page.words
+        assert "endpoint" not in page.words
         assert sample.elsewhere().grants()[0].status is Status.REVOKED
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not to be asked", "can be asked"])
+def test_w34_no_page_promises_that_disconnecting_ends_what_the_platform_is_not_asked_to_end(
+    serve: Serve, world: World, asked: bool
+) -> None:
+    sample = serve(**({"revocation_url": f"{world.api_url}/revoke"} if asked else {}))
+    with sample.browser() as visitor:
+        assert ("It ends at once, for this integration alone" in visitor.open(sample.url).words) is asked
+        assert ("revoke it under the connected apps" in sample.grant(visitor).words) is not asked
+        page = visitor.open(sample.url)
+        assert ("Disconnecting ends the grant of Sample <b>app</b> alone, at once" in page.words) is asked
+        assert ("the grant stands until you revoke it there too" in page.words) is not asked
+
+
+@pytest.mark.parametrize("how", ["refused", "disconnected"])
+def test_w34_the_page_that_says_connected_is_not_shown_again_once_the_grant_is_over(sample: Sample, how: str) -> None:
+    with sample.browser() as visitor:
+        sample.grant(visitor)
+        assert "You are connected" in visitor.open(f"{sample.url}/granted").words
+        if how == "disconnected":
+            sample.elsewhere().revoke("id-ada")
+        else:
+            sample.world.platform.end_grants()
+            with pytest.raises(ReauthorizationRequired):
+                sample.elsewhere().client_for("id-ada").get("people/me")
+        page = visitor.open(f"{sample.url}/granted")
+        assert "You are connected" not in page.words
+        assert page.url == f"{sample.url}/"
 
 
 @pytest.mark.parametrize("asked", [False, True], ids=["not to be asked", "away"])

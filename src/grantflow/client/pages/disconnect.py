@@ -21,7 +21,14 @@ class Disconnect:
         outcome = await mount.integration.revoke(grant.person_id, owner=grant.owner)
         at_platform = "yes" if outcome.at_platform else None
         over = _why_over(grant, outcome)
-        said = {"told": "disconnected", "at_platform": at_platform, "over": over, "reason": outcome.reason}
+        unasked = None if mount.ends_at_platform else "yes"
+        said = {
+            "told": "disconnected",
+            "at_platform": at_platform,
+            "over": over,
+            "unasked": unasked,
+            "reason": outcome.reason,
+        }
         note = mount.notes.address(LANDING, **said)
         response = mount.pages.redirect(note)
         mount.viewers.forget(response)

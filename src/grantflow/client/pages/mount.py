@@ -44,6 +44,11 @@ class Mount:
     def site(self) -> Site:
         return self.pages.site
 
+    @property
+    def ends_at_platform(self) -> bool:
+        """Whether disconnecting asks the platform to end the grant (RFC 7009); Webex documents no way to."""
+        return self.integration.configuration.revocation_url is not None
+
     def connect_address(self, *, grant: str | None = None, return_to: str | None = None, switch: bool = False) -> str:
         """The link behind a Grant button, relative to the mount."""
         asked = {"grant": grant, "return_to": return_to, "switch": "1" if switch else None}

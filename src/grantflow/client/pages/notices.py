@@ -66,6 +66,14 @@ def _disconnected(note: Mapping[str, str], *, about: About) -> Notice:
         )
     if note.get("over") == "forgotten":
         return Notice("success", "Disconnected", "It was disconnected a moment before, so nothing was left to do.")
+    if note.get("unasked"):
+        return Notice(
+            "warning",
+            "Disconnected here, and here only",
+            f"The tokens that were kept here are deleted. {about.name} knows no way to tell {about.platform}, which so "
+            f"has not confirmed the end of the grant: if {about.name} is still among your connected apps there, revoke "
+            "it to end it for good.",
+        )
     reason = note.get("reason", "It could not be told.")
     return Notice(
         "warning",

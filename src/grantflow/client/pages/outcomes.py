@@ -2,12 +2,13 @@
 
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from grantflow.client.errors import AccessDenied, GrantflowError
-from grantflow.client.grant import CompletedGrant, Grant
+from grantflow.client.grant import CompletedGrant, Grant, Status
 from grantflow.client.pages.about import in_plain_words
 from grantflow.client.pages.endings import ENDINGS, ending_of, particulars
 from grantflow.client.pages.mount import DECLINED, GRANTED, LANDING, WENT_WRONG, Mount
@@ -15,6 +16,8 @@ from grantflow.web.pages import Message
 from grantflow.web.site import Link
 
 log = logging.getLogger("grantflow.pages")
+
+_LIVING: Final = frozenset({Status.ACTIVE, Status.REFRESH_DELAYED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,14 @@ class Outcomes:
         mount = self.mount
         note = mount.notes.read(request, GRANTED) or {}
         grant = await self._granted(request, note)
-        if grant is None:
+        if grant is None or grant.status not in _LIVING:  # by a bookmark or the history; the start page says what is
             return mount.pages.redirect(LANDING)
         return mount.pages.page(
             request,
             "granted.html",
             referrer="no-referrer",
             about=mount.about,
+            ends_at_platform=mount.ends_at_platform,
             grant=grant,
             scopes=in_plain_words(grant.scopes),
             missing=in_plain_words(mount.integration.scopes.beyond(grant.scopes)),
