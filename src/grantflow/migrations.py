@@ -65,7 +65,8 @@ SQLITE = Engine(
 )
 #: The number of the lock is ours alone among all that use the database ("grantflow" in ASCII, as far as it fits).
 POSTGRES = Engine(
-    known="SELECT to_regclass('grantflow_schema')",
+    # Where it would be made: to another's, further down the search_path, this vault is not added.
+    known="SELECT to_regclass(quote_ident(current_schema()) || '.grantflow_schema')",
     lock=("BEGIN ISOLATION LEVEL READ COMMITTED", f"SELECT pg_advisory_xact_lock({0x6772616E74666C6F})"),
     run=_run_whole,
     placeholder="%s",

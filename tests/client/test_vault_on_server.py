@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from benchmarks.postgres import FOR_TESTS, Postgres, postgres_server
-from grantflow import PostgresVault, VaultNotOpened, VaultUnavailable
+from grantflow import KeyRing, PostgresVault, VaultNotOpened, VaultUnavailable
 from grantflow.client.vault import postgres_connections
 from grantflow.protocol.secret import Secret
 from tests.client.conftest import World
@@ -418,6 +418,18 @@ def test_tables_of_another_program_are_left_alone(house: House) -> None:
         vault.enter(stored())
         assert vault.find(stored().grant.key) == stored()
     assert house.say("SELECT * FROM grants") == []
+
+
+def test_a_vault_lies_in_the_first_schema_of_its_path_though_another_one_lies_further_down(house: House) -> None:
+    with closing(PostgresVault(house.address, keys=KEYS)) as one:
+        one.enter(stored())
+        house.say("CREATE SCHEMA own AUTHORIZATION ada")
+        of_its_own = f"{house.address}?options=-csearch_path%3Down%2Cpublic"
+        with closing(PostgresVault(of_its_own, keys=KeyRing(KeyRing.new_key()))) as another:
+            assert another.find(stored().grant.key) is None
+            another.enter(stored("grace"))
+        assert one.find(stored("grace").grant.key) is None
+        assert one.find(stored().grant.key) == stored()
 
 
 def test_an_account_without_the_right_to_make_tables_is_told(house: House) -> None:
