@@ -1,7 +1,8 @@
-"""What a vault in a file promises where a signal handler raises or uses it, where a process forks, and where threads
-come at once, on real SQLite files."""
+"""What a vault promises where a signal handler raises or uses it, where a process forks, and where threads
+come at once, on real databases."""
 
 import dis
+import gc
 import itertools
 import os
 import signal
@@ -16,10 +17,12 @@ from types import FrameType
 
 import pytest
 
-from grantflow import SqliteVault, VaultUnavailable
-from grantflow.client.vault import forks, sqlite
+from benchmarks.postgres import Postgres
+from grantflow import PostgresVault, SqliteVault, VaultUnavailable
+from grantflow.client.vault import forks, postgres_connections, sqlite
 from tests.client.test_together import Interruption, beside, interrupted_before
 from tests.client.vault_records import KEYS, NOW, stored
+from tests.engines import OnServer
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="fork is POSIX's")
 listing = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what a process has open")
@@ -69,6 +72,18 @@ def on_signal(handler: Callable[[], object]) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, earlier)
 
 
+def may_come_from_a_signal(error: BaseException, *, within: str, but_in: str = "") -> bool:
+    """Python looks for signals when a function begins, when one of C has returned, and when a loop begins anew."""
+    found, traceback = False, error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if code.co_filename.endswith(within):
+            steps = [each for each in dis.get_instructions(code) if each.offset < traceback.tb_lasti]
+            found = code.co_name != but_in and steps[-1].opname in {"RESUME", "CALL", "JUMP_BACKWARD"}
+        traceback = traceback.tb_next
+    return found
+
+
 def test_a_write_interrupted_in_the_moment_it_has_begun_leaves_the_file_free_while_the_exception_is_kept(
     vault: SqliteVault, path: Path
 ) -> None:
@@ -78,8 +93,7 @@ def test_a_write_interrupted_in_the_moment_it_has_begun_leaves_the_file_free_whi
             with interrupted_before(number, within="vault/holding.py"):
                 vault.spend(b"%d" % number, now=NOW, until=NOW)
         except Interruption as kept:
-            function, instruction = _interrupted(kept, within="vault/holding.py")
-            if function != "__exit__" and instruction != "RETURN_VALUE":  # before which Python looks for no signals
+            if may_come_from_a_signal(kept, within="vault/holding.py", but_in="__exit__"):
                 assert is_free(path), f"interrupted before instruction {number}"
         else:
             break
@@ -88,15 +102,32 @@ def test_a_write_interrupted_in_the_moment_it_has_begun_leaves_the_file_free_whi
     assert ThreadPoolExecutor(1).submit(vault.spend, b"another thread", now=NOW, until=NOW).result(timeout=30)
 
 
-def _interrupted(error: BaseException, *, within: str) -> tuple[str, str]:
-    """The function of that file, and its instruction."""
-    found, traceback = ("", ""), error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if code.co_filename.endswith(within):
-            found = code.co_name, dis.opname[code.co_code[traceback.tb_lasti]]
-        traceback = traceback.tb_next
-    return found
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")  # that is enough to close it
+def test_a_signal_handler_that_raises_wherever_it_may_takes_no_connection_to_a_server_from_the_others(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while its exception is kept."""
+    monkeypatch.setattr(postgres_connections, "LOCK_SECONDS", 0.2)
+    vault = PostgresVault(OnServer.new(postgres.shared).where, keys=KEYS, connections=1)
+    tried = 0
+    gc.disable()  # what it collected meanwhile would be interrupted instead, and Python goes on then
+    for number in itertools.count(1):
+        try:
+            with interrupted_before(number, within="vault/postgres_connections.py"):
+                vault.set_told("whatever")
+        except Interruption as kept:
+            if may_come_from_a_signal(kept, within="vault/postgres_connections.py"):
+                tried += 1
+                assert vault.find(stored().grant.key) is None, f"interrupted before instruction {number}"
+            else:
+                vault.close()
+        else:
+            break
+    gc.enable()
+    gc.collect()
+    vault.close()
+    assert tried > 20
 
 
 def test_a_write_that_was_left_by_a_signal_and_is_collected_in_another_thread_holds_up_nobody(

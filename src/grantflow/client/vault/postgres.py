@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any, Final
 
+from grantflow.client.vault.holding import holding
 from grantflow.client.vault.postgres_trouble import busy, is_trouble, not_opened, unavailable, wrong_encoding
 from grantflow.client.vault.sql_vault import Parameters, Result, SqlVault, Transaction
 from grantflow.migrations import POSTGRES, migrate, version_reached
@@ -103,8 +104,8 @@ class PostgresVault(SqlVault):
         with self._lent(maybe_kept=True) as connection:
             return connection.execute(_in_its_words(statement), parameters).rowcount
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
+    @holding
+    def _transaction(self) -> Generator[Transaction, None, None]:
         with self._lent() as connection:
             connection.execute("BEGIN")
             try:
@@ -123,8 +124,8 @@ class PostgresVault(SqlVault):
 
     # --- connections --------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _lent(self, *, maybe_kept: bool = False) -> Iterator[Connection]:
+    @holding
+    def _lent(self, *, maybe_kept: bool = False) -> Generator[Connection, None, None]:
         connections = self._here()
         try:
             with (

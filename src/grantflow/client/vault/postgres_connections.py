@@ -3,10 +3,9 @@ without bound."""
 
 import os
 import selectors
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -14,6 +13,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row, tuple_row
 
+from grantflow.client.vault.holding import holding
 from grantflow.protocol.secret import Secret
 
 T = TypeVar("T")
@@ -99,26 +99,37 @@ class Connections:
         self.process = os.getpid()
         self._make = make
         self._idle: list[Connection] = []
-        self._free = threading.Semaphore(most)
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(most):
+            self._free.put(None)
         self._closed = False
 
     def __del__(self) -> None:
         if self.process == os.getpid():
             self.close()
 
-    @contextmanager
-    def lent(self) -> Iterator[Connection]:
+    @holding
+    def lent(self) -> Generator[Connection, None, None]:
         """One for this thread; what breaks meanwhile is closed. Raises NoneFree."""
-        if not self._free.acquire(timeout=LOCK_SECONDS):
-            raise NoneFree
+        place: list[None] = []
         try:
+            self._get(place)
             connection = self._take()
             try:
                 yield connection
             finally:
                 self._put_back(connection)
         finally:
-            self._free.release()
+            for each in place:
+                self._free.put(each)
+
+    def _get(self, place: list[None]) -> None:
+        """Put one of those that are free in there. No signal can come between, as it could where a variable is set
+        (and a Semaphore would stay locked for ever if one raised inside of it)."""
+        try:
+            place.extend(map(self._free.get, (True,), (LOCK_SECONDS,)))
+        except Empty:
+            raise NoneFree from None
 
     def close(self) -> None:
         """Also those that are lent just now, as soon as they come back."""
