@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Thread
@@ -11,7 +11,7 @@ from time import sleep
 
 import pytest
 
-from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, TransientTokenError, VaultUnavailable
+from grantflow import ReauthorizationRequired, RefreshOutcomeUnknown, SqliteVault, TransientTokenError, VaultUnavailable
 from grantflow.client.events import Event, Kind
 from grantflow.client.grant import GrantKey, Status
 from grantflow.client.vault.sql_vault import SqlVault
@@ -231,6 +231,28 @@ def test_a_watcher_that_closes_the_integration_hangs_nobody(either: Kinds, world
     granted(integration, world)
     assert integration.refresh().generation == 2
     assert integration.refresh().generation == 3
+
+
+@pytest.mark.parametrize("kind", [Kind.GRANTED, Kind.REFRESHED, Kind.REVOKED])
+def test_what_a_watcher_closes_stays_closed(either: Kinds, world: World, kind: Kind) -> None:
+    """That they were told is noted in the vault before it is closed."""
+
+    def watch(event: Event) -> Awaitable[None] | None:
+        return integration.integration.close() if event.kind is kind else None
+
+    integration = either(on_event=watch)
+    vault = integration.integration._parts.vault
+    assert isinstance(vault, SqliteVault)
+    steps: dict[Kind, Callable[[], object]] = {
+        Kind.GRANTED: lambda: granted(integration, world),
+        Kind.REFRESHED: integration.refresh,
+        Kind.REVOKED: integration.revoke,
+    }
+    for step, take in steps.items():
+        take()
+        assert (vault._connections is None) == (step is kind)
+        assert step is not kind or not integration.integration._shell._made
+    assert world.home.ask("SELECT id FROM untold_events") == []
 
 
 def test_what_was_cancelled_in_a_watcher_cancels_no_caller_and_no_revocation(

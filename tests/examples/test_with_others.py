@@ -154,6 +154,9 @@ def sign_in(person: Person, url: str, *, said: Path) -> None:
     filled: dict[str, Any] = {"user": "you"}
     if told := re.search(r"Sign in as: (\w+) (\S+)", said.read_text()):
         filled = {"username": told[1], "password": told[2]}
+        assert (
+            "enter a correct username and password" in person.press("Sign in", **filled | {"password": "wrong"}).words
+        )
     person.press("Sign in", **filled)
 
 

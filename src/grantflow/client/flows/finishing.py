@@ -84,9 +84,9 @@ def _redeem(parts: Parts, pending: Pending, code: Secret) -> Flow[StoredGrant]:
     except Exception:
         yield from _let_go(parts, fresh)
         raise
-    yield from tell(parts, event.of(stored.grant))
     parts.live.keep(key, stored, now=(yield from current_time()))
     yield from _tidy(parts, now=asked_at)
+    yield from tell(parts, event.of(stored.grant))  # last: whoever watches may disconnect the grant, or close
     return stored
 
 

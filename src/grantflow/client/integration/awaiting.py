@@ -243,8 +243,7 @@ class AsyncIntegration(Made):
         try:
             await self._shell.perform(save_before_closing(self._parts))
         finally:
-            await self._shell.close()
-            self._parts.vault.close()
+            await self._shell.close(self._parts.vault.close)
 
     async def __aenter__(self) -> Self:
         return self

@@ -343,8 +343,7 @@ class Integration(Made):
         try:
             self._shell.perform(save_before_closing(self._parts))
         finally:
-            self._shell.close()
-            self._parts.vault.close()
+            self._shell.close(self._parts.vault.close)
 
     def __enter__(self) -> Self:
         return self

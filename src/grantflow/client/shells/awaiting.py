@@ -85,6 +85,8 @@ class _Here:
     flights: dict[Hashable, _Flight] = field(default_factory=dict)
     tellings: set["asyncio.Task[Any]"] = field(default_factory=set)
     meanwhile: dict[Hashable, "asyncio.Task[None]"] = field(default_factory=dict)
+    #: What closes the vault, for tellings by whom the integration was closed.
+    closing: dict["asyncio.Task[Any]", Callable[[], None]] = field(default_factory=dict)
 
 
 class AsyncShell:
@@ -151,15 +153,26 @@ class AsyncShell:
         while made is not None and (under_way := _under_way(made)):
             await asyncio.wait(under_way)
 
-    async def close(self) -> None:
-        await self._end_meanwhile()
-        await self.landed()
-        made = self._made.pop(asyncio.get_running_loop(), None)
-        if made is None:
-            return
-        await made.api.aclose()
-        await made.tokens.aclose()
-        made.vault.shutdown(wait=False)
+    async def close(self, vault: Callable[[], None]) -> None:
+        """And the vault, by that. Where whoever watches is the one who closes, once they have returned: that they were
+        told is noted in the vault, which that would open again."""
+        made, telling = self._made.get(asyncio.get_running_loop()), asyncio.current_task()
+        if made is not None and telling in made.tellings:
+            made.closing[telling] = vault
+        else:
+            await self._close(vault)
+
+    async def _close(self, vault: Callable[[], None]) -> None:
+        try:
+            await self._end_meanwhile()
+            await self.landed()
+            made = self._made.pop(asyncio.get_running_loop(), None)
+            if made is not None:
+                await made.api.aclose()
+                await made.tokens.aclose()
+                made.vault.shutdown(wait=False)
+        finally:
+            vault()
 
     async def _do(self, step: object, later: _Later | None) -> Any:
         match step:
@@ -303,12 +316,16 @@ class AsyncShell:
         """In a task of its own, so that whoever watches may use the integration, and no caller's end is theirs."""
 
         async def tell() -> None:
-            for flow in flows:
-                await self.perform(flow())
+            try:
+                for flow in flows:
+                    await self.perform(flow())
+            finally:
+                if telling in here.closing:
+                    await self._close(here.closing.pop(telling))
 
-        tellings, telling = self._here().tellings, asyncio.create_task(tell())
-        tellings.add(telling)
-        telling.add_done_callback(tellings.discard)
+        here, telling = self._here(), asyncio.create_task(tell())
+        here.tellings.add(telling)
+        telling.add_done_callback(here.tellings.discard)
         return telling
 
     async def _wait_for(self, telling: "asyncio.Task[None] | None") -> None:

@@ -174,12 +174,20 @@ class Shell:
             if flight.thread not in (None, threading.current_thread()):
                 flight.thread.join()
 
-    def close(self) -> None:
-        made = self._made.pop(os.getpid(), None)
-        if made is not None:
-            _end_meanwhile(made)
-            made.api.close()
-            made.tokens.close()
+    def close(self, vault: Callable[[], None]) -> None:
+        """And the vault, by that. Where whoever watches is the one who closes, once they have returned: that they were
+        told is noted in the vault, which that would open again."""
+        if getattr(self._telling, "queue", None) is not None:
+            self._telling.vault = vault
+            return
+        try:
+            made = self._made.pop(os.getpid(), None)
+            if made is not None:
+                _end_meanwhile(made)
+                made.api.close()
+                made.tokens.close()
+        finally:
+            vault()
 
     def _do(self, step: object, later: _Later | None) -> Any:
         match step:
@@ -252,6 +260,9 @@ class Shell:
                 self.perform(queue.popleft()())
         finally:
             self._telling.queue = None
+            vault, self._telling.vault = getattr(self._telling, "vault", None), None
+            if vault is not None:
+                self.close(vault)
 
     def _meanwhile(self, step: Meanwhile) -> None:
         here = self._here()
