@@ -229,6 +229,7 @@ def test_a_second_one_on_the_same_directory_is_refused(up: Running, folder: Path
     refused = ended(*UP, "--json", "--data", str(folder))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Another grantflow up runs on" in refused.stderr
+    assert f"grantflow status --data {folder}\n" in refused.stderr, "whole, to be copied"
 
 
 def test_its_port_taken_the_next_one_says_by_whom(up: Running, tmp_path: Path) -> None:

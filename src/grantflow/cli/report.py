@@ -44,7 +44,7 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
         [
             ("Client ID", report["app"]["client_id"]),
             ("Secret", f"in {credentials}"),
-            ("Your code", f'eval "$({status_command(credentials.parent)} -o env)"'),
+            ("Your code", f'eval "$({as_called(status_command(credentials.parent))} -o env)"'),
         ],
     ]
     lines = [_styled("Grantflow sandbox", "bold"), ""]
@@ -60,9 +60,9 @@ def block(report: Mapping[str, Any], credentials: Path) -> list[str]:
 
 
 def status_command(directory: Path) -> str:
-    """As it has to be typed for what runs on this data directory."""
+    """For what runs on this data directory."""
     is_found = DataDirectory.find().path == directory
-    return as_called("grantflow status" if is_found else f"grantflow status --data {shlex.quote(str(directory))}")
+    return "grantflow status" if is_found else f"grantflow status --data {shlex.quote(str(directory))}"
 
 
 def _styled(text: str, style: str) -> str:

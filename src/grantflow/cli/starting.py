@@ -10,6 +10,7 @@ from threading import Thread
 from grantflow import serving, workers
 from grantflow.cli.output import INTERRUPTED, OK, Failure, say, say_interrupted, write_no_more
 from grantflow.cli.ports import holder_of
+from grantflow.cli.report import status_command
 from grantflow.data_directory import DataDirectory, DirectoryInUse
 from grantflow.serving import Listener, PortUnavailable
 from grantflow.workers import WorkerFailed
@@ -54,7 +55,8 @@ def _in_use(directory: DataDirectory) -> Failure:
     if directory.is_held():
         return Failure(
             f"Another grantflow up runs on {directory.path}.",
-            fix="grantflow status shows it. Stop it, or let this one have a directory of its own: --data DIR.",
+            fix="Stop it, or let this one have a directory of its own: --data DIR. To see where it answers:\n"
+            f"  {status_command(directory.path)}",
         )
     return Failure(
         f"A grantflow platform serve runs on {directory.path}, at an address of its own.",
