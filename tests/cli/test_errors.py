@@ -562,3 +562,4 @@ def test_what_is_wrong_with_a_path_that_is_wider_than_the_terminal_stands_below_
     assert lines[0] == "  " + "/a" * 60
     assert all(line.startswith(" " * 50) and len(line) <= 80 for line in lines[1:-1])
     assert lines[-1] == "  short".ljust(50) + "said"
+    assert aligned([("/a" * 60, ""), ("short", "")], width=80) == ["  " + "/a" * 60, "  short"], "and no blanks"

@@ -122,13 +122,8 @@ def test_a_log_whose_file_is_lost_stays_though_sqlite_would_delete_it(
     assert len(written) > 4096, "as a process leaves it that is killed"
     log.write_bytes(written)
     vault.write_bytes(b"") if left == "an empty file" else vault.unlink()
-    commands = (
-        ["serve", "--port", "0"],
-        ["login"],
-        ["grants", "list"],
-        ["grants", "import", str(tmp_path / "tokens.json")],
-    )
-    for command in (*commands, [*commands[-1], "--dry-run"]):
+    importing = ["grants", "import", str(tmp_path / "tokens.json")]
+    for command in (["grants", "list"], [*importing, "--dry-run"], importing, ["login"], ["serve", "--port", "0"]):
         ended = grantflow(*command, "--env-file", str(file), "--data", str(tmp_path / "data"))
         assert (ended.code, ended.out) == (1, ""), command
         told = " ".join(ended.err.split())

@@ -64,7 +64,7 @@ def test_w29_whoami_shows_who_granted_and_what_the_api_says(own: Own) -> None:
     ]
     code, seen = on_a_terminal(own, "whoami", NO_COLOR="1")
     assert code == 0
-    assert re.search(r"EMAIL +NAME +STATUS +THE API SAYS", seen)
+    assert re.search(r"PERSON +NAME +STATUS +THE API SAYS", seen)
     assert "\x1b" not in seen
 
 
@@ -82,6 +82,15 @@ def test_w34_whoami_tells_who_must_grant_again_and_which_answer_was_none(own: Ow
 
 
 # --- token -------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_of_whom_the_id_alone_is_known_is_named_by_it_once(own: Own, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text('[{"refresh_token": "unknown", "person_id": "an-id-alone"}]')
+    elsewhere = {"GRANTFLOW_VAULT": str(tmp_path / "vault.db")}
+    assert own("grants", "import", str(tokens), **elsewhere).returncode == 0
+    ended = own("whoami", **elsewhere)
+    assert ended.stdout.split("\t")[:3] == ["an-id-alone", "", "refused"]
 
 
 def test_a_living_token_is_printed_alone(own: Own) -> None:
@@ -163,6 +172,11 @@ def test_a_refusal_is_shown_with_the_apis_own_words_and_told_to_the_shell(own: O
     assert json.loads(ended.stdout)["trackingId"]
     assert "error: GET /v1/rooms/nothing was answered 4" in ended.stderr
     assert json.loads(ended.stdout)["message"] in " ".join(ended.stderr.split())
+    assert ended.stderr.count(json.loads(ended.stdout)["message"][:30]) == 1, "the same is said once"
+    refused = own("api", "POST", "memberships", "-f", "roomId=x", "--person", "ada@example.com")
+    (cause,) = json.loads(refused.stdout)["errors"]
+    assert cause["description"] != json.loads(refused.stdout)["message"]
+    assert cause["description"] in " ".join(refused.stderr.split()), "and what it says of the cause"
     assert [code_of(status) for status in (200, 304, 400, 401, 403, 404, 429, 500, 503)] == [0, 0, 1, 4, 1, 1, 5, 5, 5]
 
 

@@ -4,6 +4,7 @@ import json as json_module
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -234,9 +235,12 @@ def _told(answer: httpx2.Response) -> int:
 
 
 def _message(answer: httpx2.Response) -> str:
-    """Webex's own words, where there are some."""
+    """Webex's own words, where there are some: what happened, which is the same of all alike, and the cause."""
     try:
-        message = answer.json()["message"]
+        told = answer.json()
+        words = [str(told["message"])]
     except (ValueError, KeyError, TypeError):
         return "."
-    return f": {one_line(str(message))}"
+    with suppress(KeyError, TypeError):
+        words += [str(each["description"]) for each in told["errors"]]
+    return f": {one_line(' '.join(dict.fromkeys(words)))}"

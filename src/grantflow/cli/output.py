@@ -137,6 +137,9 @@ def aligned(rows: Iterable[tuple[str, str]], *, width: int | None = None) -> lis
     column = min(column, width - _LEAST_ROOM) if width else column
     lines = []
     for label, text in rows:
+        if not text:
+            lines.append(f"  {label}")
+            continue
         parts = _broken(text, width - column) if width else [text]
         beside = f"  {label}".ljust(column) if len(label) + 4 <= column else f"  {label}\n" + " " * column
         lines.append(beside + ("\n" + " " * column).join(parts))

@@ -37,8 +37,8 @@ def whoami(person: str | None = None, /, *, env_file: File = None, data: Data = 
     if json:
         write_json([_as_json(each) for each in seen])
     else:
-        rows = [(who(each.grant), each.grant.called, WORDS[each.grant.status], each.says) for each in seen]
-        write_table(("EMAIL", "NAME", "STATUS", "THE API SAYS"), rows)
+        rows = [(who(each.grant), each.grant.display_name or "", WORDS[each.grant.status], each.says) for each in seen]
+        write_table(("PERSON", "NAME", "STATUS", "THE API SAYS"), rows)
     if len(grants) > _ASKED:
         say("... and more, of whom the API was not asked. Name one: grantflow whoami PERSON")
     return min((each.code for each in seen), default=OK)
