@@ -12,7 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from grantflow import Grant, ReauthorizationRequired, RefreshOutcomeUnknown, Status, TransientTokenError
 from grantflow.client.events import Kind
 from grantflow.client.shells.awaiting import VAULT_THREADS
+from grantflow.client.shells.repeating import RepeatingTransport
 from grantflow.client.steps import Flow, alone, current_time
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
@@ -410,6 +412,30 @@ def test_a_signal_handler_that_raises_wherever_it_may_leaves_nobody_waiting(worl
             assert others.pop().result(5) == "done", f"interrupted before instruction {number}"
         assert not shell._here().flights
     assert number > 100
+
+
+def test_a_signal_handler_that_raises_keeps_no_thread_from_the_connections_to_the_api(world: World) -> None:
+    """The library's own lock around them is one of Python's that a signal leaves locked."""
+    integration = world.integration()
+    world.grant(integration)
+    transport = integration._shell.transport()
+    assert isinstance(transport, RepeatingTransport)
+
+    def use(lock: AbstractContextManager[object]) -> str:
+        with lock:
+            return "free"
+
+    for kept in (transport._kept, transport._fresh):
+        lock = kept._pool._optional_thread_lock
+        for number in itertools.count(1):
+            try:
+                with interrupted_before(number, within="httpcore2/_synchronization.py"):
+                    use(lock)
+            except Interruption:
+                assert beside(partial(use, lock)).result(5) == "free", f"interrupted before instruction {number}"
+            else:
+                break
+    assert integration.client_for("id-ada").get("people/me").status_code == 200
 
 
 @pytest.mark.slow

@@ -102,16 +102,24 @@ def test_a_write_interrupted_in_the_moment_it_has_begun_leaves_the_file_free_whi
     assert ThreadPoolExecutor(1).submit(vault.spend, b"another thread", now=NOW, until=NOW).result(timeout=30)
 
 
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What Python collects would be interrupted instead, and it goes on then."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*was deleted while still open:ResourceWarning")  # that is enough to close it
 def test_a_signal_handler_that_raises_wherever_it_may_takes_no_connection_to_a_server_from_the_others(
-    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, uncollected: None
 ) -> None:
     """Nor while its exception is kept."""
     monkeypatch.setattr(postgres_connections, "LOCK_SECONDS", 0.2)
     vault = PostgresVault(OnServer.new(postgres.shared).where, keys=KEYS, connections=1)
     tried = 0
-    gc.disable()  # what it collected meanwhile would be interrupted instead, and Python goes on then
     for number in itertools.count(1):
         try:
             with interrupted_before(number, within="vault/postgres_connections.py"):
@@ -124,8 +132,6 @@ def test_a_signal_handler_that_raises_wherever_it_may_takes_no_connection_to_a_s
                 vault.close()
         else:
             break
-    gc.enable()
-    gc.collect()
     vault.close()
     assert tried > 20
 

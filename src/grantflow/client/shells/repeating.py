@@ -8,7 +8,8 @@ that is still there, and on a connection of its own.
 
 import logging
 import ssl
-from typing import Final
+import threading
+from typing import Any, Final
 
 import httpx2
 
@@ -25,8 +26,8 @@ class RepeatingTransport(httpx2.BaseTransport):
     """Raises what the HTTP library raises."""
 
     def __init__(self, *, security: ssl.SSLContext, proxy: str | None) -> None:
-        self._kept = httpx2.HTTPTransport(verify=security, limits=MANY, proxy=proxy)
-        self._fresh = httpx2.HTTPTransport(verify=security, limits=FRESH_EACH_TIME, proxy=proxy)
+        self._kept = _for_threads(httpx2.HTTPTransport(verify=security, limits=MANY, proxy=proxy))
+        self._fresh = _for_threads(httpx2.HTTPTransport(verify=security, limits=FRESH_EACH_TIME, proxy=proxy))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         try:
@@ -57,6 +58,15 @@ class AsyncRepeatingTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._kept.aclose()
         await self._fresh.aclose()
+
+
+def _for_threads(transport: httpx2.HTTPTransport) -> httpx2.HTTPTransport:
+    """The lock that the library wraps around Python's stays locked for ever where a signal handler raises in the moment
+    of getting it, and every other thread waits for it: so its connections get Python's own, which `with` gives back."""
+    connections: Any = getattr(transport, "_pool", None)
+    if hasattr(connections, "_optional_thread_lock"):
+        connections._optional_thread_lock = threading.RLock()
+    return transport
 
 
 def _check_repeatable(request: httpx2.Request, error: httpx2.TransportError) -> None:
