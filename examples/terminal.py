@@ -5,17 +5,18 @@ from os import environ
 from grantflow import GrantflowError, Integration, KeyRing, open_vault
 
 try:
-    vault = open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env())
+    integration = Integration(
+        environ.get("GRANTFLOW_CLIENT_ID", ""),
+        environ.get("GRANTFLOW_CLIENT_SECRET", ""),
+        redirect_uri=environ.get("GRANTFLOW_REDIRECT_URI", ""),
+        scopes="spark:people_read spark:rooms_read",
+        vault=open_vault(environ.get("GRANTFLOW_VAULT", "grants.db"), keys=KeyRing.from_env()),
+        api_url=environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
+    )
 except GrantflowError as error:
     raise SystemExit(str(error)) from None
-integration = Integration(
-    environ.get("GRANTFLOW_CLIENT_ID", ""),
-    environ.get("GRANTFLOW_CLIENT_SECRET", ""),
-    redirect_uri=environ.get("GRANTFLOW_REDIRECT_URI", ""),
-    scopes="spark:people_read spark:rooms_read",
-    vault=vault,
-    api_url=environ.get("GRANTFLOW_API_URL", "https://webexapis.com/v1"),
-)
+except ValueError as error:  # a setting is missing or cannot be used
+    raise SystemExit(f'{error}\nBeside ./dev up, run: eval "$(./dev grantflow status -o env)"') from None
 begun = integration.authorization_request()
 print("Open this address and press Accept:", begun.url)
 try:

@@ -98,6 +98,15 @@ def test_where_nothing_can_be_pasted_the_terminals_example_says_so(tmp_path: Pat
     )
 
 
+def test_without_its_settings_the_terminals_example_says_which_and_how(tmp_path: Path) -> None:
+    without = BY_NOBODY | {"GRANTFLOW_CLIENT_ID": "", "GRANTFLOW_KEY": KeyRing.new_key()}
+    ended = run("terminal.py", tmp_path, **without)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("client_id is empty")
+    assert "./dev grantflow status -o env" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["terminal.py", "with_requests.py"])
 def test_an_example_takes_the_file_of_the_key_and_says_without_a_traceback_what_is_wrong_with_it(
     name: str, tmp_path: Path
