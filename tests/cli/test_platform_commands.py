@@ -26,6 +26,30 @@ def add_ada(grantflow: CommandLine, *options: str) -> Any:
     return grantflow.platform("person", "add", "Ada@Example.com", "--name", "Ada Lovelace", *options)
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("person", "Nobody can sign in yet."),
+        ("app", "No integration is registered yet."),
+        ("bot", "There is no bot yet."),
+        ("grant", "Nothing of that kind is granted."),
+    ],
+)
+def test_a_list_with_nothing_in_it_says_so(
+    grantflow: CommandLine, monkeypatch: pytest.MonkeyPatch, what: str, said: str, terminal: bool
+) -> None:
+    async def begin() -> None:
+        async with storage_of(DataDirectory(grantflow.directory), create=True):
+            """As `platform serve` does."""
+
+    asyncio.run(begin())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal, raising=False)
+    ended = grantflow.platform(what, "list")
+    assert (ended.code, ended.out, ended.err) == (0, "", f"{said}\n")
+    assert grantflow.platform(what, "list", "--json").json == []
+
+
 # --- people ------------------------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,8 @@ def show(*, data: Data = None, json: Json = False) -> None:
     if json:
         write_json([_as_json(bot) for bot in bots])
         return
-    write_table(("EMAIL", "NAME", "DESCRIPTION"), [(bot.email, bot.name, bot.description) for bot in bots])
+    rows = [(bot.email, bot.name, bot.description) for bot in bots]
+    write_table(("EMAIL", "NAME", "DESCRIPTION"), rows, nothing="There is no bot yet.")
 
 
 def regenerate(username: str, /, *, yes: Switch = False, data: Data = None, json: Json = False) -> int:

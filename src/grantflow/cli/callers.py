@@ -62,10 +62,7 @@ def show(*, env_file: File = None, data: Data = None, json: Json = False) -> Non
         write_json([_as_json(caller, grants) for caller in callers])
         return
     rows = [(each.name, _whose(each, grants), _day(each.created_at), _day(each.last_used_at)) for each in callers]
-    if not rows:
-        say("No program has a key yet.")
-        return
-    write_table(("NAME", "GRANTS OF", "SINCE", "LAST USED"), rows)
+    write_table(("NAME", "GRANTS OF", "SINCE", "LAST USED"), rows, nothing="No program has a key yet.")
 
 
 def remove(name: str, /, *, yes: Switch = False, env_file: File = None, data: Data = None, json: Json = False) -> int:

@@ -73,7 +73,7 @@ def show(*, data: Data = None, json: Json = False) -> None:
         write_json([_as_json(integration) for integration in found])
         return
     rows = [(each.registration.name, each.registration.profile, each.registration.client_id) for each in found]
-    write_table(("NAME", "PROFILE", "CLIENT ID"), rows)
+    write_table(("NAME", "PROFILE", "CLIENT ID"), rows, nothing="No integration is registered yet.")
 
 
 def delete(app: str, /, *, yes: Switch = False, data: Data = None, json: Json = False) -> int:

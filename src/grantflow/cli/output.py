@@ -213,13 +213,17 @@ def write_table(
     *,
     widths: Sequence[int] | None = None,
     headed: bool = True,
+    nothing: str = "",
 ) -> None:
     """A table for people on a terminal, where the last column goes on below itself; for programs tab-separated lines
-    without headings. `widths`: each column is so wide at least."""
+    without headings. `widths`: each column is so wide at least. `nothing` is said where there is no row."""
     rows = [[one_line(cell) for cell in row] for row in rows]
+    if not rows:
+        if nothing:
+            say(nothing)
+        return
     if not sys.stdout.isatty():
-        if rows:
-            write("\n".join("\t".join(row) for row in rows))
+        write("\n".join("\t".join(row) for row in rows))
         return
     from rich.console import Console
     from rich.table import Column, Table

@@ -53,7 +53,7 @@ def show(*, data: Data = None, json: Json = False) -> None:
         write_json([_as_json(person) for person in people])
         return
     rows = [(person.email, person.display_name, "admin" if person.is_admin else "") for person in people]
-    write_table(("EMAIL", "NAME", ""), rows)
+    write_table(("EMAIL", "NAME", ""), rows, nothing="Nobody can sign in yet.")
 
 
 def password(email: str, /, *, password_stdin: Switch = False, data: Data = None, json: Json = False) -> None:
