@@ -20,6 +20,7 @@ import pytest
 from benchmarks.postgres import Postgres
 from grantflow import PostgresVault, SqliteVault, VaultUnavailable
 from grantflow.client.vault import forks, postgres_connections, sqlite
+from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.test_together import Interruption, beside, interrupted_before
 from tests.client.vault_records import KEYS, NOW, stored
 from tests.engines import OnServer
@@ -134,6 +135,30 @@ def test_a_signal_handler_that_raises_wherever_it_may_takes_no_connection_to_a_s
             break
     vault.close()
     assert tried > 20
+
+
+@pytest.mark.slow
+def test_a_signal_handler_that_raises_in_the_middle_of_a_statement_is_heard_and_takes_the_write_back(
+    postgres: Postgres,
+) -> None:
+    home = OnServer.new(postgres.shared)
+
+    def interrupt() -> None:
+        raise Interruption
+
+    def write(vault: SqlVault) -> None:
+        with vault._transaction() as transaction:
+            assert transaction.execute("UPDATE grants SET generation = 7").rowcount == 1
+            transaction.execute("SELECT pg_sleep(20)")
+
+    with closing(home.open(KEYS)) as vault, on_signal(interrupt):
+        vault.enter(stored())
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        with pytest.raises(Interruption):
+            write(vault)
+        timer.join()
+        assert vault.find(stored().grant.key) == stored()
 
 
 def test_a_write_that_was_left_by_a_signal_and_is_collected_in_another_thread_holds_up_nobody(

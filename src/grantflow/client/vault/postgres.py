@@ -111,7 +111,7 @@ class PostgresVault(SqlVault):
             try:
                 yield _InTransaction(connection)
             except BaseException:
-                if not connection.closed:
+                if connection.in_transaction:  # else it is closed, which ends it as well
                     connection.execute("ROLLBACK")
                 raise
             with self._told(connection, maybe_kept=True):

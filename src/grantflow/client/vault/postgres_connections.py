@@ -61,6 +61,11 @@ class Connection(psycopg.Connection[DictRow]):
     answer_seconds: float | None = ANSWER_SECONDS
     was_silent = False
 
+    @property
+    def in_transaction(self) -> bool:
+        """And ready to end it: not where a signal has come in the middle of a statement."""
+        return self.pgconn.transaction_status in {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
+
     def wait(self, gen: Generator[Any, Any, T], *rest: Any, **options: Any) -> T:
         try:
             return super().wait(_in_time(gen, seconds=self.answer_seconds), *rest, **options)
