@@ -5,6 +5,8 @@ The platform may have swapped the refresh token by then, and strict ones end the
 
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from grantflow import Event, Integration, Kind, VaultUnavailable
 from grantflow.client.flows import saving_late, settling
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
+from tests.client.foreign import CLIENT_ID
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="setitimer is POSIX's")
 
@@ -84,6 +87,35 @@ def test_closing_after_a_time_limit_waits_for_the_answer(world: World) -> None:
     assert world.platform.counts["refresh"] == 1
 
 
+REFRESHING = """
+import sys
+from grantflow import Integration, KeyRing, SqliteVault
+vault = SqliteVault(sys.argv[3], keys=KeyRing(sys.argv[4]))
+integration = Integration(
+    sys.argv[1], "foreign-secret-0123456789", redirect_uri="http://localhost:8000/oauth", scopes="spark:people_read",
+    api_url=sys.argv[2], vault=vault,
+)
+integration.refresh("id-ada")
+"""
+
+
+def test_a_program_that_ctrl_c_ends_waits_for_the_answer_and_keeps_it(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.wait = 1.0
+    asked = threading.Event()
+    world.platform.on_refresh = asked.set
+    program = subprocess.Popen(
+        [sys.executable, "-c", REFRESHING, CLIENT_ID, world.api_url, str(world.path), world.key],
+        stderr=subprocess.PIPE,
+    )
+    assert asked.wait(30)
+    program.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in program.communicate(timeout=30)[1]
+    assert world.stored_tokens(integration)[1] == world.platform.line().refresh
+    assert integration.grants()[0].generation == 2
+
+
 def test_where_no_thread_can_be_had_a_refresh_goes_on_without(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     integration = world.integration()
     world.grant(integration)
@@ -101,6 +133,9 @@ def test_where_no_thread_can_be_had_a_refresh_goes_on_without(world: World, monk
 
 
 @pytest.mark.slow
+# Where a call of the API is interrupted while the HTTP library opens or closes its connection, that is left to the
+# garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning")
 @pytest.mark.parametrize("saves", ["always", "now and then"])
 def test_time_limits_at_random_points_of_a_refresh_cost_no_grant(
     world: World, saves: str, monkeypatch: pytest.MonkeyPatch
