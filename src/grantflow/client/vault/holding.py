@@ -2,6 +2,9 @@
 
 `contextlib.contextmanager` leaves a gap there: what has begun when the handler raises, before `with` knows of it, stays
 begun for as long as anybody keeps the exception. A transaction would lock the file for everybody as long.
+
+The gap at the other end, where `__exit__` is called and has not begun, is Python's own: what is met there ends with the
+exception, and not before.
 """
 
 from collections.abc import Callable, Generator
