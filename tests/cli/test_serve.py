@@ -59,6 +59,22 @@ def test_w04_who_granted_can_post_a_message_where_that_was_asked_for_and_only_th
             assert (answer.status_code != 404) is known
 
 
+def test_w04_a_form_that_cannot_post_for_want_of_scopes_is_warned_about_at_the_start(tmp_path: Path) -> None:
+    whole = "spark:people_read spark:rooms_read spark:messages_write"
+    cases = [
+        ("spark:people_read spark:rooms_read", ("--try-it",), 1),
+        ("spark:people_read spark:rooms_read", (), 0),
+        (whole, ("--try-it",), 0),
+        ("spark:all", ("--try-it",), 0),
+    ]
+    for scopes, flags, count in cases:
+        given = {**ENVIRONMENT, "GRANTFLOW_SCOPES": scopes}
+        with running(tmp_path / "data", "serve", *FREE, *flags, env=given) as served:
+            warnings = served.errors.read_text().splitlines()
+        assert len(warnings) == count
+        assert all("GRANTFLOW_SCOPES lacks spark:messages_write, without" in warning for warning in warnings)
+
+
 def test_w15_behind_a_proxy_the_public_url_is_what_the_platform_sees(tmp_path: Path) -> None:
     public = "https://lockbot.example.com"
     with running(tmp_path / "data", "serve", *FREE, "--public-url", public, "--verbose", env=ENVIRONMENT) as served:

@@ -27,6 +27,9 @@ from grantflow.web.site import Site, is_loopback
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 
+#: What the form of --try-it calls for, beside whose form it is.
+_TO_POST = ("spark:rooms_read", "spark:messages_write")
+
 
 def serve(
     *,
@@ -86,6 +89,8 @@ def serve(
         landing_url = _moved(base_url, to=local_url) if steps else base_url
         if not settings.discovers:
             _warn_of_people_who_cannot_be_known(settings.scopes)
+        if try_it:
+            _warn_of_a_form_that_cannot_post(settings.scopes)
         _warn_of_a_platform_that_is_away(settings.api_url)
         token_url = _token_url(settings, token_sockets, scheme="https" if tls else "http")
         metrics_url = _metrics_url(settings, metrics_sockets)
@@ -239,6 +244,16 @@ def _warn_of_people_who_cannot_be_known(scopes: str) -> None:
         say(
             "warning: GRANTFLOW_SCOPES lacks spark:people_read, without which the API does not tell who has granted: "
             "every grant would end in an error. Add it there, and to the registration at the platform."
+        )
+
+
+def _warn_of_a_form_that_cannot_post(scopes: str) -> None:
+    asked = set(scopes.split())
+    lacking = [] if "spark:all" in asked else [scope for scope in _TO_POST if scope not in asked]
+    if lacking:
+        say(
+            f"warning: GRANTFLOW_SCOPES lacks {' and '.join(lacking)}, without which the form of --try-it posts "
+            "nothing. Add it there, and to the registration at the platform."
         )
 
 
