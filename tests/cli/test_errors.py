@@ -207,6 +207,28 @@ def test_on_a_terminal_the_last_column_of_a_table_goes_on_below_itself(monkeypat
     assert coloured.getvalue().splitlines() == [f"\x1b[2m{told[0]}\x1b[0m", *told[1:]], "nor is it in colours"
 
 
+def test_on_a_terminal_an_id_that_leaves_no_room_stands_whole_above_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", seen := Narrow())
+    rows = [("ada@example.com", "active", "word " * 12), ("Y2" * 30, "refused", "word " * 12), ("me", "active", "")]
+    write_table(("WHO", "STATUS", "SAYS"), rows)
+    says = ["word word word word word word", "word word word word word word"]
+    assert seen.getvalue().splitlines() == [
+        "WHO               STATUS    SAYS",
+        f"ada@example.com   active    {says[0]}",
+        f"                            {says[1]}",
+        "Y2" * 30,
+        f"                  refused   {says[0]}",
+        f"                            {says[1]}",
+        "me                active",
+    ]
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys, "stdout", seen := Narrow())
+    write_table(("WHO", "STATUS", "SAYS"), rows)
+    assert f"{'Y2' * 30}   refused   word" in seen.getvalue(), "where there is room it stands beside the rest"
+
+
 @pytest.mark.parametrize(
     ("environment", "what"),
     [

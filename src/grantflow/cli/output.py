@@ -215,8 +215,9 @@ def write_table(
     headed: bool = True,
     nothing: str = "",
 ) -> None:
-    """A table for people on a terminal, where the last column goes on below itself; for programs tab-separated lines
-    without headings. `widths`: each column is so wide at least. `nothing` is said where there is no row."""
+    """A table for people on a terminal, where the last column goes on below itself, and what leaves no room in the
+    first one stands above its row; for programs tab-separated lines without headings. `widths`: each column is so wide
+    at least. `nothing` is said where there is no row."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     if not rows:
         if nothing:
@@ -230,10 +231,14 @@ def write_table(
 
     widest = [max(len(heading), *map(len, cells)) for heading, *cells in zip(headings, *rows, strict=True)]
     widths = [max(pair) for pair in zip(widest, widths or widest, strict=True)]
-    room = shutil.get_terminal_size().columns - sum(width + _GAP for width in widths[:-1])
+    across = shutil.get_terminal_size().columns
+    if sum(width + _GAP for width in widths[:-1]) > across:
+        widths[0] = max(len(headings[0]), *(len(row[0]) for row in rows if len(row[0]) <= across // 2), 0)
+    room = across - sum(width + _GAP for width in widths[:-1])
     if widths[-1] > room >= _LEAST_ROOM:
         widths[-1] = room
         rows = [[*row[:-1], "\n".join(_filled(row[-1], room))] for row in rows]
+    rows, above = _set_apart(rows, width=widths[0], first=int(headed))
     columns = [Column(name, min_width=width) for name, width in zip(headings, widths, strict=True)]
     table = Table(*columns, box=None, pad_edge=False, show_header=headed, header_style="", padding=(0, _GAP, 0, 0))
     for row in rows:
@@ -246,4 +251,17 @@ def write_table(
     lines = [line.rstrip() for line in written.get().rstrip("\n").split("\n")]
     if headed:
         lines[0] = styled(lines[0], "dim", stream=sys.stdout)
-    write("\n".join(lines))
+    write("\n".join(f"{above[number]}\n{line}" if number in above else line for number, line in enumerate(lines)))
+
+
+def _set_apart(rows: Sequence[Sequence[str]], *, width: int, first: int) -> tuple[list[Sequence[str]], dict[int, str]]:
+    """The rows, without what is wider than the first column, and that by the number of the line that it stands above;
+    `first` is the first row's."""
+    narrow, above, number = [], {}, first
+    for row in rows:
+        is_wide = len(row[0]) > width
+        if is_wide:
+            above[number] = row[0]
+        narrow.append(["", *row[1:]] if is_wide else row)
+        number += row[-1].count("\n") + 1
+    return narrow, above
