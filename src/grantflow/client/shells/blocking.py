@@ -309,7 +309,7 @@ class Shell:
             return self._fly(flights, step, mine, later, apart=apart)
         finally:
             mine.is_left = mine.thread is not None and not mine.has_landed
-            if outer is None and not mine.is_left:
+            if outer is None and (not mine.is_left or mine.has_landed):  # it may have landed just now, and told nobody
                 self._afterwards(later)
 
     def _fly(
