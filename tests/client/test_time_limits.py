@@ -15,7 +15,7 @@ from types import FrameType
 
 import pytest
 
-from grantflow import Event, Integration, Kind, VaultUnavailable
+from grantflow import Event, Integration, Kind, SqliteVault, VaultUnavailable
 from grantflow.client.flows import saving_late, settling
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
@@ -85,6 +85,29 @@ def test_closing_after_a_time_limit_waits_for_the_answer(world: World) -> None:
     assert world.stored_tokens(world.integration())[1] == world.platform.line().refresh
     assert world.integration().client_for("id-ada").get("people/me").status_code == 200
     assert world.platform.counts["refresh"] == 1
+
+
+def test_closing_after_a_time_limit_waits_for_whoever_watches_too(world: World) -> None:
+    told: list[Kind] = []
+    heard = threading.Event()
+
+    def watch(event: Event) -> None:
+        if event.kind is Kind.REFRESHED:
+            heard.set()
+            time.sleep(0.5)
+        told.append(event.kind)
+
+    integration = world.integration(on_event=watch)
+    world.grant(integration)
+    world.platform.wait = 0.3
+    with pytest.raises(TimeLimit), time_limit(0.1):
+        integration.refresh("id-ada")
+    assert heard.wait(10)
+    integration.close()
+    assert told[-1] is Kind.REFRESHED
+    vault = integration._parts.vault
+    assert isinstance(vault, SqliteVault)
+    assert vault._connections is None
 
 
 REFRESHING = """

@@ -107,6 +107,8 @@ class _Here:
     lock: threading.Lock = field(default_factory=threading.Lock)
     meanwhile: dict[Hashable, threading.Thread] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
+    #: The threads in which flights are, or are told of.
+    apart: set[threading.Thread] = field(default_factory=set)
 
 
 class Shell:
@@ -168,11 +170,16 @@ class Shell:
         return self._here().api
 
     def landed(self) -> None:
-        """Waits for the refreshes that their callers have left, interrupted."""
+        """Waits for the refreshes that their callers have left, interrupted, and for whoever watches; but whoever
+        watches may be the one who waits, and then waits for no other that might do so too."""
         made = self._made.get(os.getpid())
-        for flight in list(made.flights.values()) if made is not None else ():
-            if flight.thread not in (None, threading.current_thread()):
-                flight.thread.join()
+        if made is None:
+            return
+        watches = getattr(self._telling, "queue", None) is not None
+        apart = [flight.thread for flight in list(made.flights.values())] if watches else list(made.apart)
+        for thread in apart:
+            if thread is not None and thread is not threading.current_thread():
+                thread.join()
 
     def close(self, vault: Callable[[], None]) -> None:
         """And the vault, by that. Where whoever watches is the one who closes, once they have returned: that they were
@@ -344,7 +351,15 @@ class Shell:
             if mine.is_left:
                 self._afterwards(later)
 
-        thread = threading.Thread(target=copy_context().run, args=(fly,), name="grantflow-flight")
+        def fly_and_go() -> None:
+            here.apart.add(thread)
+            try:
+                fly()
+            finally:
+                here.apart.discard(thread)
+
+        here = self._here()
+        thread = threading.Thread(target=copy_context().run, args=(fly_and_go,), name="grantflow-flight")
         try:
             thread.start()
         except RuntimeError:
