@@ -8,13 +8,13 @@ from collections.abc import Callable, Hashable, Iterable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
-from queue import SimpleQueue
 from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
+from grantflow.client.shells.flights import Flight, LeaderGaveUp, land, land_here
 from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.repeating import RepeatingTransport
 from grantflow.client.shells.running import Run
@@ -58,52 +58,13 @@ _Later: TypeAlias = list[Callable[[], Flow[None]]]
 _END_OF_MEANWHILE: Final = 5.0
 
 
-class _LeaderGaveUp(Exception):
-    """The caller that performed a shared flow was interrupted; another one takes it up."""
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """What one caller does for all who ask for the same.
-
-    A signal handler may raise between any two steps: KeyboardInterrupt, a time limit. So it needs no lock, which might
-    stay locked (nor a Future, which has one), and `land` does no harm when it is done again.
-    """
-
-    result: Any = None
-    #: That of a leader who comes to no end; None once there is a result.
-    error: Exception | None = field(default_factory=_LeaderGaveUp)
-    #: What is no error but an end, and the leader's own.
-    end: BaseException | None = None
-    has_landed: bool = False
-    #: The thread that it has of its own, once that has begun; and whether the leader has left it alone.
-    thread: threading.Thread | None = None
-    is_left: bool = False
-    waiting: list["SimpleQueue[None]"] = field(default_factory=list)
-
-    def wait(self) -> Any:
-        """Raises its error."""
-        landed: SimpleQueue[None] = SimpleQueue()
-        self.waiting.append(landed)  # before looking, since `land` looks here last
-        if not self.has_landed:
-            landed.get()
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-    def land(self) -> None:
-        self.has_landed = True
-        for each in self.waiting:
-            each.put(None)
-
-
 @dataclass(slots=True)
 class _Here:
     """What belongs to one process: connections and flows under way do not survive a fork."""
 
     api: httpx2.BaseTransport
     tokens: httpx2.BaseTransport
-    flights: dict[Hashable, _Flight] = field(default_factory=dict)
+    flights: dict[Hashable, Flight] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     meanwhile: dict[Hashable, threading.Thread] = field(default_factory=dict)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -305,12 +266,12 @@ class Shell:
             flight = self._lead(flights, step, later)
             try:
                 return flight.wait()
-            except _LeaderGaveUp:
+            except LeaderGaveUp:
                 continue
 
-    def _lead(self, flights: dict[Hashable, _Flight], step: Alone, outer: _Later | None) -> _Flight:
+    def _lead(self, flights: dict[Hashable, Flight], step: Alone, outer: _Later | None) -> Flight:
         """The flight under way; where there is none, ours, which has landed then. Raises the error of ours."""
-        mine, later = _Flight(), [] if outer is None else outer
+        mine, later = Flight(), [] if outer is None else outer
         apart = outer is None and threading.current_thread() is threading.main_thread()
         try:
             return self._fly(flights, step, mine, later, apart=apart)
@@ -319,9 +280,7 @@ class Shell:
             if outer is None and (not mine.is_left or mine.has_landed):  # it may have landed just now, and told nobody
                 self._afterwards(later)
 
-    def _fly(
-        self, flights: dict[Hashable, _Flight], step: Alone, mine: _Flight, later: _Later, *, apart: bool
-    ) -> _Flight:
+    def _fly(self, flights: dict[Hashable, Flight], step: Alone, mine: Flight, later: _Later, *, apart: bool) -> Flight:
         try:
             try:
                 flight = flights.setdefault(step.key, mine)
@@ -329,11 +288,11 @@ class Shell:
                     self._perform_for_all(step, mine, later)
                 return flight
             finally:
-                _land_here(flights, step.key, mine)
+                land_here(flights, step.key, mine)
         finally:  # once more: a signal handler may have raised in the middle of it, and many would wait for ever
-            _land_here(flights, step.key, mine)
+            land_here(flights, step.key, mine)
 
-    def _fly_apart(self, flights: dict[Hashable, _Flight], step: Alone, mine: _Flight, later: _Later) -> bool:
+    def _fly_apart(self, flights: dict[Hashable, Flight], step: Alone, mine: Flight, later: _Later) -> bool:
         """In a thread of its own, since signal handlers raise in the main one: an interrupt, a time limit. A platform
         that swaps refresh tokens may have swapped this one by then, and the answer is still to be saved. A program that
         ends waits for it. False where there can be no further thread."""
@@ -347,7 +306,7 @@ class Shell:
             except BaseException as error:
                 mine.end = error
             finally:
-                _land(flights, step.key, mine)
+                land(flights, step.key, mine)
             if mine.is_left:
                 self._afterwards(later)
 
@@ -366,12 +325,12 @@ class Shell:
             return False
         try:
             mine.wait()
-        except _LeaderGaveUp:
+        except LeaderGaveUp:
             assert mine.end is not None
             raise mine.end from None
         return True
 
-    def _perform_for_all(self, step: Alone, flight: _Flight, later: _Later) -> None:
+    def _perform_for_all(self, step: Alone, flight: Flight, later: _Later) -> None:
         try:
             flight.result = self._perform(step.flow(), later=later)
         except Exception as error:
@@ -398,17 +357,6 @@ class Shell:
             RepeatingTransport(security=context, proxy=proxy_for(at.api)),
             PunctualTransport(security=context, proxy=proxy_for(at.token_endpoint)),
         )
-
-
-def _land(flights: dict[Hashable, _Flight], key: Hashable, flight: _Flight) -> None:
-    if flights.get(key) is flight:
-        del flights[key]  # first, so that whoever is woken by a leader who gave up begins another
-    flight.land()
-
-
-def _land_here(flights: dict[Hashable, _Flight], key: Hashable, flight: _Flight) -> None:
-    if flight.thread is None:  # which lands it
-        _land(flights, key, flight)
 
 
 def _end_meanwhile(here: _Here) -> None:
