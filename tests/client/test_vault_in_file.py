@@ -409,6 +409,23 @@ def test_a_vault_that_was_cut_short_or_overwritten_is_told_as_such(path: Path, r
     vault.close()
 
 
+@pytest.mark.parametrize("rest", [None, b""])
+def test_no_file_is_made_anew_beside_the_log_of_one_that_is_lost(path: Path, rest: bytes | None) -> None:
+    """SQLite would delete that, and with it what was written last."""
+    log = path.with_name(f"{path.name}-wal")
+    with closing(SqliteVault(path, keys=KEYS)) as vault:
+        vault.enter(stored())
+        written, whole = log.read_bytes(), path.read_bytes()
+    log.write_bytes(written)
+    path.unlink() if rest is None else path.write_bytes(rest)
+    with pytest.raises(VaultNotOpened, match="Put back the very file that the log belongs to"):
+        SqliteVault(path, keys=KEYS)
+    assert path.exists() is (rest is not None)
+    path.write_bytes(whole)
+    with closing(SqliteVault(path, keys=KEYS)) as vault:
+        assert vault.find(stored().grant.key) == stored()
+
+
 @pytest.mark.slow
 def test_a_damaged_page_does_not_use_up_the_files_that_a_process_may_have_open(vault: SqliteVault, path: Path) -> None:
     """Who reads it meets it at every call, and all others are well."""

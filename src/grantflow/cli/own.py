@@ -1,6 +1,5 @@
 """One's own integration, made from the same settings wherever a command works on it: serve, login, token, ..."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ from grantflow.client.pages.about import About, platform_name
 from grantflow.client.shells.clients import NoAnswer
 from grantflow.client.vault.opening import open_vault, shown
 from grantflow.client.vault.sql_vault import SqlVault
-from grantflow.client.vault.trouble import is_locked
+from grantflow.client.vault.trouble import KEEP_THE_LOG, is_locked, log_left_alone
 from grantflow.data_directory import DataDirectory
 from grantflow.protocol.errors import InvalidScope
 from grantflow.protocol.metadata import ServerMetadata
@@ -169,22 +168,9 @@ def has_vault(settings: IntegrationSettings, directory: DataDirectory) -> bool:
 
 
 def _refuse_to_lose_a_log(where: Path | Secret) -> None:
-    """SQLite takes a log beside a file that is empty for a remnant, and deletes it; what was written last may be in it
-    alone. Raises Failure."""
-    if isinstance(where, Secret):
-        return
-    log = Path(f"{os.path.realpath(where)}-wal")
-    try:
-        is_all = log.stat().st_size > 0 and not (where.exists() and where.stat().st_size)
-    except OSError:
-        return
-    if is_all:
-        raise Failure(
-            f"The vault {where} is {'empty' if where.exists() else 'not there'}, but its log is: {log}. Whoever opened "
-            "the vault now would lose what is in the log. Nothing was changed.",
-            fix="Put back the very file that the log belongs to. If that is lost, move the log away; then put the file "
-            "back from a backup, or begin anew.",
-        )
+    """Raises Failure, as opening it would raise VaultNotOpened."""
+    if isinstance(where, Path) and (lost := log_left_alone(where)) is not None:
+        raise Failure(lost, fix=KEEP_THE_LOG)
 
 
 def _look_for_vault(settings: IntegrationSettings, directory: DataDirectory) -> None:

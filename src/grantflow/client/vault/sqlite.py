@@ -15,11 +15,21 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from grantflow.client.errors import VaultNotOpened
 from grantflow.client.vault.forks import close_before_forks, opening
 from grantflow.client.vault.holding import holding
 from grantflow.client.vault.places import refuse_address
 from grantflow.client.vault.sql_vault import Parameters, SqlVault, Transaction
-from grantflow.client.vault.trouble import BUSY, DAMAGED, is_damage, not_opened, replaced, unavailable
+from grantflow.client.vault.trouble import (
+    BUSY,
+    DAMAGED,
+    KEEP_THE_LOG,
+    is_damage,
+    log_left_alone,
+    not_opened,
+    replaced,
+    unavailable,
+)
 from grantflow.database_file import DatabaseFile
 from grantflow.migrations import migrate
 from grantflow.sealing import KeyRing
@@ -108,11 +118,15 @@ class SqliteVault(SqlVault):
         """`again`: it was open before, so what is empty now is no new vault."""
         try:
             if not again:
+                if (lost := log_left_alone(self._path)) is not None:
+                    raise VaultNotOpened(f"{lost} {KEEP_THE_LOG}", retry_after=60.0)
                 _make(self._path)
             _check_usable(self._path)
             if not again:
                 _warn_of_others(self._path)
             size = self._path.stat().st_size
+        except VaultNotOpened:
+            raise
         except OSError as error:
             raise not_opened(self._path, error) from error
         if again and size == 0:

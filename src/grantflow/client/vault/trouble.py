@@ -1,5 +1,6 @@
 """What keeps a vault's file from being used: the cause, and what to do, for whoever runs the integration."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,12 @@ _CAUSES: Final = {
 }
 _UNKNOWN: Final = ("SQLite cannot work with it", "Look at the disk and the system's log", 60.0)
 
+#: What to do where `log_left_alone`.
+KEEP_THE_LOG: Final = (
+    "Put back the very file that the log belongs to. If that is lost, move the log away; then put the file back from a "
+    "backup, or begin anew."
+)
+
 BUSY: Final = 5
 DAMAGED: Final = 11
 
@@ -63,6 +70,22 @@ def replaced(path: Path) -> VaultUnavailable:
         f"The vault {path} or its log ({path.name}-wal, beside it) was removed or replaced while it was open, and what "
         "is written now would be lost. Put it back from a backup, and start again.",
         retry_after=60.0,
+    )
+
+
+def log_left_alone(path: Path) -> str | None:
+    """What is to be said of a file that is empty or not there, and whose log is: SQLite takes that for a remnant and
+    deletes it, though what was written last may be in it alone."""
+    log = Path(f"{os.path.realpath(path)}-wal")
+    try:
+        is_there = path.exists()
+        if log.stat().st_size == 0 or (is_there and path.stat().st_size):
+            return None
+    except OSError:
+        return None
+    return (
+        f"The vault {path} is {'empty' if is_there else 'not there'}, but its log is: {log}. Whoever opened the vault "
+        "now would lose what is in the log. Nothing was changed."
     )
 
 
