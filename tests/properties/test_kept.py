@@ -36,7 +36,7 @@ GRANTS = st.builds(
     *[MAYBE] * 5,
     *[OPTIONAL] * 2,
 )
-STORED = st.builds(StoredGrant, GRANTS, SECRETS, st.none() | SECRETS, MAYBE, st.integers(0, 99), MAYBE)
+STORED = st.builds(StoredGrant, GRANTS, SECRETS, st.none() | SECRETS, MAYBE, MAYBE, st.integers(0, 99), MAYBE)
 
 
 @given(st.binary(), CONTEXTS, CONTEXTS)
