@@ -14,10 +14,15 @@ BODY: Final = "grantflow.body"
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`files` are rewound to the positions at which they stood when the request was built."""
+    """`files` are rewound to the positions at which they stood when the request was built.
+
+    `begins_anew`: each reading asks it for an iterator of its own. Nobody can know whether that holds everything again,
+    so a call is not sent once more with it, but an HTTP library that reads it again by itself may.
+    """
 
     replayable: bool
     files: tuple[tuple[BinaryIO, int], ...] = ()
+    begins_anew: bool = False
 
     def rewind(self) -> None:
         for file, position in self.files:
@@ -67,7 +72,12 @@ def body_of(content: object, files: object) -> Body:
         return _IN_MEMORY
     if _is_seekable(content):
         return Body(replayable=True, files=((content, content.tell()),))
-    return Body(replayable=False)
+    return Body(replayable=False, begins_anew=not is_spent_by_reading(content))
+
+
+def is_spent_by_reading(content: object) -> bool:
+    """Iterators, generators among them, and what is read like a file."""
+    return any(hasattr(content, name) for name in ("__next__", "__anext__", "read", "aread"))
 
 
 def _uploads(files: object) -> Iterable[Any]:

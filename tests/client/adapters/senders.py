@@ -73,6 +73,20 @@ class AnAsyncIterator:
         return self._left.pop(0)
 
 
+class BeginsAnew:
+    """No iterator: each reading makes one of its own."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return a_generator()
+
+
+class BeginsAnewAwaiting:
+    """The same for awaiting callers."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return an_async_generator()
+
+
 def an_iterator() -> Iterator[bytes]:
     return iter([BODY[:1000], BODY[1000:]])
 

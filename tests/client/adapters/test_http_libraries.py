@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 from urllib.parse import quote
 
 import aiohttp
 import httpx2
 import pytest
 import requests
+from aiohttp.payload import AsyncIterablePayload
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
@@ -36,6 +38,8 @@ from tests.client.adapters.senders import (
     MIDDLE,
     OWN,
     AnAsyncIterator,
+    BeginsAnew,
+    BeginsAnewAwaiting,
     Library,
     Send,
     a_generator,
@@ -182,6 +186,68 @@ def test_a_body_for_one_time_is_never_sent_empty_where_the_api_redirects_the_cal
         assert world.platform.bodies.pop() == BODY
 
 
+@pytest.mark.parametrize("library", [*LIBRARIES[:-1], *OWN], ids=lambda library: library.name)
+def test_a_body_that_begins_anew_at_each_reading_is_sent_along_where_the_api_redirects_the_call_with_it(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    (given_as,) = library.one_time()
+    body = BeginsAnewAwaiting() if library.integration is AsyncIntegration else BeginsAnew()
+    for address in (redirecting(world, 307), redirecting(world, 308), f"{world.api_url}/messages"):
+        assert send("POST", address, **{given_as: body}).status == 200
+        assert world.platform.bodies.pop() == BODY
+
+
+class AStream(httpx2.SyncByteStream):
+    """A stream of somebody else."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return a_generator()
+
+
+def test_a_request_whose_body_begins_anew_at_each_reading_can_be_sent_twice(world: World) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    client = integration.client_for("id-ada")
+    for stream in (None, AStream()):
+        request = httpx2.Request("POST", f"{world.api_url}/messages", content=BeginsAnew())
+        request.stream = stream or request.stream
+        for _ in range(2):
+            assert client.send(request).status_code == 200
+            assert world.platform.bodies.pop() == BODY
+    with GrantSession(integration, "id-ada") as session:
+        prepared = session.prepare_request(requests.Request("POST", f"{world.api_url}/messages", data=BeginsAnew()))
+        for _ in range(2):
+            assert session.send(prepared).status_code == 200
+            assert world.platform.bodies.pop() == BODY
+
+
+class Spoken:
+    """A file of text that cannot tell where it stands."""
+
+    def __init__(self) -> None:
+        self._left = ["hel", "lo"]
+        self._ended = 0
+
+    def read(self, _size: int = -1) -> str:
+        if not self._left:
+            self._ended += 1
+            assert self._ended < 100, "It is read without end."
+        return self._left.pop(0) if self._left else ""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._left)
+
+
+def test_text_that_requests_reads_ends_where_it_ends(world: World, stack: ExitStack) -> None:
+    send = opened(LIBRARIES[-2], world, stack)
+    assert send("POST", f"{world.api_url}/messages", data=Spoken()).status == 200
+    assert world.platform.bodies.pop() == b"hello"
+    with pytest.raises(BodyNotReplayable, match="can be read only once"):
+        send("POST", redirecting(world, 307), data=Spoken())
+    assert world.platform.bodies == []
+
+
 def test_requests_retries_no_body_for_one_time(world: World) -> None:
     integration = world.integration()
     world.grant(integration)
@@ -206,6 +272,51 @@ def test_a_body_that_aiohttp_has_sent_is_not_sent_again_where_aiohttp_does_not_k
         with pytest.raises(BodyNotReplayable, match="can be read only once"):
             send("POST", f"{world.api_url}/messages", data=body)
     assert world.platform.bodies == [BODY, BODY]
+
+
+@dataclass
+class Upload(BeginsAnewAwaiting):
+    """Has no hash."""
+
+    name: str = "x"
+
+
+@dataclass(frozen=True)
+class Equal:
+    """An iterator of which all are equal."""
+
+    left: ClassVar[list[bytes]] = []
+
+    def __aiter__(self) -> "Equal":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop(0)
+
+
+@dataclass
+class Unhashed(AnAsyncIterator):
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def test_aiohttp_is_told_that_a_body_was_sent_of_that_very_body_alone(world: World, stack: ExitStack) -> None:
+    send = opened(LIBRARIES[-1], world, stack)
+    again, no_hash, equal, other = BeginsAnewAwaiting(), Upload(), Equal(), Equal()
+    for body in (again, again, no_hash, no_hash, equal, other):
+        Equal.left[:] = [BODY]
+        assert send("POST", f"{world.api_url}/messages", data=body).status == 200
+        assert world.platform.bodies.pop() == BODY
+    unhashed = Unhashed()
+    payload = AsyncIterablePayload(BeginsAnewAwaiting())  # it has begun to read its value when it is made
+    for once in (unhashed, payload):
+        assert send("POST", f"{world.api_url}/messages", data=once).status == 200
+        assert world.platform.bodies.pop() == BODY
+        with pytest.raises(BodyNotReplayable, match="can be read only once"):
+            send("POST", f"{world.api_url}/messages", data=once)
+    assert world.platform.bodies == []
 
 
 @each_library

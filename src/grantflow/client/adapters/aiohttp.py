@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any, Final, TypeAlias
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import aiohttp
-from aiohttp.payload import BytesPayload, IOBasePayload
+from aiohttp.payload import AsyncIterablePayload, BytesPayload, IOBasePayload
 
-from grantflow.client.bodies import Body, Reading, body_of
+from grantflow.client.bodies import Body, Reading, body_of, is_spent_by_reading
 from grantflow.client.errors import VaultUnavailable
 from grantflow.client.integration import AsyncIntegration
 from grantflow.client.shells.calls import REFUSAL_LIMIT, TOO_LONG_A_REFUSAL
@@ -27,16 +27,17 @@ def grant_middleware(integration: AsyncIntegration, person_id: str, *, owner: st
     """
     calls = integration.calls_for(person_id, owner=owner)
     #: aiohttp before 3.14 would send them once more where the API redirects a call, and then empty.
-    sent: WeakSet[Any] = WeakSet()
+    sent = _Sent()
 
     async def carry(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         url, once = request.url, _read_once(request.body)
-        Reading(_ONE_TIME, has_begun=any(each in sent for each in once)).check()
+        Reading(_ONE_TIME, has_begun=any(sent.holds(each) for each in once)).check()
         run = calls.begin(url.scheme, url.raw_host or "", url.port, replayable=not once)
         try:
             with closing(run):
                 while call := await calls.shell.until_call(run):
-                    sent.update(each for each in once if _is_noted(each))
+                    for each in once:
+                        sent.note(each)
                     # aiohttp rewinds the body by itself.
                     request.headers["Authorization"] = write_bearer(call.access_token)
                     response = await send(request)
@@ -50,6 +51,21 @@ def grant_middleware(integration: AsyncIntegration, person_id: str, *, owner: st
         return response
 
     return carry
+
+
+class _Sent:
+    """Which bodies were sent, of those that hold nothing more then: these very ones, whatever they are equal to."""
+
+    def __init__(self) -> None:
+        self._known: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+    def note(self, body: Any) -> None:
+        for each in _spent_by_reading(body):
+            if getattr(type(each), "__weakrefoffset__", 0):
+                self._known[id(each)] = each
+
+    def holds(self, body: Any) -> bool:
+        return any(self._known.get(id(each)) is each for each in _spent_by_reading(body))
 
 
 async def _read(response: aiohttp.ClientResponse) -> None:
@@ -66,13 +82,16 @@ async def _read(response: aiohttp.ClientResponse) -> None:
 
 
 def _read_once(body: Any) -> list[Any]:
-    """The parts of a body that can be read one time: generators, pipes."""
+    """The parts of a body that are not known to be readable again: of generators, of pipes."""
     if isinstance(body, aiohttp.MultipartWriter):
         return [each for part, _, _ in body for each in _read_once(part)]
     if isinstance(body, IOBasePayload):
-        return [] if body_of(body._value, None).replayable else [body._value]
-    return [] if not body or isinstance(body, BytesPayload) else [getattr(body, "_value", body)]
+        return [] if body_of(body._value, None).replayable else [body]
+    return [] if not body or isinstance(body, BytesPayload) else [body]
 
 
-def _is_noted(each: Any) -> bool:
-    return getattr(type(each), "__weakrefoffset__", 0) != 0
+def _spent_by_reading(body: Any) -> list[Any]:
+    """A payload of an iterable has asked it for an iterator when it was made, so it is spent even where that is not."""
+    value = getattr(body, "_value", body)
+    spent = [value] if is_spent_by_reading(value) else []
+    return [body, *spent] if isinstance(body, AsyncIterablePayload) else spent

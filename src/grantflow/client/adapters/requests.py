@@ -119,7 +119,7 @@ class _Resent:
         again = self.reading.has_begun
         self.reading.begin()
         body = _anew(self._body) if again else self._body
-        return iter(lambda: body.read(_CHUNK), b"") if hasattr(body, "read") else iter(body)
+        return iter(lambda: body.read(_CHUNK) or b"", b"") if hasattr(body, "read") else iter(body)
 
 
 def _remembered(request: Any) -> Body:
@@ -130,7 +130,9 @@ def _remembered(request: Any) -> Body:
         return body.reading.body
     if body is None or isinstance(body, str | bytes | bytearray) or hasattr(body, "tell"):
         return body_of(body, None)
-    request.body = resent = _Resent(body)
+    resent = _Resent(body)
+    if not resent.reading.body.begins_anew:
+        request.body = resent
     return resent.reading.body
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import closing
 from typing import Any, ClassVar, Final
 
-from grantflow.client.bodies import BODY, Body, Reading, body_of
+from grantflow.client.bodies import BODY, Body, Reading, body_of, is_spent_by_reading
 from grantflow.client.flows.calling import UNAUTHORIZED
 from grantflow.client.shells.awaiting import AsyncShell
 from grantflow.client.shells.blocking import Shell
@@ -71,8 +71,8 @@ class AuthFlows:
         stream, url = request.stream, request.url
         body: Body = request.extensions.get(BODY) or _body_of_stream(stream)
         request.extensions[BODY] = body
-        in_memory = body.replayable and not body.files
-        if not in_memory and hasattr(stream, read_by) and not isinstance(stream, Resent):
+        as_it_is = body.begins_anew or (body.replayable and not body.files)
+        if not as_it_is and hasattr(stream, read_by) and not isinstance(stream, Resent):
             request.stream = self.resent(stream, body)
         return self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
 
@@ -95,7 +95,7 @@ def _body_of_stream(stream: Any) -> Body:
     """The body of a request that the client of somebody else has built. It looks into the library's own streams, and
     whatever it does not know there counts as good for one time."""
     if type(stream).__module__.partition(".")[0] not in _LIBRARIES:
-        return _ONE_TIME
+        return Body(replayable=False, begins_anew=not is_spent_by_reading(stream))
     fields = getattr(stream, "fields", None)
     if fields is not None:
         return body_of(None, [("", field.file) for field in fields if hasattr(field, "file")])
