@@ -2,7 +2,7 @@
 
 import inspect
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeGuard
 
@@ -17,7 +17,7 @@ class Body:
     """`files` are rewound to the positions at which they stood when the request was built.
 
     `begins_anew`: each reading asks it for an iterator of its own. Nobody can know whether that holds everything again,
-    so a call is not sent once more with it, but an HTTP library that reads it again by itself may.
+    so a call is not sent once more with it, but an HTTP library that reads it again by itself may, if it finds any.
     """
 
     replayable: bool
@@ -36,6 +36,7 @@ class Reading:
 
     body: Body
     has_begun: bool = False
+    held_something: bool = False
 
     def begin(self) -> None:
         """Bring the body back to where it began. Raises BodyNotReplayable."""
@@ -46,12 +47,39 @@ class Reading:
 
     def check(self) -> None:
         """Raises BodyNotReplayable."""
-        if self.has_begun and not self.body.replayable:
-            raise BodyNotReplayable(
-                "The body came from a generator or stream that can be read only once, and it was sent already: now it "
-                "would be empty. Most often the API has redirected the call (307 or 308). Give the body as bytes or as "
-                "a seekable file, then it is sent along; or call the new address with a fresh one."
-            )
+        if self.has_begun and not (self.body.replayable or self.body.begins_anew):
+            raise _sent_already()
+
+    def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Raises BodyNotReplayable at the end of a reading that found nothing where an earlier one did: the library has
+        not ended the body then."""
+        found = False
+        for chunk in chunks:
+            found = found or bool(chunk)
+            self.held_something = self.held_something or found
+            yield chunk
+        self._end(found)
+
+    async def watch_awaiting(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same for awaiting callers."""
+        found = False
+        async for chunk in chunks:
+            found = found or bool(chunk)
+            self.held_something = self.held_something or found
+            yield chunk
+        self._end(found)
+
+    def _end(self, found: bool) -> None:
+        if self.held_something and not found:
+            raise _sent_already()
+
+
+def _sent_already() -> BodyNotReplayable:
+    return BodyNotReplayable(
+        "The body came from a generator or stream that can be read only once, and it was sent already: now it "
+        "would be empty. Most often the API has redirected the call (307 or 308). Give the body as bytes or as "
+        "a seekable file, then it is sent along; or call the new address with a fresh one."
+    )
 
 
 _IN_MEMORY = Body(replayable=True)

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
@@ -196,6 +196,42 @@ def test_a_body_that_begins_anew_at_each_reading_is_sent_along_where_the_api_red
     for address in (redirecting(world, 307), redirecting(world, 308), f"{world.api_url}/messages"):
         assert send("POST", address, **{given_as: body}).status == 200
         assert world.platform.bodies.pop() == BODY
+
+
+class OneTime:
+    """Gives a new iterator each time, which after the first finds nothing."""
+
+    def __init__(self) -> None:
+        self._left = [BODY[:1000], BODY[1000:]]
+
+    def __iter__(self) -> Iterator[bytes]:
+        while self._left:
+            yield self._left.pop(0)
+
+
+class OneTimeAwaiting:
+    """The same for awaiting callers."""
+
+    def __init__(self) -> None:
+        self._body = OneTime()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._body:
+            yield chunk
+
+
+@pytest.mark.parametrize("library", [*LIBRARIES[:-1], *OWN], ids=lambda library: library.name)
+def test_a_body_that_seemed_to_begin_anew_is_not_sent_empty_either(
+    library: Library, world: World, stack: ExitStack
+) -> None:
+    send = opened(library, world, stack)
+    (given_as,) = library.one_time()
+    kind = OneTimeAwaiting if library.integration is AsyncIntegration else OneTime
+    with pytest.raises(BodyNotReplayable, match="can be read only once"):
+        send("POST", redirecting(world, 307), **{given_as: kind()})
+    assert world.platform.bodies == []
+    assert send("POST", f"{world.api_url}/messages", **{given_as: kind()}).status == 200
+    assert world.platform.bodies == [BODY]
 
 
 class AStream(httpx2.SyncByteStream):

@@ -119,7 +119,8 @@ class _Resent:
         again = self.reading.has_begun
         self.reading.begin()
         body = _anew(self._body) if again else self._body
-        return iter(lambda: body.read(_CHUNK) or b"", b"") if hasattr(body, "read") else iter(body)
+        chunks = iter(lambda: body.read(_CHUNK) or b"", b"") if hasattr(body, "read") else iter(body)
+        return self.reading.watch(chunks)
 
 
 def _remembered(request: Any) -> Body:
@@ -130,9 +131,7 @@ def _remembered(request: Any) -> Body:
         return body.reading.body
     if body is None or isinstance(body, str | bytes | bytearray) or hasattr(body, "tell"):
         return body_of(body, None)
-    resent = _Resent(body)
-    if not resent.reading.body.begins_anew:
-        request.body = resent
+    request.body = resent = _Resent(body)
     return resent.reading.body
 
 

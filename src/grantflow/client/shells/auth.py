@@ -32,12 +32,12 @@ class Resent:
 
     def __iter__(self) -> Iterator[bytes]:
         self._reading.begin()
-        return iter(self._stream)
+        return self._reading.watch(iter(self._stream))
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._reading.begin()
         stream: AsyncIterator[bytes] = self._stream.__aiter__()
-        return stream
+        return self._reading.watch_awaiting(stream)
 
 
 class AuthFlows:
@@ -71,8 +71,8 @@ class AuthFlows:
         stream, url = request.stream, request.url
         body: Body = request.extensions.get(BODY) or _body_of_stream(stream)
         request.extensions[BODY] = body
-        as_it_is = body.begins_anew or (body.replayable and not body.files)
-        if not as_it_is and hasattr(stream, read_by) and not isinstance(stream, Resent):
+        in_memory = body.replayable and not body.files
+        if not in_memory and hasattr(stream, read_by) and not isinstance(stream, Resent):
             request.stream = self.resent(stream, body)
         return self._calls.begin(url.scheme, url.raw_host.decode("ascii"), url.port, replayable=body.replayable)
 
