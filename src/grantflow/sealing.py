@@ -49,7 +49,7 @@ KEY_BYTES: Final = 32
 #: Of a text that is none. It was one perhaps: a new key would be taken, and open nothing that is there.
 HOW_A_KEY_LOOKS: Final = (
     f"A key is {KEY_PREFIX} and 43 letters, digits, - or _: copy it again, whole. What is sealed already opens with "
-    "its own key alone, so a new one serves only where nothing is."
+    "its own key alone, so a new one serves only where nothing has been sealed yet."
 )
 HOW_TO_MAKE_A_KEY: Final = (
     "Make one with: python -c 'from grantflow import KeyRing; print(KeyRing.new_key())' "

@@ -191,7 +191,7 @@ def test_a_text_that_is_no_key_is_refused_without_being_shown(grantflow: Command
     ((where, what),) = refused.value.details
     assert where == "GRANTFLOW_KEY"
     assert what.endswith("Make one with:\n  grantflow keys new")
-    said, _, last = what.partition("so a new one serves only where nothing is.")
+    said, _, last = what.partition("so a new one serves only where nothing has been sealed yet.")
     assert said.startswith("A key begins with gfk_; this text does not. A key is gfk_ and 43 letters, digits, - or _")
     assert "copy it again, whole. What is sealed already opens with its own key alone" in said
     assert last.startswith(" Make one with:")

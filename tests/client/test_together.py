@@ -510,7 +510,7 @@ def test_s101_where_the_server_comes_to_a_killed_process_last_and_takes_it_for_r
         assert time.monotonic() < until
         time.sleep(0.01)
     for _ in range(2):
-        with pytest.raises(RefreshOutcomeUnknown, match="so late that it took it for the use of a stolen one"):
+        with pytest.raises(RefreshOutcomeUnknown, match="so late that it took it for the use of a stolen token"):
             integration.client_for("id-ada").get("people/me")
     assert integration.history("id-ada")[-1].kind is Kind.OUTCOME_UNKNOWN
     world.grant(integration, grant=grant.id)

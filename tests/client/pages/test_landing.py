@@ -34,7 +34,7 @@ def test_w22_the_landing_page_says_what_will_be_granted_and_has_a_grant_button(s
         assert "Post in your own name" in page.words
         assert "See who you are, and look up people in your organization" in page.words
         assert "See the titles of the spaces that you are in" in page.words
-        assert "You can end it at any time. Disconnect here, or revoke it under" in page.words
+        assert "You can end it at any time. Revoke it under the connected apps of" in page.words
         assert visitor.press("Grant").url.startswith(f"{sample.world.api_url}/authorize?")
 
 
@@ -49,6 +49,20 @@ def test_the_page_where_a_grant_is_taken_back_is_linked_where_it_is_known(serve:
         assert links(visitor.open(sample.url))["Connected apps"] == "https://platform.example/connected-apps"
         assert links(sample.grant(visitor))["Connected apps"] == "https://platform.example/connected-apps"
         assert links(visitor.open(sample.url))["Connected apps"] == "https://platform.example/connected-apps"
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["not to be asked", "can be asked"])
+def test_the_slip_of_a_grant_says_once_that_it_can_be_revoked_at_the_platform(
+    serve: Serve, world: World, asked: bool
+) -> None:
+    about = About("Sample", does="It works", connected_apps_url="https://platform.example/connected-apps")
+    options = {"revocation_url": f"{world.api_url}/revoke"} if asked else {}
+    with (sample := serve(about, **options)).browser() as visitor:
+        sample.grant(visitor)
+        page = visitor.open(sample.url)
+        assert page.words.count("Connected apps") == 1
+        assert ("the grant stands until you revoke it there too, under Connected apps." in page.words) is not asked
+        assert ("under Connected apps, and there you can revoke it too." in page.words) is asked
 
 
 def test_w30_a_connected_person_sees_as_whom_since_when_how_long_and_how_to_leave(sample: Sample) -> None:
@@ -330,8 +344,9 @@ def test_disconnecting_tells_when_only_this_side_could_forget(sample: Sample) ->
         visitor.open(sample.url)
         page = visitor.press("Disconnect")
         assert "Disconnected here, and here only" in page.words
-        assert "has not confirmed the end of the grant" in page.words
-        assert "knows no way to tell" in page.words
+        assert "has no way to tell" in page.words
+        assert "so the grant may still stand there" in page.words
+        assert "revoke it to end the grant for good" in page.words
         assert "endpoint" not in page.words
         assert sample.elsewhere().grants()[0].status is Status.REVOKED
 
@@ -342,8 +357,14 @@ def test_w34_no_page_promises_that_disconnecting_ends_what_the_platform_is_not_a
 ) -> None:
     sample = serve(**({"revocation_url": f"{world.api_url}/revoke"} if asked else {}))
     with sample.browser() as visitor:
-        assert ("It ends at once, for this integration alone" in visitor.open(sample.url).words) is asked
-        assert ("revoke it under the connected apps" in sample.grant(visitor).words) is not asked
+        page = visitor.open(sample.url)
+        assert ("You can end it at any time. Disconnect here, or revoke it" in page.words) is asked
+        assert ("It ends at once, for this integration alone" in page.words) is asked
+        assert ("Disconnecting here deletes only the tokens" in page.words) is not asked
+        page = sample.grant(visitor)
+        assert ("You can end it at any time" in page.words) is asked
+        assert ("To end it, revoke it under the connected apps of" in page.words) is not asked
+        assert ("deletes the tokens kept here" in page.words) is not asked
         page = visitor.open(sample.url)
         assert ("Disconnecting ends the grant of Sample <b>app</b> alone, at once" in page.words) is asked
         assert ("the grant stands until you revoke it there too" in page.words) is not asked

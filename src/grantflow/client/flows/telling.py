@@ -33,9 +33,9 @@ def must_grant_again(
         return ReauthorizationRequired(text, grant=grant, grant_url=url)
     text = (
         f"The grant of {grant.called} could not be renewed: {grant.reason}. A request of "
-        f"{unanswered_since:%Y-%m-%d %H:%M:%S} UTC had no clear answer: the platform may have swapped the refresh "
-        "token then, for one that never arrived, or have come to it so late that it took it for the use of a stolen "
-        f"one. {then} Incident {grant.incident}."
+        f"{unanswered_since:%Y-%m-%d %H:%M:%S} UTC had no clear answer. The platform may have swapped the refresh "
+        "token for one that never arrived, or served the request so late that it took it for the use of a stolen "
+        f"token. {then} Incident {grant.incident}."
     )
     return RefreshOutcomeUnknown(text, grant=grant, grant_url=url)
 

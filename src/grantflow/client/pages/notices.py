@@ -70,9 +70,9 @@ def _disconnected(note: Mapping[str, str], *, about: About) -> Notice:
         return Notice(
             "warning",
             "Disconnected here, and here only",
-            f"The tokens that were kept here are deleted. {about.name} knows no way to tell {about.platform}, which so "
-            f"has not confirmed the end of the grant: if {about.name} is still among your connected apps there, revoke "
-            "it to end it for good.",
+            f"The tokens that were kept here are deleted. {about.name} has no way to tell {about.platform}, so the "
+            f"grant may still stand there. If {about.name} is still among your connected apps there, revoke it to end "
+            "the grant for good.",
         )
     reason = note.get("reason", "It could not be told.")
     return Notice(
