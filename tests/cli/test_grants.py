@@ -681,7 +681,7 @@ def brought_in(here: Own) -> None:
             [
                 "Not renewed with",
                 "after a request that had no clear answer",
-                "an answer of the platform was lost on the way",
+                "an answer of the platform was lost on the way. As it seems, the platform had swapped the refresh",
             ],
         ),
         (

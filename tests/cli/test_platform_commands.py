@@ -33,7 +33,7 @@ def add_ada(grantflow: CommandLine, *options: str) -> Any:
         ("person", "Nobody can sign in yet."),
         ("app", "No integration is registered yet."),
         ("bot", "There is no bot yet."),
-        ("grant", "Nothing of that kind is granted."),
+        ("grant", "Nobody has granted anything yet."),
     ],
 )
 def test_a_list_with_nothing_in_it_says_so(
@@ -48,6 +48,12 @@ def test_a_list_with_nothing_in_it_says_so(
     ended = grantflow.platform(what, "list")
     assert (ended.code, ended.out, ended.err) == (0, "", f"{said}\n")
     assert grantflow.platform(what, "list", "--json").json == []
+
+
+def test_a_list_of_grants_of_one_person_says_that_they_have_none(grantflow: CommandLine) -> None:
+    add_ada(grantflow)
+    ended = grantflow.platform("grant", "list", "--person", "ada@example.com")
+    assert (ended.code, ended.out, ended.err) == (0, "", "Nothing of that kind is granted.\n")
 
 
 # --- people ------------------------------------------------------------------------------------------------------

@@ -25,7 +25,8 @@ def show(*, person: str | None = None, app: str | None = None, data: Data = None
         write_json([_as_json(each) for each in given])
         return
     rows = [(who.email, grant.app, _day(grant.since), _day(grant.last_used_at)) for who, grant in given]
-    write_table(("PERSON", "INTEGRATION", "SINCE", "LAST USED"), rows, nothing="Nothing of that kind is granted.")
+    nothing = "Nothing of that kind is granted." if person or app else "Nobody has granted anything yet."
+    write_table(("PERSON", "INTEGRATION", "SINCE", "LAST USED"), rows, nothing=nothing)
 
 
 def revoke(

@@ -10,6 +10,7 @@ from grantflow.client.integration import Integration
 
 #: How many are named where one has to be chosen.
 _SHOWN = 20
+_TO_GRANT: Final = "grantflow login takes a person through the grant."
 _LIVING: Final = [status for status in Status if status is not Status.REVOKED]
 _WORKING: Final = frozenset({Status.ACTIVE, Status.REFRESH_DELAYED})
 
@@ -92,14 +93,21 @@ def _told(grant: Grant) -> str:
     return name if grant.owner == grant.person_id else f"{name} (owner {grant.owner})".strip()
 
 
+def no_grant(integration: Integration) -> Failure:
+    """Where none lives: there never was one, or each was ended."""
+    had_some = integration.page_of_grants(limit=1)
+    what = "No grant is left here: all were disconnected." if had_some else "Nobody has granted here yet."
+    return Failure(what, fix=_TO_GRANT, code=GRANT_FIRST)
+
+
 def _nobody(integration: Integration, person: str | None, *, owner: str | None = None) -> Failure:
-    what = "Nobody has granted here yet."
-    if person is not None:
-        of_owner = integration.page_of_grants(owner=person, limit=_SHOWN + 1)
-        if of_owner and owner is None:
-            return _is_owner(person, of_owner)
-        what = f"No grant of {person} is here{f' for the owner {owner}' if owner else ''}."
-    return Failure(what, fix="grantflow login takes a person through the grant.", code=GRANT_FIRST)
+    if person is None:
+        return no_grant(integration)
+    of_owner = integration.page_of_grants(owner=person, limit=_SHOWN + 1)
+    if of_owner and owner is None:
+        return _is_owner(person, of_owner)
+    what = f"No grant of {person} is here{f' for the owner {owner}' if owner else ''}."
+    return Failure(what, fix=_TO_GRANT, code=GRANT_FIRST)
 
 
 def _is_owner(owner: str, grants: Sequence[Grant]) -> Failure:

@@ -191,8 +191,9 @@ def _cause(grant: Grant, ending: Event, *, is_past: bool) -> str:
         return f"it was disconnected here{f' by {_actor(ending)}' if ending.actor else ''}"
     if ending.kind is Kind.OUTCOME_UNKNOWN:
         return (
-            "an answer of the platform was lost on the way, and it had swapped the refresh token by then, as it seems: "
-            "for one that never arrived, or so late that it took that request for the use of a stolen token"
+            "an answer of the platform was lost on the way. As it seems, the platform had swapped the refresh token "
+            "for one that never arrived, or it served the lost request so late that it took the request for the use of "
+            "a stolen token"
         )
     if not is_past and end is not None and ending.at >= end:
         return f"nobody had used the grant until its refresh token ended on {day(end)}"

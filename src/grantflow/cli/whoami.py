@@ -5,10 +5,10 @@ from typing import Any
 
 from grantflow.cli.api import code_of
 from grantflow.cli.flags import Data, File, Json
-from grantflow.cli.granted import grant_called
+from grantflow.cli.granted import grant_called, no_grant
 from grantflow.cli.grants import WORDS, who
 from grantflow.cli.log import told_by_the_command
-from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, Failure, say, write_json, write_table
+from grantflow.cli.output import GRANT_FIRST, OK, REFUSED, say, write_json, write_table
 from grantflow.cli.own import own_integration
 from grantflow.client import userinfo, webex
 from grantflow.client.errors import GrantflowError, ReauthorizationRequired
@@ -48,9 +48,7 @@ def _living(integration: Integration) -> list[Grant]:
     living = [status for status in Status if status is not Status.REVOKED]
     found = list(integration.page_of_grants(statuses=living, limit=_ASKED + 1))
     if not found:
-        raise Failure(
-            "Nobody has granted here yet.", fix="grantflow login takes a person through the grant.", code=GRANT_FIRST
-        )
+        raise no_grant(integration)
     return found
 
 

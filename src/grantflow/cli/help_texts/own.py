@@ -63,7 +63,8 @@ without GRANTFLOW_; GRANTFLOW_CONFIG names another file)
   GRANTFLOW_API_URL            [the issuer, or https://webexapis.com/v1]
   GRANTFLOW_AUTHORIZATION_ENDPOINT, GRANTFLOW_TOKEN_ENDPOINT
                                [/authorize and /access_token below the API]
-  GRANTFLOW_REVOCATION_URL     where grants are revoked (RFC 7009) [nowhere]
+  GRANTFLOW_REVOCATION_URL     where grants are revoked (RFC 7009)
+                               [the issuer's, or nowhere]
   GRANTFLOW_ISSUER             whom each answer must name as sender (RFC 9207);
                                without the endpoints, whose metadata names them
   GRANTFLOW_AUTHORIZATION_PARAMETERS
