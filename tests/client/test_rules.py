@@ -190,7 +190,9 @@ def test_a_request_that_was_overtaken_may_end_the_grant_until_it_is_renewed_when
     third = Tokens(Secret("a3"), refresh_token=Secret("r3"))
     assert end(rules.renewed(renewed, third, now=NOW + timedelta(minutes=15))) == NOW
     assert end(rules.renewed(renewed, third, now=NOW + timedelta(minutes=15, seconds=1))) is None
-    assert end(rules.renewed(unanswered(), SWAPPED, now=NOW + timedelta(days=1))) is None
+    silent_for_long = rules.renewed(unanswered(), SWAPPED, now=NOW + timedelta(days=1))
+    assert end(silent_for_long) == NOW, "of many requests without an answer, the last may have been sent just before"
+    assert end(rules.renewed(silent_for_long, third, now=NOW + timedelta(days=1, hours=1))) is None
 
 
 def test_a_new_loss_is_told_rather_than_the_one_that_was_overtaken() -> None:

@@ -144,6 +144,18 @@ def test_whoever_comes_between_two_tries_to_save_takes_the_new_tokens_and_sends_
     assert integration.refresh("id-ada").status is Status.ACTIVE
 
 
+def test_older_tokens_never_take_the_place_of_newer_ones_that_wait_too() -> None:
+    """A slow caller whose save fails again may come after one who has renewed once more."""
+    unsaved, older = UnsavedTokens(), stored()
+    newer = replace(older, grant=replace(older.grant, generation=2))
+    unsaved.keep(newer)
+    unsaved.keep(older)
+    assert unsaved.get(older.grant.key) is newer
+    another = replace(older, grant=replace(older.grant, id="g-granted-anew"))
+    unsaved.keep(another)
+    assert unsaved.get(older.grant.key) is another
+
+
 def test_who_disconnects_ends_the_newest_tokens_though_they_were_not_saved_yet(world: World, either: Kinds) -> None:
     integration = either(revocation_url=f"{world.api_url}/revoke")
     granted(integration, world)

@@ -3,6 +3,7 @@
 The platform may have swapped the refresh token by then, and strict ones end the grant where the old one comes back.
 """
 
+import logging
 import random
 import signal
 import subprocess
@@ -12,14 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 import pytest
 
-from grantflow import Event, Integration, Kind, SqliteVault, VaultUnavailable
+from grantflow import Event, Integration, Kind, Person, SqliteVault, VaultUnavailable
 from grantflow.client.flows import saving_late, settling
 from grantflow.client.vault.sql_vault import SqlVault
 from tests.client.conftest import World
-from tests.client.foreign import CLIENT_ID
+from tests.client.foreign import CLIENT_ID, Line
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="setitimer is POSIX's")
 
@@ -202,3 +204,65 @@ def _check_alive(world: World, integration: Integration) -> None:
         time.sleep(0.005)
     assert status == 200
     assert world.stored_tokens(integration)[1] == world.platform.line().refresh
+
+
+# --- a refresh that the main thread asks for has a thread of its own, which is nothing to whoever calls ---------------
+
+
+def test_a_handler_of_the_log_that_posts_through_the_integration_does_not_wait_for_itself(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It holds its lock while the refresh is under way, which has something to log too."""
+    integration = world.integration()
+    world.grant(integration)
+    client, posted = integration.client_for("id-ada"), []
+
+    class ToRoom(logging.Handler):
+        is_posting = False
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if not self.is_posting:
+                self.is_posting = True
+                posted.append((record.getMessage(), client.get("people/me").status_code))
+                self.is_posting = False
+            else:
+                posted.append((record.getMessage(), 0))
+
+    handler, log = ToRoom(), logging.getLogger()
+    log.addHandler(handler)
+    try:
+        world.platform.expire_access_tokens()
+        with caplog.at_level(logging.INFO), time_limit(20):
+            logging.getLogger("app").warning("something went wrong")
+    finally:
+        log.removeHandler(handler)
+    assert posted[-1] == ("something went wrong", 200)
+    assert any("renewed" in message for message, _ in posted[:-1]), "what the refresh logs is not lost"
+
+
+def test_what_a_refresh_logs_whose_caller_has_gone_is_written_when_it_has_landed(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    integration = world.integration()
+    world.grant(integration)
+    world.platform.expire_access_tokens()
+    world.platform.wait = 1.0
+    with caplog.at_level(logging.INFO), pytest.raises(TimeLimit), time_limit(0.3):
+        integration.client_for("id-ada").get("people/me")
+    with caplog.at_level(logging.INFO):
+        integration.close()
+    assert sum("renewed, generation 2" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_whose_tokens_come_in_is_asked_in_the_callers_own_thread(world: World) -> None:
+    """What the host application asks with may belong to that: a connection to SQLite, a session."""
+    world.platform.lines.append(Line("ada", set(), "refresh-token-from-elsewhere"))
+    asked_in = []
+
+    def identify(client: Any) -> Person:
+        asked_in.append(threading.current_thread())
+        return Person(client.get("people/me").json()["id"])
+
+    integration = world.integration(identify=identify)
+    assert integration.adopt("refresh-token-from-elsewhere").person_id == "id-ada"
+    assert asked_in == [threading.main_thread()]

@@ -173,7 +173,9 @@ def renewed(stored: StoredGrant, tokens: Tokens, *, now: datetime) -> StoredGran
 def _overtaken_since(stored: StoredGrant, *, rotated: bool, now: datetime) -> datetime | None:
     """Since when the server may come to a request yet whose successor it has just answered. It would take it for the
     use of a stolen token, and end the grant (RFC 9700 section 4.14.2); where it swaps no tokens it does not."""
-    sent_at = (stored.unanswered_since if rotated else None) or stored.overtaken_since
+    if rotated and stored.unanswered_since is not None:
+        return stored.unanswered_since  # of several, the first; the last may have been sent just now
+    sent_at = stored.overtaken_since
     return None if sent_at is None or now - sent_at > _SERVED_LATE else sent_at
 
 

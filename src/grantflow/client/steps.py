@@ -95,10 +95,15 @@ class Pause:
 @dataclass(frozen=True, slots=True)
 class Alone:
     """Perform `flow` once in this process however many ask with the same key at the same time: all get its result
-    or its error. A caller that gives up meanwhile does not stop it."""
+    or its error. A caller that gives up meanwhile does not stop it.
+
+    `apart`: also not one whom a signal handler interrupts. Then the host application is not asked for anything in it,
+    since it may be performed in a thread that the application does not know.
+    """
 
     key: Hashable
     flow: Callable[[], "Flow[Any]"] = field(repr=False)
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,8 @@ def pause(seconds: float) -> Flow[None]:
     yield Pause(seconds)
 
 
-def alone(key: Hashable, flow: Callable[[], Flow[T]]) -> Flow[T]:
-    return cast(T, (yield Alone(key, flow)))
+def alone(key: Hashable, flow: Callable[[], Flow[T]], *, apart: bool = False) -> Flow[T]:
+    return cast(T, (yield Alone(key, flow, apart)))
 
 
 def meanwhile(

@@ -95,6 +95,9 @@ class UnsavedTokens:
         return self._renewed.get(key)
 
     def keep(self, renewed: StoredGrant) -> None:
+        held = self._renewed.get(renewed.grant.key)
+        if held is not None and held.grant.id == renewed.grant.id and held.grant.generation > renewed.grant.generation:
+            return  # newer ones
         self._renewed[renewed.grant.key] = renewed
         for key in list(self._renewed)[:-_LIVE_LIMIT]:
             self._renewed.pop(key, None)

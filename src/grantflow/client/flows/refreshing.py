@@ -41,7 +41,7 @@ def refresh(parts: Parts, key: GrantKey, *, rejected: Secret | None) -> Flow[Sto
             waiting.leads = True
             return _lead(parts, key, rejected, flight=flight)
 
-        stored = yield from alone(flight, lead)
+        stored = yield from alone(flight, lead, apart=True)
     parts.live.keep(key, stored, now=(yield from current_time()))
     return stored
 

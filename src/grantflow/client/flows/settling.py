@@ -266,9 +266,9 @@ def _save_tokens(parts: Parts, renewed: StoredGrant, *, over: StoredGrant, event
     except BaseException:
         yield from keep_unsaved(parts, renewed)
         raise
-    parts.unsaved.drop(renewed)
     if not saved:
         yield from end_if_revoked(parts, renewed, sent=over.refresh_token)
+    parts.unsaved.drop(renewed)
     return saved
 
 

@@ -14,7 +14,7 @@ import httpx2
 
 from grantflow.client.events import Event
 from grantflow.client.grant import Person
-from grantflow.client.shells.flights import Flight, LeaderGaveUp, land, land_here
+from grantflow.client.shells.flights import Flight, LeaderGaveUp, land, land_here, lines_held, write_lines
 from grantflow.client.shells.punctual import PunctualTransport
 from grantflow.client.shells.repeating import RepeatingTransport
 from grantflow.client.shells.running import Run
@@ -272,13 +272,15 @@ class Shell:
     def _lead(self, flights: dict[Hashable, Flight], step: Alone, outer: _Later | None) -> Flight:
         """The flight under way; where there is none, ours, which has landed then. Raises the error of ours."""
         mine, later = Flight(), [] if outer is None else outer
-        apart = outer is None and threading.current_thread() is threading.main_thread()
+        apart = step.apart and outer is None and threading.current_thread() is threading.main_thread()
         try:
             return self._fly(flights, step, mine, later, apart=apart)
         finally:
             mine.is_left = mine.thread is not None and not mine.has_landed
-            if outer is None and (not mine.is_left or mine.has_landed):  # it may have landed just now, and told nobody
-                self._afterwards(later)
+            if not mine.is_left or mine.has_landed:  # it may have landed just now, and told nobody
+                write_lines(mine)
+                if outer is None:
+                    self._afterwards(later)
 
     def _fly(self, flights: dict[Hashable, Flight], step: Alone, mine: Flight, later: _Later, *, apart: bool) -> Flight:
         try:
@@ -308,6 +310,7 @@ class Shell:
             finally:
                 land(flights, step.key, mine)
             if mine.is_left:
+                write_lines(mine)
                 self._afterwards(later)
 
         def fly_and_go() -> None:
@@ -332,7 +335,8 @@ class Shell:
 
     def _perform_for_all(self, step: Alone, flight: Flight, later: _Later) -> None:
         try:
-            flight.result = self._perform(step.flow(), later=later)
+            with lines_held(flight):
+                flight.result = self._perform(step.flow(), later=later)
         except Exception as error:
             flight.error = error
             raise

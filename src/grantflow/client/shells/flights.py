@@ -1,7 +1,9 @@
 """What one caller in this process does for all who ask for the same, and blocking callers wait for."""
 
+import logging
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -29,6 +31,8 @@ class Flight:
     thread: threading.Thread | None = None
     is_left: bool = False
     waiting: list["SimpleQueue[None]"] = field(default_factory=list)
+    #: Of the log, to be written once it has landed.
+    lines: list[logging.LogRecord] = field(default_factory=list)
 
     def wait(self) -> Any:
         """Raises its error."""
@@ -55,3 +59,43 @@ def land(flights: dict[Hashable, Flight], key: Hashable, flight: Flight) -> None
 def land_here(flights: dict[Hashable, Flight], key: Hashable, flight: Flight) -> None:
     if flight.thread is None:  # which lands it
         land(flights, key, flight)
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+# A handler of the log may call the API itself, as one does that posts what went wrong to a room. It holds its lock
+# while its call waits for a flight: one that wrote to the log meanwhile would wait for that lock, and both for ever.
+
+_HERE = threading.local()
+
+
+@contextmanager
+def lines_held(flight: Flight) -> Iterator[None]:
+    """What this thread logs waits in that flight; in a flight within another, in the outer one."""
+    outer = getattr(_HERE, "lines", None)
+    _HERE.lines = flight.lines if outer is None else outer
+    try:
+        yield
+    finally:
+        _HERE.lines = outer
+
+
+def write_lines(flight: Flight) -> None:
+    """Each once, also where two threads do it."""
+    while flight.lines:
+        try:
+            line = flight.lines.pop(0)
+        except IndexError:
+            return
+        logging.getLogger(line.name).handle(line)
+
+
+def _may_pass(line: logging.LogRecord) -> bool:
+    lines: list[logging.LogRecord] | None = getattr(_HERE, "lines", None)
+    if lines is None:
+        return True
+    lines.append(line)
+    return False
+
+
+for _name in ("grantflow", "grantflow.vault"):
+    logging.getLogger(_name).addFilter(_may_pass)
