@@ -113,8 +113,9 @@ def test_closing_after_a_time_limit_waits_for_whoever_watches_too(world: World) 
 
 
 REFRESHING = """
-import sys
+import signal, sys
 from grantflow import Integration, KeyRing, SqliteVault
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell inherits none
 vault = SqliteVault(sys.argv[3], keys=KeyRing(sys.argv[4]))
 integration = Integration(
     sys.argv[1], "foreign-secret-0123456789", redirect_uri="http://localhost:8000/oauth", scopes="spark:people_read",
