@@ -1,6 +1,7 @@
 """The order of the tests, the parts of the machine that they need, and what a skip means."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", PATIENT, max_examples=60)
 settings.register_profile("soak", PATIENT, max_examples=1_000)
 settings.load_profile("quick")
+
+
+# What runs in the background of a shell inherits that Ctrl-C is ignored, and hands it on: programs that are told to end
+# by it would go on for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
