@@ -319,10 +319,8 @@ def fork_unknown_to_python(vault: SqliteVault) -> int:
     return 1
 
 
-@pytest.mark.parametrize(("before", "inherited"), [(close_it, 0), (fork_unknown_to_python, 1)])
-def test_of_threads_that_come_first_at_once_one_opens_the_file_and_all_use_it(
-    vault: SqliteVault, before: Callable[[SqliteVault], int], inherited: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def opened_by_eight(vault: SqliteVault, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Eight threads read at once, and all find it; how the file was opened meanwhile: again, or for the first time."""
     together, opened = threading.Barrier(8), []
     made = vault._open
 
@@ -336,30 +334,22 @@ def test_of_threads_that_come_first_at_once_one_opens_the_file_and_all_use_it(
         return vault.find(stored().grant.key)
 
     monkeypatch.setattr(vault, "_open", counted)
-    assert before(vault) == inherited
     with ThreadPoolExecutor(8) as threads:
         assert {each.result() == stored() for each in [threads.submit(find) for _ in range(8)]} == {True}
-    assert opened == [False]
+    return opened
+
+
+@pytest.mark.parametrize(("before", "inherited"), [(close_it, 0), (fork_unknown_to_python, 1)])
+def test_of_threads_that_come_first_at_once_one_opens_the_file_and_all_use_it(
+    vault: SqliteVault, before: Callable[[SqliteVault], int], inherited: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert before(vault) == inherited
+    assert opened_by_eight(vault, monkeypatch) == [False]
     assert len(vault._inherited) == inherited
 
 
 def test_of_threads_that_meet_a_damaged_file_at_once_one_opens_it_again(
     vault: SqliteVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together, opened = threading.Barrier(8), []
-    made = vault._open
-
-    def counted(*, again: bool = False) -> sqlite._Connections:
-        opened.append(again)
-        time.sleep(0.05)
-        return made(again=again)
-
-    def find() -> object:
-        together.wait()
-        return vault.find(stored().grant.key)
-
-    monkeypatch.setattr(vault, "_open", counted)
     vault._here().spoiled = True
-    with ThreadPoolExecutor(8) as threads:
-        assert {each.result() == stored() for each in [threads.submit(find) for _ in range(8)]} == {True}
-    assert opened == [True]
+    assert opened_by_eight(vault, monkeypatch) == [True]
